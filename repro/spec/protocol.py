@@ -1,0 +1,174 @@
+"""The resolved protocol: every value that determines a training or an evaluation.
+
+A table spec, its paper's defaults and a scale together resolve to one `Protocol`. Every key below
+is read by the code that trains or measures; an unknown key is an error, so that no setting can be
+written down and then ignored. Defaults are those of DeepLab v3, section 4.1, unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Backbone = Literal["resnet50", "resnet101", "vgg16", "xception65", "xception71"]
+OutputStride = Literal[4, 8, 16, 32, 64, 128, 256]
+Positive = Annotated[int, Field(ge=1)]
+
+RESNET_UNITS: dict[str, tuple[int, int, int, int]] = {
+    "resnet50": (3, 4, 6, 3),
+    "resnet101": (3, 4, 23, 3),
+}
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(Section):
+    """The network."""
+
+    backbone: Backbone = "resnet101"
+    head: Literal["cascade", "aspp", "fc", "sum_aspp"] = "cascade"
+    """cascade: 1x1 classifier on the last block (v3); aspp: v3's parallel branches; fc: v2's fc6-fc7-fc8
+    on VGG-16, one branch per atrous rate; sum_aspp: v2's summed 3x3 classifiers on ResNet-101."""
+    units: tuple[Positive, Positive, Positive, Positive] = (3, 4, 23, 3)
+    """Residual units of block1..block4; set by the backbone unless given."""
+    width: Positive = 64
+    """Inner channels of block1; block k has 2**(k-1) times as many, and 4 times that outside."""
+    stem: Literal["beta", "conv7"] = "beta"
+    stem_width: Positive = 64
+    """Channels before block1 (beta: the last of three 3x3 convolutions has twice as many)."""
+    stride_at: Literal["last_unit", "first_unit"] = "last_unit"
+    """Where a block's stride sits: the paper's (last unit's 3x3) or torchvision's (first unit's 3x3)."""
+    last_block: Annotated[int, Field(ge=4, le=7)] = 4
+    multi_grid: tuple[Positive, Positive, Positive] = (1, 1, 1)
+    residual_gamma: float = 1.0
+    """Initial scale of a unit's last batch normalisation (only where weights are not loaded)."""
+    batch_norm_eps: float = 1e-5
+    atrous_rates: tuple[Positive, ...] = ()
+    """Rates of the head's 3x3 branches at output_stride 16 (ResNet, Xception); doubled at 8, halved at 32."""
+    image_pooling: bool = False
+    head_channels: Positive = 256
+    fc_kernel: Positive = 3
+    """v2, VGG-16: kernel of fc6."""
+    fc_channels: Positive = 1024
+    """v2, VGG-16: filters of fc6 and fc7."""
+    multi_scale: bool = False
+    """v2 'MSC': three input scales through shared weights, fused by maximum."""
+    decoder: tuple[Literal["conv2", "conv3"], ...] = ()
+    """v3+ decoder: the low-level features it joins; empty means no decoder."""
+    decoder_low_level_channels: Positive = 48
+    decoder_convs: Positive = 2
+    decoder_kernel: Literal[1, 3] = 3
+    decoder_channels: Positive = 256
+    separable: bool = False
+    """v3+ 'SC': depthwise separable 3x3 convolutions in ASPP and decoder."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _units_of_backbone(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "units" not in values:
+            units = RESNET_UNITS.get(values.get("backbone", "resnet101"))
+            if units:
+                values = {**values, "units": units}
+        return values
+
+
+class Data(Section):
+    """The images."""
+
+    name: str = "voc2012"
+    train_split: str = "trainaug"
+    val_split: str = "val"
+    classes: Positive = 21
+    """Including background where the data set has one; void (255) is never a class."""
+    train_images: Positive | None = None
+    """Use only the first so many (None: all)."""
+    val_images: Positive | None = None
+    side: Positive | None = None
+    """Photographs are resized so that their longer side has so many pixels (None: as they are);
+    the embedded scenes are drawn at this side."""
+
+
+class Train(Section):
+    """One training."""
+
+    start: Literal["imagenet", "presence", "coco", "random"] = "imagenet"
+    """Where weights come from: a file, or another training (presence, coco)."""
+    output_stride: OutputStride = 16
+    crop: Positive = 513
+    batch_size: Positive = 16
+    iterations: Positive = 30_000
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: Annotated[float, Field(gt=0)] = 0.007
+    head_lr_multiplier: float = 1.0
+    bias_lr_multiplier: float = 1.0
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    policy: Literal["poly", "step"] = "poly"
+    power: float = 0.9
+    step_iterations: Positive | None = None
+    step_gamma: float = 0.1
+    warmup_iterations: int = 0
+    scales: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+    """Random scales, drawn uniformly (the released code's seven values for the paper's 0.5 to 2.0)."""
+    scale_per: Literal["image", "batch"] = "image"
+    flip: bool = True
+    upsample_logits: bool = True
+    """Logits to the label's size; False: labels are subsampled to the logits' size."""
+    batch_norm: Literal["train", "frozen"] = "train"
+    batch_norm_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9997
+    """Share of the old moving average kept at each step (1 - PyTorch's momentum)."""
+
+
+class Pretrain(Section):
+    """The stand-in for ImageNet at small scales: which classes are present in the image?"""
+
+    output_stride: OutputStride = 32
+    crop: Positive = 129
+    batch_size: Positive = 16
+    iterations: Positive = 700
+    lr: Annotated[float, Field(gt=0)] = 5e-3
+    weight_decay: float = 1e-4
+    warmup_iterations: int = 10
+    batch_norm_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    scales: tuple[float, ...] = (0.75, 1.0, 1.25)
+    images: Positive | None = None
+
+
+class CRF(Section):
+    """Dense CRF, v2 section 3.3."""
+
+    w1: float = 4.0
+    sigma_alpha: float = 67.0
+    sigma_beta: float = 3.0
+    w2: float = 3.0
+    sigma_gamma: float = 1.0
+    iterations: Positive = 10
+    backend: Literal["pydensecrf", "torch"] = "torch"
+
+
+class Evaluate(Section):
+    """How a training is measured."""
+
+    output_stride: OutputStride = 16
+    canvas: tuple[Positive, Positive] = (513, 513)
+    """Height and width to which images are padded; multi-scale inputs are rescaled canvases."""
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    crf: CRF | None = None
+    batch_size: Positive = 8
+
+
+class Protocol(Section):
+    """Everything that determines a cell, but for the seed."""
+
+    model: Model = Model()
+    data: Data = Data()
+    train: Train = Train()
+    pretrain: Pretrain = Pretrain()
+    evaluate: Evaluate = Evaluate()
