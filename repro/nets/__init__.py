@@ -1,0 +1,1 @@
+"""The papers' networks, at full width and narrow, by the same code."""
