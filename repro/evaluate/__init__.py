@@ -1,0 +1,1 @@
+"""Measuring: inference strategies, confusion matrices."""

@@ -1,0 +1,1 @@
+"""Training: schedules, losses, the loop, checkpoints."""

@@ -1,0 +1,207 @@
+"""The embedded data set: scenes drawn from a seed, the same bytes on every machine.
+
+Form of PASCAL VOC: RGB images, label maps with background 0, void 255 along boundaries. What the papers claim can show
+on it: objects over a range of sizes (log-uniform radius), thin parts (wheel, pole) and sharp, colour-aligned edges;
+two pairs of classes that look alike and are told apart only by the scene they stand in: stripes along the upper and
+lower border of the image run across in one kind of scene and down in the other, so the cue is far from most objects.
+
+An image depends on (SEED, split, index) alone. Angles and sines go through integer tables and colours through
+integer arithmetic, so that a last-bit difference between maths libraries cannot change a byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from repro.data.images import Images
+from repro.errors import InputError
+from repro.spec.protocol import Data
+
+FloatArray = npt.NDArray[np.float64]
+ByteArray = npt.NDArray[np.uint8]
+
+CLASSES = ("background", "blob", "brick", "superellipse A", "superellipse B", "flower A", "flower B", "wheel", "pole")
+VOID = 255
+SPLITS = {"train": 0, "trainaug": 0, "val": 1}
+"""trainaug is the whole training split: the scenes have no second source of labels."""
+COUNTS = {"train": 400, "trainaug": 400, "val": 120}
+
+TURN = 4096
+SINE = np.array([round(math.sin(2 * math.pi * k / TURN) * 65536) for k in range(TURN)], dtype=np.int64) / 65536.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """Numbers that make a scene; pixels refer to a side of 129."""
+
+    seed: int = 1706
+    version: int = 1
+    side: int = 129
+    min_radius: float = 11.0
+    max_radius: float = 50.0
+    min_objects: int = 2
+    max_objects: int = 5
+    half_width: float = 2.6
+    cue_amplitude: float = 32.0
+    cue_share: float = 0.15
+    """Height of the striped band at the top and at the bottom, as a share of the side."""
+    cue_period: tuple[float, float] = (7.0, 11.0)
+    colour_sd: float = 12.0
+    noise_sd: float = 8.0
+
+
+COLOURS = np.array(
+    [
+        [0, 0, 0],
+        [180, 80, 95],
+        [165, 125, 70],
+        [90, 150, 95],
+        [90, 150, 95],
+        [100, 95, 165],
+        [100, 95, 165],
+        [60, 60, 50],
+        [205, 205, 190],
+    ],
+    dtype=np.float64,
+)
+
+
+def _sin(angle: FloatArray) -> FloatArray:
+    """Sine of an angle in turns, from the table."""
+    return SINE[np.floor(angle * TURN + 0.5).astype(np.int64) % TURN]
+
+
+def _grid(side: int) -> tuple[FloatArray, FloatArray]:
+    y, x = np.mgrid[0:side, 0:side].astype(np.float64)
+    return y, x
+
+
+def _background(rng: np.random.Generator, look: Look, scene: int) -> FloatArray:
+    """(side, side, 3) float64: a flat colour, soft noise on 5 x 5 cells, and the scene's stripes near two borders."""
+    side = look.side
+    base = rng.uniform(70, 150, 3)
+    cells = rng.normal(size=(6, 6, 3)) * 18
+    at = np.arange(side) * 5.0 / side
+    low = np.floor(at).astype(np.int64)
+    part = at - low
+    rows = cells[low] * (1 - part)[:, None, None] + cells[low + 1] * part[:, None, None]
+    soft = rows[:, low] * (1 - part)[None, :, None] + rows[:, low + 1] * part[None, :, None]
+    unit = side / 129.0
+    period = rng.uniform(*look.cue_period) * unit
+    tilt = rng.normal() * 0.12 / (2 * math.pi) + (0.25 if scene else 0.0)
+    y, x = _grid(side)
+    along = x * _sin(np.array(tilt + 0.25)) + y * _sin(np.array(tilt))
+    stripes = _sin(along / period + rng.uniform()) * look.cue_amplitude
+    band = look.cue_share * side
+    stripes = np.where((y < band) | (y >= side - band), stripes, 0.0)
+    return np.asarray(base + soft + stripes[:, :, None], dtype=np.float64)
+
+
+def _shape(kind: int, rng: np.random.Generator, look: Look) -> tuple[npt.NDArray[np.bool_], FloatArray]:
+    """One object: mask (side, side) bool and shading (side, side) float64 to add to its colour."""
+    side, unit = look.side, look.side / 129.0
+    cy, cx = rng.uniform(0.1, 0.9, 2) * side
+    rotation = rng.uniform(0, 0.5)
+    ratio = rng.uniform()
+    radius = look.min_radius * unit * 2 ** (ratio * math.log2(look.max_radius / look.min_radius))
+    y, x = _grid(side)
+    y, x = y - cy, x - cx
+    cos, sin = _sin(np.array(rotation + 0.25)), _sin(np.array(rotation))
+    u, v = x * cos + y * sin, y * cos - x * sin
+    r = np.sqrt(u * u + v * v)
+    turn = np.floor(np.arctan2(v, u) / (2 * math.pi) * TURN + 0.5) / TURN
+    thin = look.half_width * unit
+    shade = np.zeros((side, side))
+    extra = rng.uniform(size=2)
+    if kind == 1:
+        a, b = 0.05 + 0.15 * extra
+        mask = r < radius * (1 + a * _sin(3 * turn) + b * _sin(5 * turn))
+    elif kind == 2:
+        mask = (np.abs(u) < radius) & (np.abs(v) < radius * (0.45 + 0.45 * extra[0]))
+        step = 6 * unit
+        shade = np.where((np.floor(u / step) + np.floor(v / step)) % 2 == 0, 20.0, -20.0)
+    elif kind in (3, 4):
+        p, q = np.abs(u) / radius, np.abs(v) / (radius * (0.6 + 0.35 * extra[0]))
+        mask = p * np.sqrt(p) + q * np.sqrt(q) < 1
+    elif kind in (5, 6):
+        mask = r < radius * (1 + 0.25 * _sin(4 * turn))
+    elif kind == 7:
+        ring = np.abs(r - (radius - thin)) < thin
+        spokes = [np.abs(u * _sin(np.array(k / 6)) - v * _sin(np.array(k / 6 + 0.25))) < thin for k in range(3)]
+        mask = ring | ((spokes[0] | spokes[1] | spokes[2]) & (r < radius))
+    else:
+        bar = (np.abs(v) < thin) & (np.abs(u) < radius)
+        cross = [(np.abs(u - at * radius) < thin) & (np.abs(v) < 0.45 * radius) for at in (0.75, -0.2)]
+        mask = bar | cross[0] | cross[1]
+    return mask, shade
+
+
+def _void_band(labels: ByteArray) -> ByteArray:
+    """Void where a pixel's label differs from its left or upper neighbour's."""
+    out = labels.copy()
+    out[:, 1:][labels[:, 1:] != labels[:, :-1]] = VOID
+    out[1:][labels[1:] != labels[:-1]] = VOID
+    return out
+
+
+def draw(look: Look, split: str, index: int) -> tuple[ByteArray, ByteArray]:
+    """Draw one scene: image (side, side, 3) uint8 and labels (side, side) uint8 with void 255."""
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([look.seed, SPLITS[split], index])))
+    scene = int(rng.integers(2))
+    image = _background(rng, look, scene)
+    labels = np.zeros((look.side, look.side), dtype=np.uint8)
+    for _ in range(int(rng.integers(look.min_objects, look.max_objects + 1))):
+        kind = int(rng.choice([1, 2, 3, 5, 7, 8]))
+        if kind in (3, 5):
+            kind += scene
+        mask, shade = _shape(kind, rng, look)
+        colour = COLOURS[kind] + rng.normal(size=3) * look.colour_sd
+        labels[mask] = kind
+        image[mask] = colour + shade[mask][:, None]
+    whole = np.floor(image * 16).astype(np.int64)
+    padded = np.pad(whole, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    # binomial-like kernel (27, 202, 27) / 256: a Gaussian of 0.5 pixels
+    soft = 27 * padded[:-2] + 202 * padded[1:-1] + 27 * padded[2:]
+    soft = 27 * soft[:, :-2] + 202 * soft[:, 1:-1] + 27 * soft[:, 2:]
+    light = round(rng.uniform(0.8, 1.2) * 256)
+    noise = np.floor(rng.normal(size=image.shape) * look.noise_sd * 16).astype(np.int64)
+    out = ((soft >> 16) * light // 256 + noise) // 16
+    return np.clip(out, 0, 255).astype(np.uint8), _void_band(labels)
+
+
+def look_of(data: Data) -> Look:
+    """The look that `data` asks for."""
+    if data.classes != len(CLASSES):
+        raise InputError(f"data.classes: {data.classes}; the embedded scenes have {len(CLASSES)}. Leave it out.")
+    return Look(side=data.side or Look.side)
+
+
+def count_of(data: Data, split: str) -> int:
+    """How many scenes a split has; any number can be drawn."""
+    if split not in SPLITS:
+        raise InputError(f"data: no split {split!r} in the embedded scenes; there are {', '.join(SPLITS)}.")
+    asked = data.val_images if split == "val" else data.train_images
+    return asked or COUNTS[split]
+
+
+def load(data: Data, split: str) -> Images:
+    """Draw a whole split: pixels (N, side, side, 3), labels (N, side, side)."""
+    look, count = look_of(data), count_of(data, split)
+    pixels = np.empty((count, look.side, look.side, 3), dtype=np.uint8)
+    labels = np.empty((count, look.side, look.side), dtype=np.uint8)
+    for i in range(count):
+        pixels[i], labels[i] = draw(look, split, i)
+    sizes = np.full((count, 2), look.side, dtype=np.int32)
+    return Images(pixels, labels, sizes, tuple(f"{split}-{i:05d}" for i in range(count)))
+
+
+def fingerprint(data: Data) -> str:
+    """20 hex digits of what decides every byte of both splits."""
+    counts = {s: count_of(data, s) for s in (data.train_split, data.val_split)}
+    told = repr((sorted(asdict(look_of(data)).items()), sorted(counts.items()), COLOURS.tolist()))
+    return hashlib.sha256(told.encode()).hexdigest()[:20]

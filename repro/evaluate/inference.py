@@ -1,0 +1,50 @@
+"""Inference strategies: output stride, scales, flip; probabilities averaged.
+
+Paper v3, section 4.1 and Tables 4 and 6; released code: the padded canvas is what is rescaled; the logits of each
+pass (those of a scale below 1 first on the grid of scale 1) are resized to the canvas; softmax; mean over passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from repro.nets.resize import resize
+from repro.spec.protocol import Evaluate
+
+
+def scaled_side(side: int, scale: float) -> int:
+    """Side of a canvas at a scale, of the form 16 k + 1 where the canvas is: int((side - 1) scale + 1)."""
+    return int((side - 1) * scale + 1)
+
+
+def passes(evaluate: Evaluate) -> Iterator[tuple[float, bool]]:
+    """The (scale, flipped) passes of a strategy."""
+    for scale in evaluate.scales:
+        yield scale, False
+        if evaluate.flip:
+            yield scale, True
+
+
+@torch.inference_mode()
+def probabilities(network: nn.Module, images: Tensor, evaluate: Evaluate) -> Tensor:
+    """(N, 3, H, W) normalised canvases -> (N, C, H, W) float32 probabilities, mean over all passes."""
+    canvas = (images.shape[2], images.shape[3])
+    grid = tuple((side - 1) // evaluate.output_stride + 1 for side in canvas)
+    total: Tensor | None = None
+    count = 0
+    for scale, flipped in passes(evaluate):
+        x = resize(images, (scaled_side(canvas[0], scale), scaled_side(canvas[1], scale)))
+        logits = network(x.flip(3) if flipped else x).float()
+        if flipped:
+            logits = logits.flip(3)
+        if scale < 1 and logits.shape[2] < grid[0]:
+            logits = resize(logits, (grid[0], grid[1]))
+        probability = resize(logits, canvas).softmax(dim=1)
+        total = probability if total is None else total.add_(probability)
+        count += 1
+    if total is None:
+        raise ValueError("evaluate.scales is empty")
+    return total / count
