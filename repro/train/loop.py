@@ -1,0 +1,165 @@
+"""The training loop: one function from (network, images, settings, seed) to trained weights and a curve."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from repro.data import augment
+from repro.data.images import Images
+from repro.spec.protocol import Pretrain, Train
+from repro.train import checkpoint
+from repro.train.loss import pixel_loss, presence_loss
+from repro.train.schedule import multiplier
+
+CURVE_POINTS = 200
+
+
+class DivergedError(Exception):
+    """The loss stopped being a number."""
+
+
+class StoppedError(Exception):
+    """The training was asked to stop; its checkpoint is on disk."""
+
+
+@dataclass
+class Curve:
+    """Loss and learning rate by step, at most about CURVE_POINTS points."""
+
+    step: list[int] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """The loop's side effects: where checkpoints go, who hears of steps, who may stop it."""
+
+    folder: Path | None = None
+    checkpoint_seconds: float = 20.0
+    checkpoint_steps: int | None = None
+    on_start: Callable[[int], None] = lambda _step: None
+    on_step: Callable[[int, float, float], None] = lambda _step, _loss, _seconds: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+def parameter_groups(network: nn.Module, train: Train | Pretrain) -> list[dict[str, object]]:
+    """Weight decay on convolution and linear weights only; multipliers for the head and for biases.
+
+    Released v3+ code: no decay on batch normalisation, biases and depthwise weights; v2: the classifier learns at
+    10 times the rate, biases at twice (`head_lr_multiplier`, `bias_lr_multiplier`).
+    """
+    head = train.head_lr_multiplier if isinstance(train, Train) else 1.0
+    bias = train.bias_lr_multiplier if isinstance(train, Train) else 1.0
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for name, module in network.named_modules():
+        for key, parameter in module.named_parameters(recurse=False):
+            depthwise = isinstance(module, nn.Conv2d) and module.groups > 1
+            decayed = key == "weight" and isinstance(module, nn.Conv2d | nn.Linear) and not depthwise
+            rate = (head if name.startswith("head") else 1.0) * (bias if key == "bias" else 1.0)
+            groups.setdefault((rate, train.weight_decay if decayed else 0.0), []).append(parameter)
+    return [
+        {"params": parameters, "lr": train.lr * rate, "rate": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
+    ]
+
+
+def make_optimizer(network: nn.Module, train: Train | Pretrain) -> torch.optim.Optimizer:
+    """SGD with momentum (the papers'), or AdamW (a deviation of the small scales)."""
+    groups = parameter_groups(network, train)
+    if isinstance(train, Train) and train.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum, foreach=True)
+    return torch.optim.AdamW(groups, lr=train.lr, foreach=True)
+
+
+def set_batch_norm(network: nn.Module, decay: float, *, frozen: bool = False) -> None:
+    """Moving averages keep `decay` of the old value; frozen layers neither learn nor move (paper v3, Table 8)."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0 - decay
+            if frozen:
+                module.eval()
+                module.requires_grad_(False)
+
+
+def fit(
+    network: nn.Module, images: Images, train: Train | Pretrain, seed: int, device: torch.device, hooks: Hooks
+) -> Curve:
+    """Train `network` in place for `train.iterations` steps; resumes from `hooks.folder` if a checkpoint is there.
+
+    A `Pretrain` learns which classes are present, a `Train` segments. Raises DivergedError or StoppedError.
+    """
+    segments = isinstance(train, Train)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.train()
+    set_batch_norm(network, train.batch_norm_decay, frozen=isinstance(train, Train) and train.batch_norm == "frozen")
+    optimizer = make_optimizer(network, train)
+    curve, start = Curve(), 0
+    if hooks.folder is not None and (state := checkpoint.load(hooks.folder)) is not None:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        curve, start = Curve(**state["curve"]), state["step"]
+    pixels = torch.from_numpy(images.pixels).to(device)
+    labels = torch.from_numpy(images.labels).to(device)
+    sizes = torch.from_numpy(images.sizes).to(device)
+    every = max(1, train.iterations // CURVE_POINTS)
+    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+    def save(step: int) -> None:
+        if hooks.folder is not None:
+            told = {"step": step, "network": network.state_dict(), "optimizer": optimizer.state_dict()}
+            checkpoint.save(hooks.folder, {**told, "curve": vars(curve)})
+
+    hooks.on_start(start)
+    saved = time.monotonic()
+    for step in range(start, train.iterations):
+        began = time.monotonic()
+        drawn = augment.draw(
+            seed,
+            step,
+            images.sizes,
+            batch_size=train.batch_size,
+            crop=train.crop,
+            scales=train.scales,
+            scale_per=train.scale_per if isinstance(train, Train) else "batch",
+            flip=train.flip if isinstance(train, Train) else True,
+        )
+        x, y = augment.apply(pixels, labels, sizes, drawn, train.crop)
+        for group in optimizer.param_groups:
+            group["lr"] = train.lr * group["rate"] * multiplier(train, step)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+            out = network(x.contiguous(memory_format=torch.channels_last))
+        if segments:
+            loss = pixel_loss(out.float(), y, upsample_logits=train.upsample_logits)
+        else:
+            loss = presence_loss(out, y)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        last = step == train.iterations - 1
+        if step % every == 0 or last:
+            value = float(loss.detach())  # a wait for the device: not at every step
+            if not torch.isfinite(loss):
+                raise DivergedError(
+                    f"the loss is {value} at step {step} of {train.iterations} (learning rate "
+                    f"{train.lr * multiplier(train, step):.2g}, batch size {train.batch_size}); a smaller train.lr or a "
+                    "larger train.batch_size may help"
+                )
+            curve.step.append(step)
+            curve.loss.append(value)
+            curve.lr.append(train.lr * multiplier(train, step))
+            hooks.on_step(step + 1, value, time.monotonic() - began)
+        stop = hooks.should_stop() and not last
+        due = hooks.checkpoint_steps is not None and (step + 1) % hooks.checkpoint_steps == 0
+        if stop or due or time.monotonic() - saved > hooks.checkpoint_seconds:
+            save(step + 1)
+            saved = time.monotonic()
+        if stop:
+            raise StoppedError(f"stopped after step {step + 1} of {train.iterations}")
+    return curve
