@@ -1,0 +1,89 @@
+"""What a data set on disk is to the rest: a list of samples per split, and how to read a sample's labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from repro.data.images import ByteArray
+from repro.errors import InputError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and what its labels are read from."""
+
+    name: str
+    image: Path
+    labels: Path
+    listed: str
+    """Where the data set names it, for messages: `DIR/train.txt: line 3`."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A data set's form on disk. `classes` counts background where there is one, never void."""
+
+    name: str
+    classes: int
+    splits: tuple[str, ...]
+    homes: tuple[str, ...]
+    """Folders below the given directory that may be the data set's own; "" is the directory itself."""
+    marks: tuple[str, ...]
+    """A folder that holds one of these is a home."""
+    get: str
+    """One sentence: where it comes from."""
+    samples: Callable[[Path, str], tuple[Sample, ...]]
+    """(home, split) -> samples in a fixed order; raises InputError for damaged lists."""
+    read_labels: Callable[[Sample], ByteArray]
+    """sample -> (H, W) uint8, void 255; raises InputError for damaged files."""
+
+    def home(self, root: Path | None) -> Path:
+        """The folder with the data set's files, at or below `root`; InputError says what is wrong with it."""
+        if root is None:
+            raise InputError(f"--data: {self.name} is read from a directory and none was given. {self.get}")
+        try:
+            os.listdir(root)
+            for folder in (root / sub for sub in self.homes):
+                if any((folder / mark).exists() for mark in self.marks):
+                    return folder
+        except FileNotFoundError:
+            raise InputError(f"{root}: no such directory (--data for {self.name}). {self.get}") from None
+        except NotADirectoryError:
+            raise InputError(f"{root}: not a directory (--data for {self.name}). {self.get}") from None
+        except OSError as error:
+            raise InputError(
+                f"{root}: cannot be read ({_reason(error)}). Make it readable, or give another directory with --data."
+            ) from None
+        raise InputError(f"{root}: not {self.name} (--data): there is no {' or '.join(self.marks)} in it. {self.get}")
+
+    def checked_split(self, split: str) -> str:
+        """`split`, or InputError with the splits there are."""
+        if split not in self.splits:
+            raise InputError(
+                f"data: {split!r} is not a split of {self.name}; there are {', '.join(self.splits)}."
+                + did_you_mean(split, self.splits)
+            )
+        return split
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def list_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Each line of a list file that is not blank, with its place (`FILE: line 3`); InputError if there is none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such list file. The data set is incomplete; unpack it again.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({_reason(error)}). Make it readable for this user.") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file ({error.reason}). Copy or download this file again.") from None
+    lines = [(f"{path}: line {i}", line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise InputError(f"{path}: names no images. Copy or download this file again.")
+    yield from lines
