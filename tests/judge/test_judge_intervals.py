@@ -1,0 +1,131 @@
+"""Bootstrap and variance parts against brute force, linearisation and textbook formulas; coverage is in test_judge_simulate."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from repro.judge.intervals import (
+    REPLICATES,
+    estimate,
+    exact,
+    generator,
+    image_variance,
+    replicate_miou,
+    resample_images,
+    satterthwaite,
+    t_upper_tail,
+)
+from repro.judge.miou import class_sums, miou
+
+
+def confusions(images: int, classes: int, seed: int) -> np.ndarray:
+    """Per-image matrices (N, C, C) in which each image shows the background and two other classes, mostly right."""
+    rng = np.random.default_rng(seed)
+    matrices = np.zeros((images, classes, classes), dtype=np.int64)
+    for matrix in matrices:
+        for c in [0, *rng.choice(np.arange(1, classes), size=2, replace=False)]:
+            right = rng.beta(6, 2)
+            pixels = rng.integers(50, 500)
+            matrix[c, c] += int(pixels * right)
+            matrix[c, rng.integers(classes)] += int(pixels * (1 - right))
+    return matrices
+
+
+def test_replicates_equal_repeating_the_drawn_images() -> None:
+    matrices = confusions(12, 5, seed=0)
+    weights = resample_images(12, 40, generator(3, "images"))
+    by_hand = [float(miou(np.repeat(matrices, w.astype(int), axis=0).sum(axis=0))) for w in weights]
+    np.testing.assert_allclose(replicate_miou(matrices, weights), by_hand, atol=1e-14)
+
+
+def test_weights_are_multinomial() -> None:
+    weights = resample_images(30, 4000, generator(0, "images"))
+    assert (weights.sum(axis=1) == 30).all()
+    np.testing.assert_allclose(weights.mean(axis=0), 1.0, atol=0.07)
+    np.testing.assert_allclose(weights.var(axis=0), 29 / 30, atol=0.12)
+    assert np.cov(weights[:, 0], weights[:, 1])[0, 1] == pytest.approx(-1 / 30, abs=0.05)
+
+
+def test_same_seed_and_purpose_give_the_same_draws_and_others_do_not() -> None:
+    first, again = (resample_images(50, 5, generator(1, "images")) for _ in range(2))
+    assert (first == again).all()
+    assert (first != resample_images(50, 5, generator(2, "images"))).any()
+    assert (first != resample_images(50, 5, generator(1, "cells"))).any()
+
+
+def test_bootstrap_error_equals_the_linearised_one() -> None:
+    """Independent oracle: the delta method, influence of image i = mean over classes of (tp_i - iou u_i) / u."""
+    matrices = confusions(400, 6, seed=1)
+    tp, union = class_sums(matrices)
+    iou = tp.sum(0) / union.sum(0)
+    influence = ((tp - iou * union) / union.sum(0)).mean(axis=1)
+    linear = math.sqrt((influence**2).sum())
+    weights = resample_images(400, REPLICATES, generator(0, "images"))
+    assert replicate_miou(matrices, weights).std(ddof=1) == pytest.approx(linear, rel=0.06)
+
+
+def test_full_validation_set_in_under_three_seconds() -> None:
+    matrices = np.random.default_rng(0).integers(0, 3000, size=(1449, 21, 21)).astype(np.int32)
+    started = time.process_time()  # CPU time of all threads: one core's worth
+    replicate_miou(matrices, resample_images(1449, 2000, generator(0, "images")))
+    assert time.process_time() - started < 3.0
+
+
+def test_seeds_only_is_the_t_interval() -> None:
+    scores = np.array([0.61, 0.64, 0.60, 0.66, 0.63])
+    ours = estimate(scores)
+    low, high = stats.t.interval(0.95, 4, scores.mean(), stats.sem(scores))
+    assert (ours.low, ours.high, ours.dof) == pytest.approx((low, high, 4))
+    assert ours.covers == "seeds only"
+
+
+def test_one_seed_covers_images_only_and_no_matrices_cover_nothing() -> None:
+    replicates = np.random.default_rng(0).normal(0.6, 0.02, size=(1, 2000))
+    ours = estimate(np.array([0.6]), replicates, images=100)
+    assert ours.covers == "images only"
+    assert ours.standard_error == pytest.approx(0.02, rel=0.05)
+    assert math.isnan(ours.seed_error)
+    bare = estimate(np.array([0.6]))
+    assert bare.covers == "nothing"
+    assert math.isnan(bare.low)
+
+
+def test_image_part_is_what_seeds_share() -> None:
+    """Crossed random effects of known size: shared image noise 0.03, seed x image noise 0.05."""
+    rng = np.random.default_rng(5)
+    replicates = rng.normal(0, 0.03, size=(1, 60000)) + rng.normal(0, 0.05, size=(6, 60000))
+    assert image_variance(replicates) == pytest.approx(0.03**2, rel=0.05)
+    assert replicates.mean(axis=0).var() == pytest.approx(0.03**2 + 0.05**2 / 6, rel=0.05)
+    assert image_variance(-np.eye(2) @ rng.normal(size=(2, 50)) * [[1], [-1]]) >= 0
+
+
+def test_two_parts_add_and_degrees_of_freedom_lie_between_theirs() -> None:
+    rng = np.random.default_rng(2)
+    scores = rng.normal(0.6, 0.01, size=4)
+    replicates = rng.normal(0, 0.01, size=2000) + scores[:, None]
+    both = estimate(scores, replicates, images=100)
+    assert both.standard_error**2 == pytest.approx(both.seed_error**2 + both.image_error**2)
+    assert 3 < both.dof < 99 + 3
+    assert both.covers == "images and seeds"
+
+
+def test_satterthwaite_is_welchs_for_two_samples() -> None:
+    a, b = np.array([1.0, 4.0, 2.0, 7.0]), np.array([3.0, 3.5, 9.0])
+    ours = satterthwaite([(a.var(ddof=1) / 4, 3), (b.var(ddof=1) / 3, 2)])
+    assert ours == pytest.approx(stats.ttest_ind(a, b, equal_var=False).df)
+    assert math.isinf(satterthwaite([(0.0, 3)]))
+
+
+def test_t_tail_equals_scipys_distribution() -> None:
+    assert t_upper_tail(2.2, 3.7) == pytest.approx(stats.t.sf(2.2, 3.7))
+    assert t_upper_tail(1.5, math.inf) == pytest.approx(stats.norm.sf(1.5))
+    assert t_upper_tail(math.inf, 3) == 0
+
+
+def test_exact_has_no_width() -> None:
+    assert exact(81.02).low == exact(81.02).high == 81.02
