@@ -1,0 +1,1 @@
+"""Running what the store lacks: executors, their events, and the view of them."""

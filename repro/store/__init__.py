@@ -1,0 +1,1 @@
+"""Records of trainings and evaluations: plain files, content-addressed, atomic, locked. No torch here."""

@@ -1,0 +1,342 @@
+"""The store: a directory of records, each in a directory of its own under its key.
+
+    <root>/trainings/<key>/record.json, weights.safetensors
+           evaluations/<key>/record.json, confusion.npz, pictures.npz
+           failures/<key>-<n>.json           what went wrong, the n-th time
+           checkpoints/<key>/                of a running training; gone once its record is written
+           locks/<key>.lock                  held by whoever works on that key
+           incoming/                         records being written; renamed into place when whole
+           damaged/                          records that did not match their checksums
+           index/                            makes listing fast; may be deleted at any time
+
+A record never changes: it is written aside, brought onto the disk, and renamed into place in one
+step, so a reader sees all of it or nothing, whenever the writer is killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from repro.errors import InputError
+from repro.store import disk
+from repro.store.errors import refusal, told_as_input_error
+from repro.store.index import Index
+from repro.store.record import SCHEMA, Damaged, OtherSchema, check, decode, encode
+
+Stored = Literal["training", "evaluation"]
+Record = dict[str, Any]
+
+FOLDERS: dict[Stored, str] = {"training": "trainings", "evaluation": "evaluations"}
+_LEFTOVER_SECONDS = 24 * 3600.0
+"""Nothing takes a day to be written: what is older in incoming/ belongs to a process that was killed."""
+
+
+def say(message: str) -> None:
+    """Write a warning to stderr."""
+    print(message, file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Store:
+    """Records under `root`; `warn` gets one line for each damaged record. Can be sent to other processes."""
+
+    root: Path
+    warn: Callable[[str], None] = say
+
+    # -- places
+
+    def folder(self, kind: Stored, key: str) -> Path:
+        """Return where the record and its files are, or would be."""
+        return self.root / FOLDERS[kind] / key
+
+    def file(self, kind: Stored, key: str, name: str) -> Path:
+        """Return the path of one of a record's files, e.g. ``weights.safetensors``."""
+        return self.folder(kind, key) / name
+
+    @property
+    def cache(self) -> Path:
+        """Where prepared data sets are kept."""
+        return self.root / "cache"
+
+    def checkpoint_dir(self, key: str) -> Path:
+        """Return the (created) directory for the checkpoints of a running training."""
+        folder = self.root / "checkpoints" / key
+        with told_as_input_error(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def prepare(self) -> None:
+        """Make the store ready to be written to: `InputError` now rather than after the first training.
+
+        Also clears away what killed runs left: half-written records, checkpoints of finished trainings.
+        """
+        with told_as_input_error(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            for name in (*FOLDERS.values(), "failures", "checkpoints", "locks", "incoming"):
+                (self.root / name).mkdir(exist_ok=True)
+            probe = self._aside("probe")
+            probe.rmdir()
+            for path in (self.root / "incoming").iterdir():
+                if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
+                    shutil.rmtree(path, ignore_errors=True)
+            for path in (self.root / "checkpoints").iterdir():
+                if (self.folder("training", path.name) / "record.json").exists():
+                    shutil.rmtree(path, ignore_errors=True)
+
+    # -- reading
+
+    def get(self, kind: Stored, key: str) -> Record | None:
+        """Return the record under `key`, every byte of it and of its files checked; None if there is none.
+
+        A damaged record is moved to ``damaged/`` with a warning and counts as absent.
+        """
+        return self._read(kind, key, disk.describe)
+
+    def peek(self, kind: Stored, key: str) -> Record | None:
+        """Return the record under `key` as `get` does, its files checked by size only (they may be large)."""
+        return self._read(kind, key, _size)
+
+    def records(self, kind: Stored) -> Iterator[Record]:
+        """Yield every record of `kind` in no particular order, without its ``result.curve``.
+
+        Files are checked by size, never opened; 100,000 records take a few seconds. `get` has the curve.
+        """
+        folder = self.root / FOLDERS[kind]
+        with told_as_input_error(folder):
+            yield from Index(self.root / "index" / f"{FOLDERS[kind]}.txt").records(
+                folder, lambda key: self.peek(kind, key)
+            )
+
+    def _read(self, kind: Stored, key: str, look: Callable[[Path], Mapping[str, Any]]) -> Record | None:
+        folder = self.folder(kind, key)
+        with told_as_input_error(folder):
+            try:
+                return _load(folder, kind, key, look)
+            except Damaged as damage:
+                return self._set_aside(kind, key, look, str(damage))
+
+    def _set_aside(self, kind: Stored, key: str, look: Callable[[Path], Mapping[str, Any]], why: str) -> Record | None:
+        """Move a damaged record away; None, or the whole record that another process has put there meanwhile."""
+        folder = self.folder(kind, key)
+        target = self.root / "damaged" / f"{kind}-{key}-{secrets.token_hex(4)}"
+        try:
+            target.parent.mkdir(exist_ok=True)
+            with self.lock("damaged"):
+                try:
+                    # Between our look and this lock another process may have set it aside and redone it.
+                    return _load(folder, kind, key, look)
+                except Damaged:
+                    folder.rename(target)
+        except (OSError, InputError):
+            self.warn(f"{folder}: {why}. Ignored; it could not be moved away.")
+            return None
+        self.warn(f"{folder}: {why}. Moved to {target}; what it held will be computed again.")
+        return None
+
+    # -- writing
+
+    def put(
+        self, kind: Stored, key: str, record: Mapping[str, Any], files: Mapping[str, Path | Callable[[Path], None]]
+    ) -> Record:
+        """Store `record` with its files under `key`, all or nothing, and return what is stored there.
+
+        A file is given as a path to copy or as a function that writes to the path it is handed. ``schema``,
+        ``kind``, ``key`` and ``files`` are filled in. If the key has a record already, that one stays and is
+        returned. A training's checkpoints are removed. `InputError` if the disk is full or can't be written.
+        """
+        folder = self.folder(kind, key)
+        with told_as_input_error(folder):
+            stored = self.get(kind, key) or self._write(kind, key, record, files)
+        if kind == "training":
+            shutil.rmtree(self.root / "checkpoints" / key, ignore_errors=True)
+        return stored
+
+    def _write(
+        self, kind: Stored, key: str, record: Mapping[str, Any], files: Mapping[str, Path | Callable[[Path], None]]
+    ) -> Record:
+        folder = self.folder(kind, key)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._aside(key)
+        try:
+            whole = {**record, "schema": SCHEMA, "kind": kind, "key": key, "files": {}}
+            for name, content in files.items():
+                path = aside / name
+                if isinstance(content, Path):
+                    shutil.copyfile(content, path)
+                else:
+                    content(path)
+                disk.sync(path)
+                whole["files"][name] = disk.describe(path)
+            try:
+                check(whole, kind, key)
+            except Damaged as error:
+                raise ValueError(str(error)) from None
+            disk.write(aside / "record.json", encode(whole))
+            disk.sync(aside)
+            return self._rename(aside, folder, kind, key)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _rename(self, aside: Path, folder: Path, kind: Stored, key: str) -> Record:
+        while True:
+            try:
+                aside.rename(folder)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                # Another process was first: its record stays. None: it was damaged and is now out of the way.
+                first = self.get(kind, key)
+                if first is None and folder.exists():
+                    raise
+                if first is not None:
+                    return first
+            else:
+                disk.sync(folder.parent)
+                return decode((folder / "record.json").read_bytes())
+
+    def _aside(self, key: str) -> Path:
+        """Return a new directory on the store's file system in which something can be written unseen."""
+        path = self.root / "incoming" / f"{key}-{os.getpid()}-{secrets.token_hex(4)}"
+        path.mkdir(parents=True)
+        return path
+
+    # -- failures
+
+    def put_failure(
+        self,
+        key: str,
+        of: Stored,
+        reason: str,
+        traceback: str = "",
+        *,
+        started: str = "",
+        environment: Mapping[str, Any] | None = None,
+    ) -> Record:
+        """Store that the training or evaluation `key` failed; `reason` is one line. Earlier failures stay."""
+        record: Record = {
+            "schema": SCHEMA, "kind": "failure", "key": key, "of": of, "reason": " ".join(reason.split()),
+            "traceback": traceback, "started": started, "environment": dict(environment or {}),
+        }  # fmt: skip
+        folder = self.root / "failures"
+        with told_as_input_error(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            aside = self._aside(key)
+            try:
+                disk.write(aside / "record.json", encode(record))
+                number = 1
+                while not _link(aside / "record.json", folder / f"{key}-{number}.json"):
+                    number += 1
+                disk.sync(folder)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+        return record
+
+    def failures(self, key: str) -> tuple[Record, ...]:
+        """Return what went wrong with `key` so far, oldest first."""
+        found: list[Record] = []
+        number = 1
+        while (path := self.root / "failures" / f"{key}-{number}.json").exists():
+            number += 1
+            with told_as_input_error(path):
+                try:
+                    record = decode(path.read_bytes())
+                    check(record, "failure", key)
+                except (Damaged, OtherSchema) as error:
+                    self.warn(f"{path}: {error}. Ignored.")
+                else:
+                    found.append(record)
+        return tuple(found)
+
+    # -- locks
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Work on `key` alone; waits for whoever does so now."""
+        lock = self._acquire(key, wait=True)
+        try:
+            yield
+        finally:
+            if lock is not None:
+                lock.release()
+
+    @contextmanager
+    def try_lock(self, key: str) -> Iterator[bool]:
+        """Work on `key` alone if nobody else does: yields whether it is ours, without waiting."""
+        lock = self._acquire(key, wait=False)
+        try:
+            yield lock is not None
+        finally:
+            if lock is not None:
+                lock.release()
+
+    def _acquire(self, key: str, wait: bool) -> BaseFileLock | None:
+        # A lock of the operating system, not the file's existence: it ends with the process that holds it.
+        path = self.root / "locks" / f"{key}.lock"
+        lock = FileLock(path, timeout=-1 if wait else 0)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            return None
+        except OSError as error:
+            raise refusal(path, error) from error
+        return lock
+
+
+def _size(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size}
+
+
+def _load(folder: Path, kind: Stored, key: str, look: Callable[[Path], Mapping[str, Any]]) -> Record | None:
+    """Return the record in `folder`, its files compared with what `look` sees; None if there is no folder."""
+    try:
+        data = (folder / "record.json").read_bytes()
+    except FileNotFoundError:
+        if not folder.exists():
+            return None
+        raise Damaged("record.json is missing") from None
+    record = decode(data)
+    try:
+        check(record, kind, key)
+    except OtherSchema as error:
+        raise InputError(
+            f"{folder / 'record.json'}: {error}: written by another version of this suite. "
+            "Use that version, or another --store."
+        ) from None
+    for name, expected in record["files"].items():
+        try:
+            seen = look(folder / name)
+        except FileNotFoundError:
+            raise Damaged(f"{name} is missing") from None
+        if any(expected[what] != value for what, value in seen.items()):
+            raise Damaged(f"{name} does not match its {' and '.join(seen)}")
+    return record
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Give the file at `source` the name `target` too, unless that is taken."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
+            raise
+        # A file system without hard links (FAT, some network shares): failures of one key are written
+        # under that key's lock, so nobody takes the name between the question and the rename.
+        if target.exists():
+            return False
+        source.rename(target)
+    return True
