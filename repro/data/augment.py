@@ -92,7 +92,8 @@ def apply(pixels: Tensor, labels: Tensor, sizes: Tensor, drawn: Draw, crop: int)
     height, width = pixels.shape[1:3]
     grid = torch.stack(
         torch.broadcast_tensors(
-            (source[1] * (2.0 / max(width - 1, 1)) - 1)[:, None, :], (source[0] * (2.0 / max(height - 1, 1)) - 1)[:, :, None]
+            (source[1] * (2.0 / max(width - 1, 1)) - 1)[:, None, :],
+            (source[0] * (2.0 / max(height - 1, 1)) - 1)[:, :, None],
         ),
         dim=-1,
     ).float()

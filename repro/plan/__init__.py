@@ -1,0 +1,1 @@
+"""From cells to evaluations to trainings, shared ones once. Never imports torch."""

@@ -74,8 +74,8 @@ def make_optimizer(network: nn.Module, train: Train | Pretrain) -> torch.optim.O
     """SGD with momentum (the papers'), or AdamW (a deviation of the small scales)."""
     groups = parameter_groups(network, train)
     if isinstance(train, Train) and train.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum, foreach=True)
-    return torch.optim.AdamW(groups, lr=train.lr, foreach=True)
+        return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum, fused=True)
+    return torch.optim.AdamW(groups, lr=train.lr, fused=True)
 
 
 def set_batch_norm(network: nn.Module, decay: float, *, frozen: bool = False) -> None:

@@ -1,0 +1,92 @@
+"""What a record owes to the code: the content of the modules that computed it, their import closure.
+
+Read from the source files, so that nothing heavy is imported; comments, docstrings and layout do not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import repro
+
+PACKAGE = Path(repro.__file__).parent
+
+
+@dataclass(frozen=True)
+class Code:
+    """A frozen import closure: module name -> 12 hex digits of its content."""
+
+    modules: tuple[tuple[str, str], ...]
+
+    @property
+    def digest(self) -> str:
+        """20 hex digits over all modules."""
+        return hashlib.sha256(repr(self.modules).encode()).hexdigest()[:20]
+
+    def record(self) -> dict[str, object]:
+        """The form that records keep."""
+        return {"digest": self.digest, "modules": dict(self.modules)}
+
+
+def path_of(module: str, package: Path = PACKAGE) -> Path | None:
+    """The source file of a module of this package, or None where there is no such module."""
+    parts = module.split(".")
+    if parts[0] != package.name:
+        return None
+    base = package.joinpath(*parts[1:])
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _read(path: Path, _stamp: tuple[int, int]) -> tuple[str, tuple[str, ...]]:
+    """Digest of a file's meaning, and the names it imports."""
+    tree = ast.parse(path.read_bytes())
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [n for n in node.body if not _is_text(n)]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12], tuple(names)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def closure(entries: Iterable[str], package: Path = PACKAGE) -> Code:
+    """The modules that `entries` import, directly or not, with their digests.
+
+    Raises ValueError for an entry that is not a module of the package.
+    """
+    found: dict[str, str] = {}
+    todo = []
+    for entry in entries:
+        if path_of(entry, package) is None:
+            raise ValueError(f"no module {entry}")
+        todo.append(entry)
+    while todo:
+        module = todo.pop()
+        path = path_of(module, package)
+        if module in found or path is None:
+            continue
+        stat = path.stat()
+        digest, names = _read(path, (stat.st_mtime_ns, stat.st_size))
+        found[module] = digest
+        todo += [name for name in names if name.split(".")[0] == package.name]
+    return Code(tuple(sorted(found.items())))
+
+
+def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Modules whose content differs between two closures, or that only one of them has."""
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

@@ -1,0 +1,120 @@
+"""The plan of a run: which evaluations and trainings the asked-for cells need, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from repro.plan.code import Code
+from repro.plan.work import Evaluation, Split, Training
+from repro.spec.load import Suite
+from repro.spec.protocol import Data, Model, Protocol
+from repro.spec.resolve import Resolved, resolve
+from repro.spec.table import Cell, TableSpec
+
+PRETRAIN_SEED = 0
+"""Every seed starts from the same first training, as every run of the papers starts from the same ImageNet weights."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    tables: tuple[TableSpec, ...]
+    scale: str
+    seeds: int = 1
+    dataset: str | None = None
+    only: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What planning needs to know of the outside: fingerprints of data and of code."""
+
+    data: Callable[[Data, str], str]
+    """(data, split) -> fingerprint."""
+    code: Callable[[str, Data], Code]
+    """("training" | "evaluation", data) -> import closure."""
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell and, where it is measured, what measures it."""
+
+    cell: Cell
+    resolved: Resolved | None
+    evaluations: Mapping[int, Evaluation]
+    """Seed -> evaluation; empty for quoted and computed cells."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a request comes down to."""
+
+    request: Request
+    cells: tuple[PlannedCell, ...]
+    trainings: dict[str, Training] = field(default_factory=dict)
+    """By key; a training stands after the one it starts from."""
+    evaluations: dict[str, Evaluation] = field(default_factory=dict)
+
+    def of_table(self, table: str) -> tuple[PlannedCell, ...]:
+        """The cells of one table, in the paper's order."""
+        return tuple(c for c in self.cells if c.cell.table == table)
+
+
+def backbone_only(model: Model) -> Model:
+    """The part of a model that its first training shares: block1 to block4 at unit rates."""
+    keep = ("backbone", "units", "width", "stem", "stem_width", "stride_at", "residual_gamma", "batch_norm_eps")
+    return Model(**{key: getattr(model, key) for key in keep})
+
+
+def training_of(protocol: Protocol, seed: int, inputs: Inputs) -> Training:
+    """The training that a protocol describes, with the one it starts from."""
+    data, code = protocol.data, inputs.code("training", protocol.data)
+    images = Split(data, data.train_split, inputs.data(data, data.train_split))
+    parent = None
+    if protocol.train.start == "presence":
+        model = backbone_only(protocol.model)
+        parent = Training("presence", model, images, protocol.pretrain, PRETRAIN_SEED, None, code)
+    return Training("segment", protocol.model, images, protocol.train, seed, parent, code)
+
+
+def evaluation_of(protocol: Protocol, training: Training, inputs: Inputs) -> Evaluation:
+    """The evaluation that a protocol describes."""
+    data = protocol.data
+    images = Split(data, data.val_split, inputs.data(data, data.val_split))
+    return Evaluation(training, images, protocol.evaluate, inputs.code("evaluation", data))
+
+
+def build(suite: Suite, request: Request, inputs: Inputs, chosen: Callable[[Cell, Sequence[str]], bool]) -> Plan:
+    """Plan a request; `chosen(cell, only)` says whether a cell is among those asked for."""
+    plan = Plan(request, tuple(_planned(suite, request, inputs, chosen)))
+    for planned in plan.cells:
+        for evaluation in planned.evaluations.values():
+            for training in evaluation.training.chain():
+                plan.trainings.setdefault(training.key, training)
+            plan.evaluations.setdefault(evaluation.key, evaluation)
+    return plan
+
+
+def _planned(
+    suite: Suite, request: Request, inputs: Inputs, chosen: Callable[[Cell, Sequence[str]], bool]
+) -> Iterable[PlannedCell]:
+    trainings: dict[tuple[str, int], Training] = {}
+    for table in request.tables:
+        for cell in table.cells():
+            if not chosen(cell, request.only):
+                continue
+            if cell.kind != "measured":
+                yield PlannedCell(cell, None, {})
+                continue
+            resolved = resolve(suite, table, cell.settings, request.scale, request.dataset, request.overrides)
+            evaluations = {}
+            for seed in range(request.seeds):
+                protocol = resolved.protocol
+                told = (protocol.model_copy(update={"evaluate": None}).model_dump_json(), seed)
+                if told not in trainings:
+                    trainings[told] = training_of(protocol, seed, inputs)
+                evaluations[seed] = evaluation_of(protocol, trainings[told], inputs)
+            yield PlannedCell(cell, resolved, evaluations)

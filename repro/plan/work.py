@@ -1,0 +1,121 @@
+"""Trainings and evaluations: fully resolved, with a key that holds everything that determines their result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from repro.plan.code import Code
+from repro.spec.protocol import Data, Evaluate, Model, Pretrain, Train
+
+KEY_DIGITS = 20
+
+
+def _key(told: dict[str, Any]) -> str:
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a data set, as a training or an evaluation reads it."""
+
+    data: Data
+    split: str
+    fingerprint: str
+
+    def config(self) -> dict[str, Any]:
+        """What of `Data` concerns this split."""
+        images = self.data.val_images if self.split == self.data.val_split else self.data.train_images
+        told = {"name": self.data.name, "split": self.split, "classes": self.data.classes}
+        return {**told, "images": images, "side": self.data.side}
+
+
+@dataclass(frozen=True)
+class Training:
+    """A network, the images, the settings and a seed; possibly another training to start from."""
+
+    task: Literal["segment", "presence"]
+    model: Model
+    images: Split
+    settings: Train | Pretrain
+    seed: int
+    parent: Training | None
+    code: Code
+
+    def config(self) -> dict[str, Any]:
+        """The resolved settings, as records keep them."""
+        return {
+            "model": self.model.model_dump(mode="json"),
+            "data": self.images.config(),
+            "train": self.settings.model_dump(mode="json"),
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """What determines the result, in the form of a record's head (its parent in the same form)."""
+        return {
+            "key": self.key,
+            "task": self.task,
+            "config": self.config(),
+            "seed": self.seed,
+            "parent": self.parent.identity() if self.parent else None,
+            "data_fingerprint": self.images.fingerprint,
+            "code": self.code.record(),
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """20 hex digits of everything that determines the result."""
+        return _key(
+            {
+                "task": self.task,
+                "config": self.config(),
+                "seed": self.seed,
+                "parent": self.parent.key if self.parent else None,
+                "data": self.images.fingerprint,
+                "code": self.code.digest,
+            }
+        )
+
+    def chain(self) -> list[Training]:
+        """The trainings it starts from, first one first, and itself."""
+        return [*(self.parent.chain() if self.parent else []), self]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A training and how it is measured."""
+
+    training: Training
+    images: Split
+    evaluate: Evaluate
+    code: Code
+
+    def config(self) -> dict[str, Any]:
+        """The resolved settings, as records keep them."""
+        return {"data": self.images.config(), "evaluate": self.evaluate.model_dump(mode="json")}
+
+    def identity(self) -> dict[str, Any]:
+        """What determines the result, in the form of a record's head (its training in the same form)."""
+        return {
+            "key": self.key,
+            "training": self.training.identity(),
+            "config": self.config(),
+            "data_fingerprint": self.images.fingerprint,
+            "code": self.code.record(),
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """20 hex digits of everything that determines the result."""
+        return _key(
+            {
+                "training": self.training.key,
+                "config": self.config(),
+                "data": self.images.fingerprint,
+                "code": self.code.digest,
+            }
+        )
