@@ -20,10 +20,9 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
+from repro.data.disk import unwritable
 from repro.data.images import VOID, ByteArray, Images
 from repro.errors import InputError
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def cached(cache: Path, key: str, content: Callable[[], Content]) -> Images:
                 _build(folder, content())
                 found = _open(folder)
     except OSError as error:
-        raise _unwritable(folder.parent, error) from error
+        raise unwritable(folder.parent, "decoded images", error, "give another --store") from error
     if found is None:
         raise InputError(f"{folder}: changed while it was written. Remove that folder and run again.")
     return found
@@ -131,10 +130,3 @@ def _check_space(folder: Path, sizes: npt.NDArray[np.int32]) -> None:
     needed, free = len(sizes) * height * width * 4, shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(errno.ENOSPC, f"{needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free")
-
-
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    reason = error.strerror or str(error)
-    if error.errno in _FULL:
-        return InputError(f"{folder}: no space left for decoded images ({reason}). Free some, or give another --store.")
-    return InputError(f"{folder}: decoded images cannot be kept here ({reason}). Give another --store.")

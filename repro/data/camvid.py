@@ -61,6 +61,7 @@ CAMVID = Format(
     name="camvid",
     classes=len(CLASSES),
     splits=("train", "val", "test"),
+    counts={"train": 367, "val": 101, "test": 233},
     homes=("", "CamVid"),
     marks=("train.txt", "val.txt", "test.txt"),
     get=(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,8 @@ class Format:
     name: str
     classes: int
     splits: tuple[str, ...]
+    counts: Mapping[str, int]
+    """Images per split as the papers state them; a split without an entry has no stated number."""
     homes: tuple[str, ...]
     """Folders below the given directory that may be the data set's own; "" is the directory itself."""
     marks: tuple[str, ...]
@@ -48,7 +50,7 @@ class Format:
             os.listdir(root)
             for folder in (root / sub for sub in self.homes):
                 if any((folder / mark).exists() for mark in self.marks):
-                    return folder
+                    return folder.absolute()
         except FileNotFoundError:
             raise InputError(f"{root}: no such directory (--data for {self.name}). {self.get}") from None
         except NotADirectoryError:
@@ -87,3 +89,17 @@ def list_lines(path: Path) -> Iterator[tuple[str, str]]:
     if not lines:
         raise InputError(f"{path}: names no images. Copy or download this file again.")
     yield from lines
+
+
+def ids(path: Path) -> tuple[tuple[str, str], ...]:
+    """A list file's image ids, each with its place; lines may be ids or paths (`/JPEGImages/ID.jpg ...`)."""
+    return tuple((Path(line.split()[0]).stem, place) for place, line in list_lines(path))
+
+
+def nearby(home: Path, folders: Iterable[str]) -> Path | None:
+    """The first of `folders` in `home` or up to two levels above it: archives are unpacked side by side."""
+    for folder in folders:
+        for base in (home, home.parent, home.parent.parent):
+            if (base / folder).is_dir():
+                return base / folder
+    return None

@@ -10,6 +10,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,18 +70,22 @@ def read_photo(path: Path) -> ByteArray:
         raise unreadable(path, error) from error
 
 
-def read_label_map(path: Path) -> ByteArray:
-    """Decode a label map to (H, W) uint8: a palette image's indices, a grey image's values."""
+def decode(path: Path) -> npt.NDArray[Any]:
+    """Decode an image file as it is: a palette image's indices, (H, W, channels) for colours."""
     try:
         with Image.open(path) as image:
-            mode = image.mode
-            values = np.array(image)
+            return np.array(image)
     except (OSError, *_DAMAGE) as error:
         raise unreadable(path, error) from error
+
+
+def read_label_map(path: Path) -> ByteArray:
+    """Decode a label map to (H, W) uint8: a palette image's indices, a grey image's values."""
+    values = decode(path)
     if values.ndim != 2:
         raise InputError(
-            f"{path}: a {mode} image; a label map is a palette or grey PNG whose values are the classes. "
-            "Use the label files as they were published."
+            f"{path}: an image with {values.shape[2]} channels; a label map is a palette or grey PNG whose values are "
+            "the classes. Use the label files as they were published."
         )
     if values.dtype != np.uint8:
         if values.dtype != np.bool_ and (values.min() < 0 or values.max() > VOID):

@@ -13,15 +13,22 @@ import numpy as np
 from repro.data import scenes
 from repro.data.cache import Content, cached
 from repro.data.camvid import CAMVID
+from repro.data.cityscapes import CITYSCAPES
+from repro.data.coco import COCO
 from repro.data.fingerprint import Digests, default_folder, of_samples
 from repro.data.format import Format, Sample
 from repro.data.images import ByteArray, Images, check_labels, photo_size, read_photo, resize_labels, resize_photo
 from repro.data.images import resized as resized_size
+from repro.data.pascal_context import PASCAL_CONTEXT
+from repro.data.person_part import PERSON_PART
+from repro.data.voc2012 import VOC2012
 from repro.errors import InputError, did_you_mean
 from repro.spec.protocol import Data
 
 SCENES = "scenes"
-FORMATS: dict[str, Format] = {form.name: form for form in (CAMVID,)}
+FORMATS: dict[str, Format] = {
+    form.name: form for form in (CAMVID, VOC2012, CITYSCAPES, PASCAL_CONTEXT, PERSON_PART, COCO)
+}
 
 _AT_ONCE = 64
 """Images decoded ahead of the writer: bounds memory on large data sets."""

@@ -44,7 +44,7 @@ def test_one_bit_and_sixteen_bit_label_maps(tmp_path):
 
 def test_coloured_label_maps_are_refused(tmp_path, rng):
     write_photo(tmp_path / "a.png", photo(rng, 4, 4))
-    with pytest.raises(InputError, match=r"a\.png: a RGB image; a label map is a palette or grey PNG"):
+    with pytest.raises(InputError, match=r"a\.png: an image with 3 channels; a label map is a palette or grey PNG"):
         images.read_label_map(tmp_path / "a.png")
 
 

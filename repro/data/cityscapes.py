@@ -1,0 +1,95 @@
+"""Cityscapes: 19 train ids, fine and coarse annotations.
+
+Cordts et al., "The Cityscapes dataset for semantic urban scene understanding" (2016). Labels are the published
+`*_labelIds.png`; they are mapped to train ids here, so nobody has to make `labelTrainIds` files first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from repro.data.format import Format, Sample
+from repro.data.images import VOID, ByteArray, read_label_map
+from repro.errors import InputError
+
+TRAIN_IDS = {
+    7: "road",
+    8: "sidewalk",
+    11: "building",
+    12: "wall",
+    13: "fence",
+    17: "pole",
+    19: "traffic light",
+    20: "traffic sign",
+    21: "vegetation",
+    22: "terrain",
+    23: "sky",
+    24: "person",
+    25: "rider",
+    26: "car",
+    27: "truck",
+    28: "bus",
+    31: "train",
+    32: "motorcycle",
+    33: "bicycle",
+}
+"""File's id -> class; the train id is its place. The other ids from 0 to 33 are void."""
+CLASSES = tuple(TRAIN_IDS.values())
+LAST_ID = 33
+
+_FOLDERS = {
+    "train": ("train", "gtFine"),
+    "val": ("val", "gtFine"),
+    "train_coarse": ("train", "gtCoarse"),
+    "train_extra": ("train_extra", "gtCoarse"),
+}
+_SUFFIX = "_leftImg8bit.png"
+
+_TO_TRAIN_ID = np.full(256, VOID, dtype=np.uint8)
+_TO_TRAIN_ID[list(TRAIN_IDS)] = np.arange(len(TRAIN_IDS))
+
+
+def samples(home: Path, split: str) -> tuple[Sample, ...]:
+    """All images of a split, by city and name."""
+    folder, kind = _FOLDERS[split]
+    images = home / "leftImg8bit" / folder
+    found = []
+    for image in sorted(images.glob(f"*/*{_SUFFIX}")):
+        name = image.name.removesuffix(_SUFFIX)
+        labels = home / kind / folder / image.parent.name / f"{name}_{kind}_labelIds.png"
+        found.append(Sample(name, image, labels, str(image)))
+    if not found:
+        raise InputError(f"{images}: no */*{_SUFFIX} in it. {_GET}")
+    return tuple(found)
+
+
+def read_labels(sample: Sample) -> ByteArray:
+    """(H, W) uint8: train ids 0 to 18, and 255 for every other id."""
+    values = read_label_map(sample.labels)
+    if values.max() > LAST_ID:
+        row, column = (int(k) for k in np.argwhere(values > LAST_ID)[0])
+        raise InputError(
+            f"{sample.labels}: id {values[row, column]} at row {row}, column {column}; Cityscapes has ids 0 to "
+            f"{LAST_ID}. The file is damaged, or holds something else than label ids."
+        )
+    return np.asarray(_TO_TRAIN_ID[values])
+
+
+_GET = (
+    "Log in at https://www.cityscapes-dataset.com, put leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip into "
+    "DIR, run `repro data prepare cityscapes --root DIR`, then give --data DIR."
+)
+
+CITYSCAPES = Format(
+    name="cityscapes",
+    classes=len(CLASSES),
+    splits=tuple(_FOLDERS),
+    counts={"train": 2975, "val": 500, "train_coarse": 2975, "train_extra": 19998},
+    homes=("", "cityscapes"),
+    marks=("leftImg8bit",),
+    get=_GET,
+    samples=samples,
+    read_labels=read_labels,
+)
