@@ -1,0 +1,106 @@
+"""What a paper concludes from a table, in a form that numbers can be put to.
+
+A claim compares cells that selectors pick. With several pairs (left and right agree on every other setting) the
+claim is about every pair. Its effect is in the metric's printed unit: points of per cent for mIOU.
+
+| kind | says |
+| --- | --- |
+| greater | left - right > margin |
+| gain | low <= left - right <= high |
+| ratio | low <= left / right <= high |
+| equal | abs(left - right) <= tolerance |
+| monotone | among the cells of `where`, ordered by `along`, the metric is increasing or decreasing |
+| best | left exceeds every other cell of `among` by more than margin |
+| largest-gain-at | left - right, seen along `along`, is largest at one of the values `at` |
+| text | cannot be put to this suite's numbers; `why` says why |
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Kind = Literal["greater", "monotone", "best", "gain", "ratio", "equal", "largest-gain-at", "text"]
+Selector = dict[str, Any]
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "greater": ("left", "right"),
+    "gain": ("left", "right"),
+    "ratio": ("left", "right"),
+    "equal": ("left", "right", "tolerance"),
+    "monotone": ("along", "direction"),
+    "best": ("left", "among"),
+    "largest-gain-at": ("left", "right", "along", "at"),
+    "text": ("why",),
+}
+TAKES: dict[str, tuple[str, ...]] = {
+    "greater": ("margin",),
+    "gain": ("low", "high"),
+    "ratio": ("low", "high"),
+    "equal": (),
+    "monotone": ("margin",),
+    "best": ("margin",),
+    "largest-gain-at": (),
+    "text": (),
+}
+COMMON = {"id", "text", "metric", "kind", "where", "holds", "why"}
+
+
+class Claim(BaseModel):
+    """One sentence of a paper, as a test; see the module's table of kinds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=r"^[a-z0-9]+(\.[a-z0-9-]+)+$")
+    """Stable; a part of a claim that makes several comparisons adds one more name: v3.t6.c6.aspp."""
+    text: str
+    """Our own short wording."""
+    metric: str = "miou"
+    kind: Kind
+    left: Selector = {}
+    right: Selector = {}
+    where: Selector = {}
+    """Restricts the cells before anything else."""
+    along: str | None = None
+    direction: Literal["increasing", "decreasing"] | None = None
+    among: Selector | None = None
+    """best: what `left` is compared with; {} means every cell of the table."""
+    at: Any = None
+    """largest-gain-at: value, or {any = [...]}, of `along` where the gain is largest."""
+    margin: float = 0.0
+    low: float | None = None
+    high: float | None = None
+    tolerance: float | None = None
+    holds: bool | None = None
+    """Whether the paper's own printed numbers bear it out; None where they can't say. Never a result of ours."""
+    why: str = ""
+    """Why this suite's measurements can't decide it (needed for kind "text")."""
+
+    @model_validator(mode="after")
+    def _fields_of_kind(self) -> Claim:
+        given = self.model_fields_set
+        for name in NEEDS[self.kind]:
+            if name not in given:
+                raise ValueError(f'kind "{self.kind}" needs `{name}`. Add it.')
+        if self.kind in ("gain", "ratio") and self.low is None and self.high is None:
+            raise ValueError(f'kind "{self.kind}" needs `low`, `high` or both. Add one.')
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"low = {self.low} is above high = {self.high}. Swap them.")
+        useless = given - COMMON - set(NEEDS[self.kind]) - set(TAKES[self.kind])
+        if useless:
+            raise ValueError(f'kind "{self.kind}" does not use `{sorted(useless)[0]}`. Remove it.')
+        return self
+
+    def selectors(self) -> Iterator[tuple[str, Selector]]:
+        """(field, selector) of each selector given."""
+        for name in ("where", "left", "right", "among"):
+            if name in self.model_fields_set and getattr(self, name) is not None:
+                yield name, getattr(self, name)
+
+    def tables(self) -> set[str]:
+        """Ids of the tables that its selectors name; empty: its own only."""
+        return {s["table"] for _, s in self.selectors() if isinstance(s.get("table"), str)}

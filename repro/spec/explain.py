@@ -1,0 +1,106 @@
+"""Turn what pydantic found wrong into one sentence: bad value, what was expected, a near miss."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from repro.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+TYPES = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a string",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a table",
+    "model_type": "a table of settings",
+    "mapping_type": "a table",
+}
+
+
+def shown(value: Any) -> str:
+    """A value as TOML spells it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(shown(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {shown(v)}" for k, v in value.items()) + "}"
+    return "none" if value is None else str(value)
+
+
+def choices(expected: str) -> list[str]:
+    """Split pydantic's "4, 8 or 16" or "'conv2' or 'conv3'" into its members, unquoted."""
+    return [c.strip().strip("'") for c in re.split(r", | or ", expected)]
+
+
+def nearest(value: Any, allowed: list[str]) -> str:
+    """`` Did you mean 16?``: the nearest number, or the nearest word; empty where nothing is near."""
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and all(re.fullmatch(r"-?[\d.]+", a) for a in allowed)
+    ):
+        # of two numbers equally far, the larger: 12 is more often a slip for 16 than for 8
+        return f" Did you mean {min(allowed, key=lambda a: (abs(float(a) - value), -float(a)))}?"
+    return did_you_mean(str(value), allowed)
+
+
+def sentence(error: ErrorDetails, known: Iterable[str] = ()) -> str:
+    """What is wrong with one value and what was expected there; `known` are the names allowed beside it."""
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        names = sorted(known)
+        name = str(error["loc"][-1])
+        return f"unknown key.{did_you_mean(name, names) or ' Known here: ' + ', '.join(names) + '.'}"
+    if kind == "missing":
+        if error["loc"] and isinstance(error["loc"][-1], int):
+            return f"{shown(value)} has too few values; number {error['loc'][-1] + 1} is missing."
+        return "this key is missing. Add it."
+    if kind == "too_long":
+        return f"{shown(value)} has {context['actual_length']} values, not {context['max_length']}."
+    if kind == "literal_error":
+        allowed = choices(str(context["expected"]))
+        return f"{shown(value)} is not one of {', '.join(allowed)}.{nearest(value, allowed)}"
+    if kind == "greater_than_equal":
+        return f"{shown(value)} is too small; it must be at least {context['ge']}."
+    if kind == "less_than_equal":
+        return f"{shown(value)} is too large; it must be at most {context['le']}."
+    if kind == "greater_than":
+        return f"{shown(value)} is too small; it must be above {context['gt']}."
+    if kind == "less_than":
+        return f"{shown(value)} is too large; it must be below {context['lt']}."
+    if kind in TYPES:
+        return f"{shown(value)} is not {TYPES[kind]}."
+    if kind == "value_error":
+        return f"{context['error']}"
+    return f"{shown(value)}: {error['msg']}."
+
+
+def first(error: ValidationError) -> ErrorDetails:
+    """What to tell first: a misspelt key explains the missing one beside it."""
+    found = error.errors(include_url=False)
+    return next((e for e in found if e["type"] == "extra_forbidden"), found[0])
+
+
+def first_error(
+    error: ValidationError, known: Mapping[tuple[str, ...], Iterable[str]] | None = None
+) -> tuple[str, str]:
+    """(dotted place, sentence) of what is wrong first; `known` maps a parent's place to the names allowed in it."""
+    details = first(error)
+    place = ""
+    for part in details["loc"]:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    parent = tuple(str(p) for p in details["loc"][:-1] if not isinstance(p, int))
+    return place, sentence(details, (known or {}).get(parent, ()))

@@ -1,0 +1,275 @@
+"""Read every spec file into one suite, and check it."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import repro
+from repro.errors import InputError, did_you_mean
+from repro.spec.claim import Claim
+from repro.spec.explain import first, first_error
+from repro.spec.keys import flatten, keys, unknown
+from repro.spec.scales import Rule, Scale, TableRule, lineage
+from repro.spec.select import pairs, select, value_of
+from repro.spec.table import Axis, Cell, Column, Paper, Point, Row, Source, TableSpec
+
+Form = TypeVar("Form", bound=BaseModel)
+PARTS: dict[str, type[BaseModel]] = {
+    "source": Source,
+    "axes": Axis,
+    "points": Point,
+    "rows": Row,
+    "columns": Column,
+    "claims": Claim,
+    "deviations": TableRule,
+}
+
+
+class Dataset(BaseModel):
+    """Facts of a data set; its images are read elsewhere."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    classes: tuple[str, ...] | int | None = None
+    """Names in label order (background first where there is one), their number, or nothing: no label maps."""
+    colours: tuple[tuple[int, int, int], ...] = ()
+    splits: dict[str, int] = {}
+    """Split -> published number of images."""
+    train_split: str = "train"
+    val_split: str = "val"
+    canvas: tuple[int, int] = (513, 513)
+    """Height and width of the evaluation canvas at scale paper."""
+    source: str = ""
+
+    @property
+    def count(self) -> int | None:
+        """Number of classes."""
+        return self.classes if self.classes is None or isinstance(self.classes, int) else len(self.classes)
+
+
+@dataclass
+class Suite:
+    """Everything that is declared: tables in the order of their files, papers, scales, data sets."""
+
+    tables: dict[str, TableSpec] = field(default_factory=dict)
+    papers: dict[str, Paper] = field(default_factory=dict)
+    scales: dict[str, Scale] = field(default_factory=dict)
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    scales_place: str = "tables/scales.toml"
+    aliases: dict[str, str] = field(default_factory=dict)
+
+    def find(self, name: str) -> TableSpec:
+        """A table by id or alias, its cells and claims checked. Raises InputError with suggestions."""
+        spec = self.tables.get(self.aliases.get(name, name))
+        if spec is None:
+            hint = did_you_mean(name, [*self.tables, *self.aliases])
+            raise InputError(f'table "{name}": there is no such table.{hint} `repro list` shows all.')
+        self.check(spec)
+        return spec
+
+    def select(self, names: Iterable[str]) -> list[TableSpec]:
+        """Tables by id or alias; "all" is every one. Each once, in the order asked for."""
+        ids = [i for name in names for i in (self.tables if name == "all" else [self.find(name).id])]
+        return [self.find(i) for i in dict.fromkeys(ids)]
+
+    def dataset(self, name: str) -> Dataset:
+        """A data set's facts. Raises InputError with suggestions."""
+        if name not in self.datasets:
+            raise InputError(
+                f'data set "{name}": there is no such data set; there are {", ".join(self.datasets)}.{did_you_mean(name, self.datasets)}'
+            )
+        return self.datasets[name]
+
+    def scale(self, name: str) -> Scale:
+        """A scale by name. Raises InputError with suggestions."""
+        lineage(name, self.scales)
+        return self.scales[name]
+
+    def cells_of(self, claim: Claim, own: TableSpec | None) -> tuple[Cell, ...]:
+        """The cells that a claim of table `own` (None: of a paper's text) speaks of: its metric, every table it names."""
+        ids = sorted(claim.tables()) or ([own.id] if own else [])
+        missing = [i for i in ids if i not in self.tables]
+        if missing:
+            raise InputError(
+                f'claim {claim.id}: there is no table "{missing[0]}".{did_you_mean(missing[0], self.tables)}'
+            )
+        return tuple(c for i in ids for c in self.tables[i].cells() if c.metric == claim.metric)
+
+    def check(self, spec: TableSpec) -> None:
+        """Expand a table and try its claims' selectors and its deviations. Raises InputError for the first thing wrong."""
+        spec.cells()
+        for i, rule in enumerate(spec.deviations):
+            _check_rule(rule.key, rule.when, f"{spec.place}: deviations[{i}]")
+            lineage(rule.scale, self.scales)
+        for i, claim in enumerate(spec.claims):
+            self.check_claim(claim, spec, f"{spec.place}: claims[{i}] ({claim.id})")
+
+    def check_claim(self, claim: Claim, own: TableSpec | None, place: str) -> None:
+        """Try a claim's selectors. Raises InputError that names the claim."""
+        if claim.kind == "text":
+            return
+        try:
+            cells = select(self.cells_of(claim, own), claim.where)
+            if {"left", "right"} <= claim.model_fields_set:
+                for pair in pairs(cells, claim.left, claim.right):
+                    for cell in pair if claim.along else ():
+                        value_of(cell, claim.along or "")
+            elif claim.kind == "best":
+                select(cells, claim.left)
+                select(cells, claim.among or {})
+            else:
+                for cell in cells:
+                    value_of(cell, claim.along or "")
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from None
+        except KeyError:
+            raise InputError(
+                f'{place}: along: a cell has no "{claim.along}". Name a key that every cell has.'
+            ) from None
+
+
+def built_in() -> list[Path]:
+    """The folders of the suite's own specs: beside the package in a checkout, inside it when installed."""
+    package = Path(repro.__file__).parent
+    root = package / "_specs" if (package / "_specs").is_dir() else package.parent
+    return [root / "tables", root / "figures"]
+
+
+def load_suite(tables_dirs: Sequence[Path] | None = None) -> Suite:
+    """The suite's own specs, and those under `tables_dirs`.
+
+    Reads and checks the form of every file; a table's cells and claims are checked when it is asked for (`Suite.find`).
+    Raises InputError naming file, key, bad value and remedy.
+    """
+    suite = Suite()
+    own = built_in()
+    given = [Path(d) for d in tables_dirs or ()]
+    for folder in (*own, *given):
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder of table specs. Check --tables.")
+    files = [
+        (_name(p, folder.parent if folder in own else None), p)
+        for folder in (*own, *given)
+        for p in _toml_files(folder)
+    ]
+    rest = []
+    for place, path in files:
+        if path.name == "scales.toml":
+            _add(suite.scales, _named(path, place, Scale), place, "scale")
+        elif path.name == "datasets.toml":
+            _add(suite.datasets, _named(path, place, Dataset), place, "data set")
+        elif path.name == "paper.toml":
+            paper = _form(Paper, _read(path, place), place)
+            paper._place = place
+            flatten(paper.protocol, f"{place}: protocol")
+            _add(suite.papers, {paper.id: paper}, place, "paper")
+        else:
+            rest.append((place, path))
+    for name, scale in suite.scales.items():
+        lineage(name, suite.scales)
+        for i, rule in enumerate(scale.deviations):
+            _check_rule(rule.key, rule.when, f"{suite.scales_place}: {name}.deviations[{i}]")
+    for place, path in rest:
+        _add_table(suite, place, path)
+    return suite
+
+
+def _add_table(suite: Suite, place: str, path: Path) -> None:
+    spec = _form(TableSpec, _read(path, place), place)
+    if spec.source.paper not in suite.papers:
+        hint = did_you_mean(spec.source.paper, suite.papers)
+        raise InputError(
+            f'{place}: source.paper: there is no paper "{spec.source.paper}".{hint} A paper.toml declares one.'
+        )
+    spec._place, spec._paper = place, suite.papers[spec.source.paper]
+    if spec.id in suite.tables:
+        raise InputError(f'{place}: id: "{spec.id}" is already {suite.tables[spec.id].place}\'s. Choose another.')
+    for alias in spec.aliases:
+        taken = suite.aliases.get(alias, alias if alias in suite.tables else "")
+        if taken or alias == "all":
+            raise InputError(f'{place}: aliases: "{alias}" is already {taken or "every table"}\'s. Choose another.')
+        suite.aliases[alias] = spec.id
+    suite.tables[spec.id] = spec
+
+
+def _check_rule(key: str, when: Mapping[str, Any], place: str) -> None:
+    if not keys().get(key, False):
+        raise InputError(f"{place}.key: {key}: {unknown(key)}")
+    flatten(when, f"{place}.when")
+
+
+def _toml_files(folder: Path) -> Iterator[Path]:
+    """Spec files below a folder; table10 after table9."""
+
+    def order(path: Path) -> list[Any]:
+        words = "".join(c if c.isdigit() else f" {c} " for c in str(path.relative_to(folder))).split()
+        return [(0, int(w), "") if w.isdigit() else (1, 0, w) for w in words]
+
+    yield from sorted(folder.rglob("*.toml"), key=order)
+
+
+def _name(path: Path, root: Path | None) -> str:
+    """How messages name a file: from the suite's root, or as the user would type it."""
+    return (
+        path.relative_to(root).as_posix()
+        if root
+        else os.path.relpath(path)
+        if path.is_relative_to(Path.cwd())
+        else str(path)
+    )
+
+
+def _read(path: Path, place: str) -> dict[str, Any]:
+    """Parse TOML; numbers under `published` keep their printed decimals (Decimal), all others become float."""
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{place}: not valid TOML: {error}. Mend the file there.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{place}: cannot be read: {error}.") from None
+    return {k: _plain(v, k == "published") for k, v in tree.items()}
+
+
+def _plain(node: Any, printed: bool) -> Any:
+    if isinstance(node, dict):
+        return {k: _plain(v, printed or k == "published") for k, v in node.items()}
+    if isinstance(node, list):
+        return tuple(_plain(v, printed) for v in node)
+    return float(node) if isinstance(node, Decimal) and not printed else node
+
+
+def _form(kind: type[Form], tree: Mapping[str, Any], place: str) -> Form:
+    """Check a tree against its schema. Raises InputError for the first thing wrong."""
+    try:
+        return kind.model_validate(tree, strict=True)
+    except ValidationError as error:
+        loc = tuple(str(p) for p in first(error)["loc"][:-1] if not isinstance(p, int))
+        form = (Rule if kind is Scale else PARTS.get(loc[-1])) if loc else kind
+        at, told = first_error(error, {loc: list(form.model_fields) if form else ()})
+        raise InputError(f"{place}: {at + ': ' if at else ''}{told}") from None
+
+
+def _named(path: Path, place: str, kind: type[Form]) -> dict[str, Form]:
+    """A file of named tables: [tiny], [paper]."""
+    out = {}
+    for name, tree in _read(path, place).items():
+        if not isinstance(tree, dict):
+            raise InputError(f"{place}: {name}: {tree!r} is not a table. Write [{name}].")
+        out[name] = _form(kind, tree, f"{place}: {name}")
+    return out
+
+
+def _add(known: dict[str, Any], more: Mapping[str, Any], place: str, what: str) -> None:
+    for name, value in more.items():
+        if name in known:
+            raise InputError(f'{place}: {what} "{name}" is declared twice. Choose another name.')
+        known[name] = value

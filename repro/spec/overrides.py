@@ -1,0 +1,39 @@
+"""`--set KEY=VALUE`: any value of the resolved protocol, from the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from repro.errors import InputError
+from repro.spec.keys import Flat, keys, unknown
+from repro.spec.scales import read_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def read_overrides(assignments: Iterable[str]) -> Flat:
+    """["train.iterations=10", "evaluate.scales=[0.5, 1.0]"] -> {"train.iterations": 10, ...}; values as TOML spells them.
+
+    Raises InputError where an assignment has no "=", its key does not exist, or is a section. Values are checked when the
+    protocol is built.
+    """
+    out: Flat = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        if not equals or not value.strip():
+            raise InputError(f"--set {text}: no value. Write KEY=VALUE, for example --set train.iterations=200.")
+        if not keys().get(key, False):
+            told = (
+                f"is a section; name a value in it, for example {key}.{_first_below(key)}."
+                if key in keys()
+                else unknown(key)
+            )
+            raise InputError(f"--set {key}: {told}")
+        out[key] = None if value.strip() == "none" else read_value(value.strip())
+    return out
+
+
+def _first_below(section: str) -> str:
+    return next(k for k in keys() if k.startswith(f"{section}."))[len(section) + 1 :]

@@ -1,0 +1,123 @@
+"""From a cell to the protocol it runs under, and the list of its departures from the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from repro.errors import InputError
+from repro.spec.keys import Flat, build, flat_of
+from repro.spec.overrides import read_overrides
+from repro.spec.protocol import Protocol
+from repro.spec.scales import Direction, rules_for
+from repro.spec.table import TableSpec, published_settings
+
+if TYPE_CHECKING:
+    from repro.spec.load import Suite
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A protocol value that is not the paper's."""
+
+    key: str
+    published: Any
+    value: Any
+    reason: str
+    direction: Direction
+    """Likely effect on the score."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a cell runs under."""
+
+    protocol: Protocol
+    deviations: tuple[Deviation, ...]
+    """In the protocol's order of keys."""
+
+
+def resolve(
+    suite: Suite,
+    table: TableSpec,
+    cell_settings: Mapping[str, Any],
+    scale: str,
+    dataset: str | None = None,
+    overrides: Sequence[str] = (),
+) -> Resolved:
+    """Resolve one cell at a scale.
+
+    Later wins: the protocol's defaults, the paper's, the table's, the cell's own settings, the data set asked for, the scale's
+    deviations in file order, `overrides` ("key=value"). A rule with a `value` leaves alone what the table's cells vary; no
+    rule touches an override. Raises InputError naming file, key, value and remedy.
+    """
+    flat, places = published_settings(table, cell_settings)
+    paper = flat_of(build(flat, places))
+
+    wanted = read_overrides(overrides)
+    dataset = str(wanted.pop("data.name")) if "data.name" in wanted else dataset
+    if "model.backbone" in wanted:
+        flat.pop("model.units", None)
+    now = flat_of(build({**flat, **wanted}, {**places, **{k: f"--set {k}" for k in wanted}}))
+    told: dict[str, tuple[str, Direction]] = {
+        k: ("follows from another setting", "unknown") for k in now if now[k] != paper[k]
+    }
+    told.update({_value_key(k, now): ("set on the command line", "unknown") for k in wanted})
+    fixed = {_value_key(k, now) for k in wanted}
+    if dataset is not None:
+        fixed.add("data.name")
+        _move(suite, now, dataset, fixed, told, "asked for on the command line", "unknown")
+
+    for place, rule in rules_for(scale, suite.scales, table.deviations):
+        if rule.key in fixed or (rule.key in cell_settings and "value" in rule.model_fields_set):
+            continue
+        whose = f"{table.place}: {place}" if place.startswith("deviations") else f"{suite.scales_place}: {place}"
+        if not rule.applies(now, whose):
+            continue
+        value = rule.new_value(now[rule.key], whose)
+        if rule.key == "data.name":
+            _move(suite, now, str(value), fixed, told, rule.reason, rule.direction)
+        else:
+            now[rule.key] = value
+            told[rule.key] = (rule.reason, rule.direction)
+            places[rule.key] = f"{whose} ({rule.key})"
+    protocol = build(now, places)
+    final = flat_of(protocol)
+    departures = tuple(
+        Deviation(key, paper[key], final[key], *told.get(key, ("follows from another setting", "unknown")))
+        for key in paper
+        if final[key] != paper[key]
+    )
+    return Resolved(protocol, departures)
+
+
+def _value_key(key: str, flat: Flat) -> str:
+    """`evaluate.crf.w1` is a part of the value `evaluate.crf`."""
+    return key if key in flat else key.rsplit(".", 1)[0]
+
+
+def _move(
+    suite: Suite,
+    now: Flat,
+    name: str,
+    fixed: set[str],
+    told: dict[str, tuple[str, Direction]],
+    reason: str,
+    direction: Direction,
+) -> None:
+    """Put another data set in place, with what belongs to it: classes, splits, canvas."""
+    data = suite.dataset(name)
+    if data.count is None:
+        raise InputError(f'data set "{name}" has no label maps to train segmentation on. Choose another.')
+    if now["data.name"] != name:
+        told["data.name"] = (reason, direction)
+    now["data.name"] = name
+    own = {"data.classes": data.count, "evaluate.canvas": data.canvas}
+    for key, usual in (("data.train_split", data.train_split), ("data.val_split", data.val_split)):
+        if now[key] not in data.splits:
+            own[key] = usual
+    for key, value in own.items():
+        if key not in fixed and now[key] != value:
+            now[key] = value
+            told[key] = (f"belongs to {name}", "unknown")

@@ -1,0 +1,145 @@
+"""How much of a paper's protocol is spent: the rules by which a scale departs from it.
+
+A rule names one protocol value and gives it a new `value`, multiplies it by a `factor`, or maps old values to new ones.
+A scale may extend another: what it says of a key replaces whatever it would inherit for that key.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from repro.errors import InputError, did_you_mean
+from repro.spec.explain import shown
+from repro.spec.keys import flatten, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Direction = Literal["lower", "higher", "unknown"]
+
+
+class Rule(BaseModel):
+    """One declared departure from the paper's protocol."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    value: Any = None
+    factor: float | None = Field(default=None, gt=0)
+    """Multiplies a number or each number of a list; integers stay integers, at least 1 (0 stays 0)."""
+    map: dict[str, Any] | None = None
+    """Old value, as TOML spells it, -> new value; other values stay."""
+    when: dict[str, Any] = {}
+    """Only where these keys, as resolved so far, have these values; {any = [...]} and {not = value} are understood."""
+    reason: str
+    direction: Direction = "unknown"
+    """Likely effect on the score."""
+
+    @model_validator(mode="after")
+    def _one_change(self) -> Rule:
+        given = self.model_fields_set & {"value", "factor", "map"}
+        if len(given) != 1:
+            raise ValueError("a deviation needs exactly one of `value`, `factor`, `map`.")
+        return self
+
+    def applies(self, flat: Mapping[str, Any], place: str) -> bool:
+        """Whether every condition of `when` holds for the values resolved so far."""
+        return all(fits(flat[key], wanted) for key, wanted in flatten(self.when, f"{place}.when").items())
+
+    def new_value(self, old: Any, place: str) -> Any:
+        """The value that takes the place of `old`. Raises InputError where a factor meets something else than numbers."""
+        if self.factor is not None:
+            return scaled(old, self.factor, f"{place}.factor")
+        if self.map is not None:
+            for spelt, new in self.map.items():
+                if read_value(spelt) == old:
+                    return frozen(new)
+            return old
+        return frozen(self.value)
+
+
+class TableRule(Rule):
+    """A departure that one table needs at one scale (and at scales that extend it)."""
+
+    scale: str
+
+
+class Scale(BaseModel):
+    """A named set of departures."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    description: str
+    extends: str | None = None
+    seeds: int = Field(default=1, ge=1)
+    """How many seeds a run takes unless told."""
+    deviations: tuple[Rule, ...] = ()
+
+
+def fits(value: Any, wanted: Any) -> bool:
+    """Equality, or {any = [...]}, or {not = value}; lists and tuples are alike."""
+    wanted = frozen(wanted)
+    if isinstance(wanted, dict) and set(wanted) == {"any"}:
+        return frozen(value) in wanted["any"]
+    if isinstance(wanted, dict) and set(wanted) == {"not"}:
+        return not fits(value, wanted["not"])
+    return bool(frozen(value) == wanted)
+
+
+def read_value(text: str) -> Any:
+    """A value as TOML spells it; a bare word counts as a string."""
+    try:
+        return frozen(tomllib.loads(f"value = {text}")["value"])
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def scaled(old: Any, factor: float, place: str) -> Any:
+    """`old` times `factor`, element by element; integers stay integers, and at least 1 unless they were 0."""
+    if isinstance(old, tuple):
+        return tuple(scaled(v, factor, place) for v in old)
+    if isinstance(old, bool) or not isinstance(old, int | float):
+        if old is None:
+            return None
+        raise InputError(f"{place}: {shown(old)} cannot be multiplied. Use `value` or `map` for this key.")
+    if isinstance(old, int):
+        return max(1, round(old * factor)) if old else 0
+    return old * factor
+
+
+def lineage(name: str, scales: Mapping[str, Scale]) -> list[str]:
+    """The scale and what it extends, most general first. Raises InputError for an unknown name or a circle."""
+    chain: list[str] = []
+    at: str | None = name
+    while at is not None:
+        if at not in scales:
+            said = f"extends {shown(at)}" if chain else shown(at)
+            raise InputError(
+                f"scale {said}: there is no such scale; there are {', '.join(scales)}.{did_you_mean(at, scales)}"
+            )
+        if at in chain:
+            raise InputError(f'scale "{name}": extends itself through {" -> ".join([*chain, at])}. Break the circle.')
+        chain.append(at)
+        at = scales[at].extends
+    return chain[::-1]
+
+
+def rules_for(name: str, scales: Mapping[str, Scale], table: Iterable[TableRule] = ()) -> list[tuple[str, Rule]]:
+    """(place, rule) in the order of application: inherited ones first, then the scale's own, then the table's.
+
+    A later source's rules for a key replace all earlier sources' rules for that key.
+    """
+    chain = lineage(name, scales)
+    own = list(table)
+    sources: list[list[tuple[str, Rule]]] = [
+        [(f"{at}.deviations[{i}]", rule) for i, rule in enumerate(scales[at].deviations)] for at in chain
+    ]
+    sources += [[(f"deviations[{i}]", rule) for i, rule in enumerate(own) if rule.scale == at] for at in chain]
+    out: list[tuple[str, Rule]] = []
+    for source in sources:
+        replaced = {rule.key for _, rule in source}
+        out = [(place, rule) for place, rule in out if rule.key not in replaced] + source
+    return out

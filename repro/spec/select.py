@@ -1,0 +1,134 @@
+"""Pick cells by what they set, and pair them.
+
+A selector is a table {key = value}. A key is a dotted protocol key or its last part, or one of `row`, `column` (labels),
+`table` (an id), `metric`. A value is matched by equality, or {any = [...]}, or {not = value}. {} picks every cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from repro.errors import InputError, did_you_mean
+from repro.spec.explain import shown
+from repro.spec.scales import fits
+
+if TYPE_CHECKING:
+    from repro.spec.table import Cell
+
+Selector = Mapping[str, Any]
+FIELDS = {"row": "row_label", "column": "column_label", "table": "table", "metric": "metric"}
+
+
+def key_names(cells: Iterable[Cell], name: str) -> tuple[str, ...]:
+    """The dotted keys among the cells' settings that `name` may mean."""
+    known = {key for cell in cells for key in cell.settings}
+    return (name,) if name in known else tuple(sorted(k for k in known if k.rsplit(".", 1)[-1] == name))
+
+
+def value_of(cell: Cell, name: str, among: Iterable[Cell] | None = None) -> Any:
+    """The value that `name` (a selector key) has in a cell; KeyError where the cell has none.
+
+    Raises InputError where two keys of that name have different values: the full key is then needed.
+    """
+    if name in FIELDS:
+        return getattr(cell, FIELDS[name])
+    names = key_names(among if among is not None else (cell,), name)
+    values = [cell.settings[key] for key in names if key in cell.settings]
+    if not values:
+        raise KeyError(name)
+    if any(v != values[0] for v in values):
+        raise InputError(f'selector key "{name}" may mean {" or ".join(names)}. Write the full key.')
+    return values[0]
+
+
+def _matches(cell: Cell, selector: Selector) -> bool:
+    for name, wanted in selector.items():
+        try:
+            value = value_of(cell, name)
+        except KeyError:
+            return False
+        if not fits(value, wanted):
+            return False
+    return True
+
+
+def select(cells: Iterable[Cell], selector: Selector) -> tuple[Cell, ...]:
+    """The cells that a selector picks, in order. Raises InputError where it picks none, with near misses."""
+    pool = tuple(cells)
+    picked = tuple(cell for cell in pool if _matches(cell, selector))
+    if picked:
+        return picked
+    for name, wanted in selector.items():
+        if name not in FIELDS and not key_names(pool, name):
+            known = {*FIELDS, *(k.rsplit(".", 1)[-1] for c in pool for k in c.settings)}
+            hint = did_you_mean(name, known)
+            raise InputError(
+                f'selector {shown(dict(selector))}: no cell has "{name}".{hint or " There are " + ", ".join(sorted(known)) + "."}'
+            )
+        values = list(dict.fromkeys(shown(value_of(c, name)) for c in pool if name in FIELDS or _has(c, name)))
+        if not any(_matches(c, {name: wanted}) for c in pool):
+            hint = did_you_mean(str(wanted), [v.strip('"') for v in values])
+            raise InputError(
+                f"selector {shown(dict(selector))}: {name} has no value {shown(wanted)}; it has {', '.join(values)}.{hint}"
+            )
+    raise InputError(f"selector {shown(dict(selector))}: no cell fits all of it. Loosen one of its keys.")
+
+
+def _has(cell: Cell, name: str) -> bool:
+    return bool(key_names((cell,), name))
+
+
+def _named(cells: tuple[Cell, ...], *selectors: Selector) -> set[str]:
+    """The settings that selectors speak of; a row's label speaks of all that rows decide, likewise a column's."""
+    named: set[str] = set()
+    for name in {name for selector in selectors for name in selector}:
+        if name == "row":
+            named |= {"row_label", *(k for c in cells for k in c.row_keys)}
+        elif name == "column":
+            named |= {"column_label", *(k for c in cells for k in c.column_keys)}
+        elif name not in FIELDS:
+            named.update(key_names(cells, name))
+    return named
+
+
+def alike(a: Cell, b: Cell, named: set[str]) -> bool:
+    """Whether two cells agree on every setting outside `named` that both have."""
+    return all(a.settings[k] == b.settings[k] for k in a.settings.keys() & b.settings.keys() - named)
+
+
+def pairs(
+    cells: Iterable[Cell], left: Selector, right: Selector, where: Selector | None = None
+) -> tuple[tuple[Cell, Cell], ...]:
+    """(left cell, right cell) wherever the two agree on all settings that neither selector names, and on the metric.
+
+    A single left and a single right cell are a pair whatever they set. Raises InputError where a selector picks nothing,
+    nothing pairs, or a left cell would have several partners.
+    """
+    pool = select(cells, where or {})
+    lefts, rights = select(pool, left), select(pool, right)
+    if len(lefts) == 1 and len(rights) == 1:
+        return ((lefts[0], rights[0]),)
+    named = _named(pool, left, right)
+    out = []
+    for a in lefts:
+        partners = [b for b in rights if a.metric == b.metric and alike(a, b, named) and _same_line(a, b, named)]
+        if len(partners) > 1:
+            raise InputError(
+                f"selectors {shown(dict(left))} and {shown(dict(right))}: {a.id} fits {partners[0].id} and {partners[1].id}. Name one more key."
+            )
+        out += [(a, b) for b in partners if b is not a]
+    if not out:
+        raise InputError(
+            f"selectors {shown(dict(left))} and {shown(dict(right))}: no two cells differ in only these. Check their values."
+        )
+    return tuple(out)
+
+
+def _same_line(a: Cell, b: Cell, named: set[str]) -> bool:
+    """Cells without settings (quoted ones) pair by the label that no selector names."""
+    if a.settings or b.settings:
+        return True
+    return ("row_label" in named or a.row_label == b.row_label) and (
+        "column_label" in named or a.column_label == b.column_label
+    )
