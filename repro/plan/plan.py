@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from repro.errors import InputError
 from repro.plan.code import Code
 from repro.plan.work import Evaluation, Split, Training
 from repro.spec.load import Suite
 from repro.spec.protocol import Data, Model, Protocol
 from repro.spec.resolve import Resolved, resolve
+from repro.spec.scales import read_value
+from repro.spec.select import select
 from repro.spec.table import Cell, TableSpec
 
 PRETRAIN_SEED = 0
@@ -87,9 +91,33 @@ def evaluation_of(protocol: Protocol, training: Training, inputs: Inputs) -> Eva
     return Evaluation(training, images, protocol.evaluate, inputs.code("evaluation", data))
 
 
-def build(suite: Suite, request: Request, inputs: Inputs, chosen: Callable[[Cell, Sequence[str]], bool]) -> Plan:
-    """Plan a request; `chosen(cell, only)` says whether a cell is among those asked for."""
-    plan = Plan(request, tuple(_planned(suite, request, inputs, chosen)))
+def choose(tables: Sequence[TableSpec], only: Sequence[str]) -> dict[str, tuple[Cell, ...]]:
+    """Table id -> the cells that `--only KEY=VALUE` leaves; a key given twice allows either value.
+
+    Raises InputError where nothing is left, naming the keys and values that there are.
+    """
+    wanted: dict[str, list[Any]] = {}
+    for text in only:
+        key, equals, value = text.partition("=")
+        if not equals or not value.strip():
+            raise InputError(f"--only {text}: no value. Write KEY=VALUE, for example --only last_block=7.")
+        wanted.setdefault(key.strip(), []).append(read_value(value.strip()))
+    selector = {key: {"any": values} for key, values in wanted.items()}
+    chosen: dict[str, tuple[Cell, ...]] = {}
+    refusal: InputError | None = None
+    for table in tables:
+        try:
+            chosen[table.id] = select(table.cells(), selector)
+        except InputError as error:
+            refusal, chosen[table.id] = refusal or InputError(f"--only: {error}"), ()
+    if refusal is not None and not any(chosen.values()):
+        raise refusal
+    return chosen
+
+
+def build(suite: Suite, request: Request, inputs: Inputs) -> Plan:
+    """Plan a request. Raises InputError for a protocol that cannot be."""
+    plan = Plan(request, tuple(_planned(suite, request, inputs)))
     for planned in plan.cells:
         for evaluation in planned.evaluations.values():
             for training in evaluation.training.chain():
@@ -98,14 +126,11 @@ def build(suite: Suite, request: Request, inputs: Inputs, chosen: Callable[[Cell
     return plan
 
 
-def _planned(
-    suite: Suite, request: Request, inputs: Inputs, chosen: Callable[[Cell, Sequence[str]], bool]
-) -> Iterable[PlannedCell]:
+def _planned(suite: Suite, request: Request, inputs: Inputs) -> Iterable[PlannedCell]:
     trainings: dict[tuple[str, int], Training] = {}
+    chosen = choose(request.tables, request.only)
     for table in request.tables:
-        for cell in table.cells():
-            if not chosen(cell, request.only):
-                continue
+        for cell in chosen[table.id]:
             if cell.kind != "measured":
                 yield PlannedCell(cell, None, {})
                 continue

@@ -1,0 +1,149 @@
+"""From the user's options to a plan, and from a plan to stored records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from repro.data import source
+from repro.errors import InputError
+from repro.plan.code import Code, closure
+from repro.plan.cost import evaluation_cost, training_cost
+from repro.plan.plan import Inputs, Plan, Request, build
+from repro.plan.work import Evaluation, Training
+from repro.run.events import Event
+from repro.run.job import Job
+from repro.run.local import Outcome, run
+from repro.run.order import Work
+from repro.spec.load import Suite, load_suite
+from repro.spec.protocol import Data
+from repro.store.store import Store
+
+EXECUTE = "repro.run.job:execute"
+ENTRIES = {"training": "repro.train.training", "evaluation": "repro.evaluate.measure"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the commands that plan, run and report have in common."""
+
+    tables: tuple[str, ...]
+    scale: str | None = None
+    seeds: int | None = None
+    only: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    dataset: str | None = None
+    data_root: Path | None = None
+    store: Path = Path("runs")
+    tables_dir: Path | None = None
+
+
+def gpu_count() -> int:
+    """CUDA devices of this machine, told without importing torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([d for d in visible.split(",") if d.strip() not in ("", "-1")])
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def default_scale() -> str:
+    """`small` where there is a GPU, else `tiny`."""
+    return "small" if gpu_count() else "tiny"
+
+
+def load(options: Options) -> Suite:
+    """The suite with the user's own tables, if any."""
+    return load_suite([options.tables_dir] if options.tables_dir else None)
+
+
+def inputs(options: Options, store: Store) -> Inputs:
+    """Fingerprints of data and code, each computed once."""
+
+    @cache
+    def code(stage: str, name: str) -> Code:
+        form = None if name == source.SCENES else source.FORMATS[name].read_labels.__module__
+        return closure([ENTRIES[stage], "repro.data.images", form or "repro.data.scenes"])
+
+    @cache
+    def data(told: Data, split: str) -> str:
+        # both splits set to the one that is read: what is measured on does not bear on what is trained on
+        images = told.val_images if split == told.val_split else told.train_images
+        one = {"train_split": split, "val_split": split, "train_images": images, "val_images": images}
+        return source.fingerprint(told.model_copy(update=one), options.data_root, store.cache)
+
+    return Inputs(data, lambda stage, told: code(stage, told.name))
+
+
+def make_plan(options: Options, suite: Suite, store: Store) -> Plan:
+    """Resolve the options into a plan; InputError for whatever is wrong with them."""
+    scale = options.scale or default_scale()
+    declared = suite.scale(scale)
+    if options.seeds is not None and options.seeds < 1:
+        raise InputError(f"--seeds {options.seeds}: at least 1 is needed.")
+    request = Request(
+        tables=tuple(suite.select(options.tables)),
+        scale=scale,
+        seeds=options.seeds or declared.seeds,
+        dataset=options.dataset,
+        only=options.only,
+        overrides=options.overrides,
+    )
+    return build(suite, request, inputs(options, store))
+
+
+def missing(plan: Plan, store: Store) -> tuple[dict[str, Training], dict[str, Evaluation]]:
+    """Trainings and evaluations that a run would have to do.
+
+    A stored evaluation needs its training no more, and a training that no missing work needs is not done again.
+    """
+    evaluations = {k: e for k, e in plan.evaluations.items() if store.peek("evaluation", k) is None}
+    needed: dict[str, Training] = {}
+    for evaluation in evaluations.values():
+        for training in reversed(evaluation.training.chain()):
+            if store.peek("training", training.key) is not None:
+                break
+            needed[training.key] = training
+    return {k: t for k, t in plan.trainings.items() if k in needed}, evaluations
+
+
+def devices(device: str, jobs: int | None) -> list[str]:
+    """Device names for the workers: one each on the GPUs there are, or one for each CPU core."""
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs {jobs}: at least 1 worker is needed.")
+    gpus = gpu_count()
+    if device == "auto":
+        device = "cuda" if gpus else "cpu"
+    if device == "cuda" and gpus:
+        count = jobs or gpus
+        return [f"cuda:{i % gpus}" for i in range(count)]
+    if device == "cpu":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return ["cpu"] * (jobs or cores)
+    return [device] * (jobs or 1)
+
+
+def work_of(plan: Plan, store: Store, data_root: Path | None) -> list[Work]:
+    """The jobs of what is missing: a training with its evaluations."""
+    trainings, evaluations = missing(plan, store)
+    wanted: dict[str, list[Evaluation]] = {}
+    for evaluation in evaluations.values():
+        wanted.setdefault(evaluation.training.key, []).append(evaluation)
+    # evaluations of a stored training are a job as well
+    involved = {**trainings, **{k: plan.trainings[k] for k in wanted}}
+    out = []
+    for key, training in plan.trainings.items():
+        if key not in involved:
+            continue
+        own = tuple(wanted.get(key, ()))
+        cost = sum(evaluation_cost(e) for e in own) + (training_cost(training) if key in trainings else 0.0)
+        after = training.parent.key if training.parent else None
+        out.append(Work(key, Job(training, own, data_root), after, cost))
+    return out
+
+
+def execute(work: Sequence[Work], store: Store, workers: Sequence[str], listener: Callable[[Event], None]) -> Outcome:
+    """Run jobs in local processes, one CPU thread each: the bits of a result do not depend on `workers`."""
+    return run(work, EXECUTE, store, workers, listener, threads=1)
