@@ -68,7 +68,7 @@ def generator(seed: int, purpose: str) -> np.random.Generator:
 def resample_images(images: int, replicates: int, rng: np.random.Generator) -> Floats:
     """Return bootstrap weights (replicates, images) float64: how often each replicate drew each image.
 
-    Every row sums to `images`. One set of weights serves all cells measured on the same images: that is what pairs them.
+    Every row sums to `images`. One set of weights serves all cells measured on the same images: that pairs them.
     """
     draws = rng.integers(0, images, size=(replicates, images))
     draws += np.arange(replicates)[:, None] * images
@@ -103,18 +103,17 @@ def image_variance(replicates: Floats) -> float:
 def satterthwaite(parts: list[tuple[float, float]]) -> float:
     """Return the degrees of freedom of a sum of variance estimates, given as (variance, degrees of freedom) each.
 
-    Welch-Satterthwaite. Infinite if all variances are 0.
+    Welch-Satterthwaite. Infinite if every variance is 0 or known without error.
     """
     total = sum(variance for variance, _ in parts)
-    if total == 0:
-        return math.inf
-    return total**2 / sum(variance**2 / dof for variance, dof in parts if variance > 0)
+    uncertain = sum(variance**2 / dof for variance, dof in parts)
+    return total**2 / uncertain if uncertain > 0 else math.inf
 
 
 def estimate(scores: Floats, replicates: Floats | None = None, images: int | None = None) -> Estimate:
     """Return the mean over seeds with its 95 % interval.
 
-    `scores` (n,), `replicates` (n, B) or None if no per-image matrices are stored; `images` is N, needed with replicates.
+    `scores` (n,), `replicates` (n, B) or None if no per-image matrices are stored; `images` is N, then needed.
     """
     seeds = len(scores)
     value = float(np.mean(scores))

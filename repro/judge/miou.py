@@ -5,7 +5,7 @@ counted into it; IOU of a class = true positives / (true pixels + predicted pixe
 absent from both the truth and the prediction is left out of the mean. Paper v2, v3 and v3+ name the measure only
 ("pixel intersection-over-union averaged across the classes", v3 section 4); PASCAL VOC's own code defines it so.
 
-Axes: a confusion matrix is (C, C), [truth, prediction], pixel counts. Leading axes (images, seeds, replicates) pass through.
+Axes: a confusion matrix is (C, C), [truth, prediction], pixel counts. Leading axes (images, seeds) pass through.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def class_sums(confusion: NDArray[np.integer]) -> tuple[Floats, Floats]:
 
 
 def class_iou(confusion: NDArray[np.integer]) -> Floats:
-    """Return the IOU of each class, (..., C) float64 in [0, 1]; NaN where a class is absent from truth and prediction."""
+    """Return IOU by class, (..., C) float64 in [0, 1]; NaN where a class is absent from truth and prediction."""
     intersection, union = class_sums(confusion)
     return np.divide(intersection, union, out=np.full_like(union, np.nan), where=union > 0)
 

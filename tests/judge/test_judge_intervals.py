@@ -1,4 +1,4 @@
-"""Bootstrap and variance parts against brute force, linearisation and textbook formulas; coverage is in test_judge_simulate."""
+"""Bootstrap and variance parts against brute force, linearisation and textbook formulas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Range tests against scipy's t tests and against the interval; false discoveries against statsmodels' published rule."""
+"""Range tests against scipy and against the interval; false discoveries against the published rule."""
 
 from __future__ import annotations
 

@@ -1,0 +1,126 @@
+"""Verdicts: a paper's claims put to our measurements.
+
+Each effect of a claim (see `repro.judge.questions`) is estimated from values paired by seed and by image: the contrast
+is formed for each seed, and for each resampled set of images, before anything is averaged. What two networks share, a
+hard image or a lucky order of the training data, cancels. Seeds and images both count as noise, because the paper's
+sentence is meant for other trainings and other images; their parts add as in `repro.judge.intervals`. Where no
+per-image matrices are stored, seeds alone count, and the result says so.
+
+The mean over a claim's pairs (over blocks, over backbones) is tested, once: the stronger test, which says "on
+average"; a pair that by itself speaks against the claim turns "supported" into "inconclusive". Where a claim needs
+several effects at once (monotone, best) the weakest decides: in favour counts the largest probability (an
+intersection-union test needs no correction, Berger 1982), against it the smallest times their number (Bonferroni).
+
+| verdict | when |
+| --- | --- |
+| supported | the effect lies in the claimed range, q <= 0.05, and no pair by itself contradicts |
+| contradicted | it lies outside, q <= 0.05 |
+| inconclusive | neither; or one seed only, with which seed noise is unknown |
+| not run | a cell is missing, or nothing measured can decide the claim (`testable` is false) |
+
+q is the probability corrected for the number of the table's claims that were judged (Benjamini and Hochberg).
+Computed cells have no noise: their claims are decided exactly, pair by pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from repro.judge.effects import part_of
+from repro.judge.evidence import Evidence
+from repro.judge.published import VOC_VAL, audit
+from repro.judge.questions import question
+from repro.judge.result import ClaimResult, Part, Verdict
+from repro.judge.significance import false_discovery, two_sided
+from repro.judge.wording import sentence
+from repro.spec.claim import Claim
+from repro.spec.table import Cell
+
+ALPHA = 0.05
+
+
+def judge(
+    claims: Iterable[tuple[Claim, Sequence[Cell]]], evidence: Evidence, published_images: int = VOC_VAL
+) -> tuple[ClaimResult, ...]:
+    """Judge the claims of one table together: their q values depend on each other.
+
+    Each claim comes with the cells it may speak of (`Suite.cells_of`). `published_images`: size of the paper's
+    validation set, for the audit. Raises InputError for a claim whose selectors pick nothing.
+    """
+    results = [_measured(claim, cells, evidence, published_images) for claim, cells in claims]
+    tested = [k for k, result in enumerate(results) if result.p is not None]
+    q = false_discovery([p for p in (results[k].p for k in tested) if p is not None])
+    for k, corrected in zip(tested, q, strict=True):
+        results[k] = replace(results[k], q=float(corrected), tests=len(tested))
+    results = [replace(result, objecting=_objecting(result)) for result in results]
+    judged = [replace(result, verdict=_verdict(result)) for result in results]
+    return tuple(replace(result, sentence=sentence(result)) for result in judged)
+
+
+def _measured(claim: Claim, cells: Sequence[Cell], evidence: Evidence, published_images: int) -> ClaimResult:
+    """Everything but q, verdict and sentence."""
+    published = audit(claim, cells, published_images)
+    result = ClaimResult(claim.id, claim.text, claim.kind, claim.metric, published, why=claim.why)
+    if claim.kind == "text":
+        return replace(result, testable=False)
+    asked = question(claim, cells)
+    result = replace(result, unit=asked.unit)
+    if any(cell.kind == "quoted" for cell in asked.cells):
+        why = claim.why or "it compares with a number that this suite quotes and cannot measure."
+        return replace(result, testable=False, why=why)
+    if claim.why:
+        return replace(result, testable=False)
+    computed = all(cell.kind == "computed" for cell in asked.cells)
+    ids = [cell.id for cell in asked.cells]
+    known = set(evidence.computed) if computed else {cell for cell, _ in evidence.values}
+    missing = tuple(cell for cell in ids if cell not in known)
+    seeds = () if computed else evidence.seeds(ids)
+    if missing or not (computed or seeds):
+        return replace(result, missing=missing)
+    alternatives = [[part_of(effect, asked, evidence, seeds) for effect in a] for a in asked.alternatives]
+    return _combined(replace(result, seeds=seeds), alternatives)
+
+
+def _combined(result: ClaimResult, alternatives: list[list[Part]]) -> ClaimResult:
+    """Join the parts' probabilities; the part that decides is the weakest of the alternative that does best."""
+    tested = len(result.seeds) != 1
+    weakest = [max(parts, key=_weakness) for parts in alternatives]
+    best = min(range(len(alternatives)), key=lambda k: _weakness(weakest[k]))
+    parts = tuple(part for a in alternatives for part in a)
+    decisive = next(k for k, part in enumerate(parts) if part is weakest[best])
+    result = replace(result, parts=parts, decisive=decisive)
+    if not tested:
+        return result
+    p_for = min(1.0, len(alternatives) * weakest[best].p_inside)
+    p_against = max(min(1.0, len(a) * min(part.p_outside for part in a)) for a in alternatives)
+    p = two_sided(p_for, p_against) if result.seeds else None
+    return replace(result, p_for=p_for, p_against=p_against, p=p)
+
+
+def _weakness(part: Part) -> tuple[float, float]:
+    """How badly a part does for its claim: by its test, or with one seed (no test) by how far it is from the range."""
+    outside = max(part.low - part.estimate.value, part.estimate.value - part.high)
+    return (0.0 if part.p_inside != part.p_inside else part.p_inside, outside)
+
+
+def _verdict(result: ClaimResult) -> Verdict:
+    if not result.parts:
+        return "not run"
+    if result.p_for is None or result.p_against is None:
+        return "inconclusive"
+    if not result.seeds:
+        return "supported" if result.p_for == 0 else "contradicted"
+    if result.q is None or result.q > ALPHA:
+        return "inconclusive"
+    if result.p_against < result.p_for:
+        return "contradicted"
+    return "inconclusive" if result.objecting else "supported"
+
+
+def _objecting(result: ClaimResult) -> tuple[str, ...]:
+    """Return the labels of the pairs that by themselves contradict the claim, at 5 % over all of its pairs."""
+    pairs = result.pairs
+    if len(result.seeds) < 2:
+        return tuple(pair.label for pair in pairs if not pair.holds) if not result.seeds else ()
+    return tuple(pair.label for pair in pairs if 2 * len(pairs) * pair.p_outside <= ALPHA)

@@ -1,0 +1,85 @@
+"""What was measured, in the form the judge needs: values by cell and seed, bootstrap replicates on shared images.
+
+A measured value belongs to (cell id, seed). Its replicates (B,) are that value on B resampled sets of images. Cells
+with the same number of images share the resampled sets, so column b of two cells is the same set of images wherever
+the cells were measured on the same images in the same order, which is how one data set is always stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repro.judge.intervals import REPLICATES, Estimate, estimate, exact, generator, replicate_miou, resample_images
+from repro.judge.miou import Floats
+
+Key = tuple[str, int]
+"""(cell id, seed)."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a table's claims are judged on; values in their internal unit, mean IOU in [0, 1]."""
+
+    values: Mapping[Key, float]
+    computed: Mapping[str, float] = field(default_factory=dict)
+    """Cell id -> value of a cell without noise."""
+    replicates: Mapping[Key, Floats] = field(default_factory=dict)
+    """(B,) each; the same B for all."""
+    images: Mapping[Key, int] = field(default_factory=dict)
+    """Validation images behind each entry of `replicates`."""
+
+    def seeds(self, cells: Sequence[str]) -> tuple[int, ...]:
+        """Return the seeds that every one of these cells was measured with, in order."""
+        of_cell: dict[str, set[int]] = {cell: set() for cell in cells}
+        for cell, seed in self.values:
+            if cell in of_cell:
+                of_cell[cell].add(seed)
+        return tuple(sorted(set.intersection(*of_cell.values()))) if of_cell else ()
+
+    def has_replicates(self, cells: Sequence[str], seeds: Sequence[int]) -> bool:
+        """Say whether all of these measurements have replicates."""
+        return all((cell, seed) in self.replicates for cell in cells for seed in seeds)
+
+
+def gather(
+    values: Mapping[Key, float],
+    computed: Mapping[str, float] | None = None,
+    matrices: Mapping[Key, NDArray[np.integer]] | None = None,
+    seed: int = 0,
+    replicates: int = REPLICATES,
+) -> Evidence:
+    """Resample the images of all measurements and return the evidence.
+
+    `matrices`: per-image confusion counts (N, C, C), [image, truth, prediction], each read once (a mapping that reads
+    them from disk when asked is welcome). The resampled images depend on `seed` and N only.
+    """
+    weights: dict[int, Floats] = {}
+    drawn: dict[Key, Floats] = {}
+    images: dict[Key, int] = {}
+    for key in matrices or {}:
+        if key not in values or matrices is None:
+            continue
+        counts = matrices[key]
+        n = len(counts)
+        if n not in weights:
+            weights[n] = resample_images(n, replicates, generator(seed, f"resampled images, {n}"))
+        drawn[key], images[key] = replicate_miou(counts, weights[n]), n
+    return Evidence(dict(values), dict(computed or {}), drawn, images)
+
+
+def cell_estimate(cell: str, evidence: Evidence) -> Estimate | None:
+    """Return a cell's mean over its seeds with interval, in its internal unit; None if there is no value."""
+    if cell in evidence.computed:
+        return exact(evidence.computed[cell])
+    seeds = evidence.seeds([cell])
+    if not seeds:
+        return None
+    scores = np.array([evidence.values[cell, seed] for seed in seeds])
+    if not evidence.has_replicates([cell], seeds):
+        return estimate(scores)
+    rows = np.stack([evidence.replicates[cell, seed] for seed in seeds])
+    return estimate(scores, rows, min(evidence.images[cell, seed] for seed in seeds))

@@ -1,0 +1,225 @@
+"""A claim as questions to numbers: which differences of cells must lie in which range.
+
+Every kind of claim comes down to the same form. A *contrast* is a difference between two cells (left - right), or a
+difference of two such gains. Those that ask the same thing at another place of the table, at another block or
+backbone, are averaged into an *effect* with a range that the claim gives it. A claim holds if all of its effects lie
+in their ranges:
+
+| kind | effects | range, in points |
+| --- | --- | --- |
+| greater | left - right | above margin |
+| gain, equal | left - right | low to high; -tolerance to tolerance |
+| ratio | log(left / right) | log low to log high |
+| monotone | each step along the key, in the claimed direction | above margin |
+| best | left - each other cell | above margin |
+| largest-gain-at | gain there - gain at each other place | above 0 |
+
+"largest-gain-at" may name several places; then the effects of one of these alternatives must all lie in range.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from repro.errors import InputError
+from repro.spec.claim import Claim
+from repro.spec.scales import fits
+from repro.spec.select import alike, key_names, pairs, select, value_of
+from repro.spec.table import METRICS, Cell
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A weighted sum of cells whose weights add to 0."""
+
+    label: str
+    weights: tuple[tuple[str, float], ...]
+    """(cell id, weight)."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The mean of the contrasts that ask the same thing, and the range the claim gives it."""
+
+    label: str
+    contrasts: tuple[Contrast, ...]
+    low: float
+    """-inf or inf: no such end. Points for mIOU, the printed unit for other metrics, natural logarithms for a ratio."""
+    high: float
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a claim asks of numbers."""
+
+    claim: Claim
+    cells: tuple[Cell, ...]
+    """All cells that its contrasts use, in the table's order."""
+    alternatives: tuple[tuple[Effect, ...], ...]
+    """The claim holds if all effects of one alternative lie in their ranges. Nearly always there is one alternative."""
+    logarithmic: bool
+    """Contrasts are of logarithms of cells: their exponential is a ratio."""
+    strict: bool
+    """An end of a range does not belong to it: two equal numbers are not one "better"."""
+    unit: str
+    """Of effects in print: "points" for mIOU, "x" for a ratio, else the metric's printed unit."""
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """The effects of all alternatives."""
+        return tuple(effect for alternative in self.alternatives for effect in alternative)
+
+
+def question(claim: Claim, cells: Iterable[Cell]) -> Question:
+    """Return what a claim asks.
+
+    `cells` are those the claim may speak of: its metric, its tables (`Suite.cells_of`). Raises InputError if a selector
+    picks nothing, no two cells pair, or the claim is a text.
+    """
+    if claim.kind == "text":
+        raise InputError(f"claim {claim.id}: a text asks nothing of numbers: {claim.why}")
+    pool = select(cells, claim.where)
+    names = labels(pool)
+    low, high = _range(claim)
+    alternatives: tuple[tuple[Effect, ...], ...]
+    if claim.kind == "monotone":
+        alternatives = (_steps(claim, pool, names),)
+    elif claim.kind == "best":
+        alternatives = (_best(claim, pool, names),)
+    elif claim.kind == "largest-gain-at":
+        alternatives = _largest(claim, pool, names)
+    else:
+        found = pairs(pool, claim.left, claim.right)
+        contrasts = tuple(_difference(a, b, names) for a, b in found)
+        alternatives = ((Effect(_common(contrasts), contrasts, low, high),),)
+    used = {cell for a in alternatives for e in a for c in e.contrasts for cell, _ in c.weights}
+    unit = "x" if claim.kind == "ratio" else "points" if claim.metric == "miou" else METRICS[claim.metric].unit
+    return Question(
+        claim, tuple(c for c in pool if c.id in used), alternatives,
+        logarithmic=claim.kind == "ratio", strict=claim.kind not in ("gain", "ratio", "equal"), unit=unit,
+    )  # fmt: skip
+
+
+def _range(claim: Claim) -> tuple[float, float]:
+    if claim.kind == "equal":
+        tolerance = claim.tolerance if claim.tolerance is not None else 0.0
+        return -tolerance, tolerance
+    if claim.kind in ("gain", "ratio"):
+        low = -math.inf if claim.low is None else claim.low
+        high = math.inf if claim.high is None else claim.high
+        if claim.kind == "gain":
+            return low, high
+        return (math.log(low) if low > 0 else -math.inf), (math.log(high) if high > 0 else -math.inf)
+    return claim.margin, math.inf
+
+
+def labels(cells: Sequence[Cell]) -> dict[str, str]:
+    """Return cell id -> the shortest label that tells these cells apart: of table, row and column only what varies."""
+    parts = [(c.table, c.row_label, c.column_label) for c in cells]
+    varies = [len({p[k] for p in parts}) > 1 for k in range(3)]
+    titles = {m.title for m in METRICS.values()}
+    out = {}
+    for cell, part in zip(cells, parts, strict=True):
+        words = [word for word, keep in zip(part, varies, strict=True) if keep and word not in titles]
+        out[cell.id] = ", ".join(words) or cell.row_label
+    return out
+
+
+def _difference(left: Cell, right: Cell, names: Mapping[str, str]) -> Contrast:
+    return Contrast(f"{names[left.id]} − {names[right.id]}", ((left.id, 1.0), (right.id, -1.0)))
+
+
+def _common(contrasts: Sequence[Contrast]) -> str:
+    return contrasts[0].label if len(contrasts) == 1 else f"mean of {len(contrasts)} pairs"
+
+
+def _series(claim: Claim, pool: Sequence[Cell]) -> list[list[tuple[Any, Cell]]]:
+    """Return the lines of (value of `along`, cell) that agree on every other setting, each in order of `along`.
+
+    Cells with all different values are one line, whatever else they set (a batch size that goes with an output stride).
+    Numbers are in order of size, other values in the table's order.
+    """
+    along = claim.along or ""
+    points = [(value_of(cell, along), cell) for cell in pool]
+    values = list(dict.fromkeys(value for value, _ in points))
+    if all(isinstance(v, int | float) for v in values):
+        values.sort()
+    if len(values) == len(points):
+        lines = [points]
+    else:
+        named = set(key_names(pool, along))
+        lines = []
+        for value, cell in points:
+            home = next((line for line in lines if _same_line(line[0][1], cell, named, along)), None)
+            if home is None:
+                lines.append([(value, cell)])
+            else:
+                home.append((value, cell))
+    for line in lines:
+        line.sort(key=lambda point: values.index(point[0]))
+        if len(line) < 2:
+            raise InputError(f'claim {claim.id}: {line[0][1].id} has no partner along "{along}". Restrict `where`.')
+    return lines
+
+
+def _same_line(a: Cell, b: Cell, named: set[str], along: str) -> bool:
+    if a.settings and b.settings:
+        return a.table == b.table and alike(a, b, named)
+    return a.table == b.table and (a.column_label == b.column_label if along == "row" else a.row_label == b.row_label)
+
+
+def _steps(claim: Claim, pool: Sequence[Cell], names: Mapping[str, str]) -> tuple[Effect, ...]:
+    steps: dict[tuple[Any, Any], list[Contrast]] = {}
+    for line in _series(claim, pool):
+        for (before, a), (after, b) in pairwise(line):
+            left, right = (b, a) if claim.direction == "increasing" else (a, b)
+            steps.setdefault((before, after), []).append(_difference(left, right, names))
+    return tuple(
+        Effect(c[0].label if len(c) == 1 else f"{claim.along} {before} to {after}", tuple(c), claim.margin, math.inf)
+        for (before, after), c in steps.items()
+    )
+
+
+def _best(claim: Claim, pool: Sequence[Cell], names: Mapping[str, str]) -> tuple[Effect, ...]:
+    lefts = select(pool, claim.left)
+    others = [cell for cell in select(pool, claim.among or {}) if cell not in lefts]
+    if not others:
+        raise InputError(f"claim {claim.id}: `among` picks no cell but `left` itself. Widen it.")
+    contrasts = [_difference(left, other, names) for left in lefts for other in others]
+    return tuple(Effect(c.label, (c,), claim.margin, math.inf) for c in contrasts)
+
+
+def _largest(claim: Claim, pool: Sequence[Cell], names: Mapping[str, str]) -> tuple[tuple[Effect, ...], ...]:
+    along = claim.along or ""
+    gains: dict[Any, list[tuple[Cell, Cell]]] = {}
+    for left, right in pairs(pool, claim.left, claim.right):
+        gains.setdefault(value_of(left, along), []).append((left, right))
+    there = [value for value in gains if fits(value, claim.at)]
+    elsewhere = [value for value in gains if value not in there]
+    if not there or not elsewhere:
+        raise InputError(
+            f'claim {claim.id}: at: "{along}" has the values {", ".join(map(str, gains))}. Name some of them.'
+        )
+    return tuple(
+        tuple(_gain_over(along, value, other, gains[value], gains[other], names) for other in elsewhere)
+        for value in there
+    )
+
+
+def _gain_over(
+    along: str, value: Any, other: Any, here: Sequence[tuple[Cell, Cell]], there: Sequence[tuple[Cell, Cell]],
+    names: Mapping[str, str],
+) -> Effect:  # fmt: skip
+    """Gain at `value` minus gain at `other`; the k-th pairs of both belong to one curve (the table's order)."""
+    contrasts = tuple(
+        Contrast(
+            f"({names[a.id]} − {names[b.id]}) − ({names[c.id]} − {names[d.id]})",
+            ((a.id, 1.0), (b.id, -1.0), (c.id, -1.0), (d.id, 1.0)),
+        )
+        for (a, b), (c, d) in zip(here, there, strict=True)
+    )
+    return Effect(f"gain at {along} {value} − gain at {other}", contrasts, 0.0, math.inf)

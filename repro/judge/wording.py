@@ -1,0 +1,127 @@
+"""Verdicts in plain words, for someone who has not studied statistics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from repro.judge.intervals import Estimate
+from repro.judge.result import ClaimResult, Published
+from repro.spec.claim import Kind
+
+SEEDS_FOR_JUDGING = 5
+MINUS = "−"
+
+
+def number(value: float, unit: str, sign: bool = True) -> str:
+    """Return an effect with its unit: +1.48 points, 3.36 x."""
+    text = f"{value:+.2f}" if sign and unit != "x" else f"{value:.2f}"
+    if float(text) == 0:
+        text = text.lstrip("+-")
+    return f"{text.replace('-', MINUS)} {unit}"
+
+
+def interval(effect: Estimate, unit: str) -> str:
+    """Return "+0.31 to +1.35", without unit."""
+    ends = [number(end, unit).removesuffix(f" {unit}") for end in (effect.low, effect.high)]
+    return " to ".join(ends)
+
+
+def sentence(result: ClaimResult) -> str:
+    """Return what was found for a claim: the verdict first, then the effect, the noise and the paper's own number."""
+    if not result.testable:
+        return f"Not put to a test: {result.why}"
+    if result.effect is None:
+        return _not_run(result)
+    effect, part = result.effect, result.parts[result.decisive]
+    many = f" on average over {len(part.pairs)} pairs" if len(part.pairs) > 1 else f" ({part.label})"
+    what = {
+        "monotone": "the smallest step" if len(result.parts) > 1 else "the step",
+        "best": "the lead over the nearest rival",
+        "largest-gain-at": "the lead over the nearest other gain",
+        "ratio": "the ratio",
+    }.get(result.kind, "the difference")
+    found = f"{what} is {number(effect.value, result.unit)}{many}"
+    published = (
+        f" The paper's: {number(result.published.effect, result.unit)}." if result.published.effect is not None else ""
+    )
+    if effect.covers == "exact":
+        return _exact(result, found)
+    if result.n_seeds == 1:
+        return _one_seed(result, found, effect) + published
+    return _judged(result, found, effect) + published
+
+
+def _not_run(result: ClaimResult) -> str:
+    if result.missing:
+        more = f" and {len(result.missing) - 1} more" if len(result.missing) > 1 else ""
+        return f"Not run: no measurement of {result.missing[0]}{more}."
+    return "Not run: the cells have no seed in common, so that nothing can be paired."
+
+
+def _exact(result: ClaimResult, found: str) -> str:
+    pairs = result.pairs
+    held = sum(pair.holds for pair in pairs)
+    count = f"; it holds for {held} of {len(pairs)} pairs" if len(pairs) > 1 else ""
+    return f"{result.verdict.capitalize()}: {found}{count}. Computed, so there is no noise."
+
+
+def _one_seed(result: ClaimResult, found: str, effect: Estimate) -> str:
+    if effect.covers == "images only":
+        spread = f"; the choice of validation images alone makes that {interval(effect, result.unit)} (95 % interval)"
+    else:
+        spread = ""
+    return (
+        f"Undecided: {found} with one seed{spread}. How much another seed would change is unknown; "
+        f"judging takes {SEEDS_FOR_JUDGING} seeds."
+    )
+
+
+def _judged(result: ClaimResult, found: str, effect: Estimate) -> str:
+    noise = "" if effect.covers == "images and seeds" else ", the choice of images not counted"
+    spread = f"(95 % interval {interval(effect, result.unit)}, {result.n_seeds} seeds{noise}; {_chance(result)})"
+    if result.verdict == "inconclusive":
+        if result.objecting and result.q is not None and result.q <= 0.05:
+            return f"Undecided: {found} {spread}, but {_listed(result.objecting)} alone says the opposite."
+        return f"Undecided: {found} {spread}, too little for noise of this size."
+    return f"{result.verdict.capitalize()}: {found} {spread}."
+
+
+def _chance(result: ClaimResult) -> str:
+    if result.q is None or result.p is None:
+        return "not tested"
+    q = "below 0.001" if result.q < 0.001 else f"{result.q:.3f}"
+    return f"probability {q} after correction for {result.tests} claims" if result.tests > 1 else f"probability {q}"
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return labels[0] if len(labels) == 1 else f"{labels[0]} and {len(labels) - 1} more"
+
+
+def published_note(published: Published, kind: Kind) -> str:
+    """Return what the paper's own numbers say of a claim, and whether single runs can tell that."""
+    pairs, unit = published.pairs, published.unit
+    weakest = pairs[published.decisive]
+    held = sum(pair.holds for pair in pairs)
+    if len(pairs) == 1:
+        said = f"{published.status.capitalize()} as printed: {number(weakest.value, unit)}."
+    elif published.status == "holds":
+        said = f"Holds as printed; the narrowest is {weakest.label} with {number(weakest.value, unit)}."
+    else:
+        said = (
+            f"Fails as printed for {len(pairs) - held} of {len(pairs)} comparisons; "
+            f"the worst is {weakest.label} with {number(weakest.value, unit)}."
+        )
+    if published.clear is None or kind == "ratio":
+        return said
+    limit = max(pair.limit for pair in pairs)
+    if math.isinf(limit):
+        return said
+    if published.clear == len(pairs):
+        return f"{said} More than single runs differ by chance ({limit:.2f} {unit})."
+    if len(pairs) == 1:
+        return f"{said} Too small to tell: single runs differ by up to {limit:.2f} {unit} by chance."
+    return (
+        f"{said} {len(pairs) - published.clear} of {len(pairs)} comparisons are too small to tell: "
+        f"single runs differ by up to {limit:.2f} {unit} by chance."
+    )
