@@ -1,41 +1,70 @@
 """A DeepLab network: a backbone at some output stride, a head, logits.
 
-Module names ("backbone", "head", "classifier") are the same for every output stride, so that weights trained at one
-load at another (paper v3, section 4.1: trained at 16, evaluated at 8).
+Parameter names are the same for every output stride, so that weights trained at one load at another (paper v3,
+section 4.1: trained at 16, evaluated at 8), and the same with and without v2's multi-scale inputs.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from repro.nets.resnet import Features, ResNet
+from repro.nets.heads import build_head
+from repro.nets.resize import resize, scaled_side
+from repro.nets.resnet import ResNet
+from repro.nets.vgg import VGG16
+from repro.nets.xception import Xception
 from repro.spec.protocol import Model
 
-
-class CascadeHead(nn.Module):
-    """v3, section 3.2: a 1x1 classifier on the last cascaded block."""
-
-    def __init__(self, channels: int, classes: int) -> None:
-        super().__init__()
-        self.classifier = nn.Conv2d(channels, classes, 1)
-
-    def forward(self, features: Features) -> Tensor:
-        return self.classifier(features.high)  # type: ignore[no-any-return]
+MSC_SCALES = (1.0, 0.75, 0.5)
+"""v2, section 4.1.2 ("MSC"): 321, 241 and 161 pixels in training."""
 
 
 class DeepLab(nn.Module):
-    """(N, 3, H, W) float32 -> logits (N, classes, h, w) at the network's own resolution."""
+    """(N, 3, H, W) float32 -> logits (N, classes, h, w) at the network's own resolution.
 
-    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+    With several `input_scales` the scores of all scales are resized to the first one's grid and fused by their maximum
+    (v2, in training and at test).
+    """
+
+    def __init__(self, backbone: ResNet | Xception | VGG16, head: nn.Module, input_scales: tuple[float, ...]) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.input_scales = input_scales
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.backbone(x))  # type: ignore[no-any-return]
+        return self.training_logits(x)[0]
+
+    def training_logits(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The logits on which the loss acts, in equal parts; the first are those of `forward`.
+
+        One input scale: the logits. Several (released v2 code): fused; scale 1; every other scale, those above one half
+        resized to the grid of scale 1 as they are for fusion, the half scale on its own grid.
+        """
+        scores, resized = [], []
+        for scale in self.input_scales:
+            size = (scaled_side(x.shape[2], scale), scaled_side(x.shape[3], scale))
+            own = self.head(self.backbone(resize(x, size)))
+            onto = resize(own, (scores[0].shape[2], scores[0].shape[3])) if scores else own
+            scores.append(onto if scale > 0.5 else own)
+            resized.append(onto)
+        if len(scores) == 1:
+            return (scores[0],)
+        return (torch.stack(resized).amax(dim=0), *scores)
+
+
+def build_backbone(model: Model, output_stride: int) -> ResNet | Xception | VGG16:
+    """The backbone that `model` describes. Raises ValueError where it cannot make `output_stride`."""
+    if model.backbone == "vgg16":
+        return VGG16(model, output_stride)
+    if model.backbone in ("xception65", "xception71"):
+        return Xception(model, output_stride)
+    return ResNet(model, output_stride)
 
 
 def build(model: Model, classes: int, output_stride: int) -> DeepLab:
     """Build the network that `model` describes; weights are drawn or loaded by the caller."""
-    backbone = ResNet(model, output_stride)
-    return DeepLab(backbone, CascadeHead(backbone.channels, classes))
+    backbone = build_backbone(model, output_stride)
+    head = build_head(model, backbone.channels, backbone.low_channels, classes, output_stride)
+    return DeepLab(backbone, head, MSC_SCALES if model.multi_scale else (1.0,))

@@ -8,29 +8,37 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from repro.nets.deeplab import build_backbone
 from repro.nets.resnet import ResNet
+from repro.nets.vgg import VGG16
+from repro.nets.xception import Xception
 from repro.spec.protocol import Model
 
 
 class PresenceNet(nn.Module):
-    """(N, 3, H, W) float32 -> (N, classes) logits of "the class has a pixel in this image"."""
+    """(N, 3, H, W) float32 -> (N, classes) logits of "the class has a pixel in this image".
+
+    `model` describes the backbone alone: block1 to block4 at unit rates, VGG-16 without fc6 and fc7.
+    """
 
     def __init__(self, model: Model, classes: int, output_stride: int = 32) -> None:
         super().__init__()
-        plain = model.model_copy(update={"last_block": 4, "multi_grid": (1, 1, 1)})
-        self.backbone = ResNet(plain, output_stride)
+        self.backbone = build_backbone(model, output_stride)
         self.classifier = nn.Linear(self.backbone.channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.backbone(x).high.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
-def start_from(backbone: nn.Module, presence: dict[str, Tensor]) -> None:
-    """Load a presence network's backbone into `backbone`; blocks 5 to 7 become copies of block4."""
+def start_from(backbone: ResNet | Xception | VGG16, presence: dict[str, Tensor]) -> None:
+    """Load a presence network's backbone into `backbone`; blocks 5 to 7 become copies of block4.
+
+    fc6 and fc7 of VGG-16 keep their random start: the presence network has none.
+    """
     own = {k.removeprefix("backbone."): v for k, v in presence.items() if k.startswith("backbone.")}
     missing, unexpected = backbone.load_state_dict(own, strict=False)
-    wrong = [k for k in missing if not k.startswith(("blocks.block5", "blocks.block6", "blocks.block7"))]
+    wrong = [k for k in missing if not k.startswith(backbone.starts_elsewhere)]
     if wrong or unexpected:
-        raise ValueError(f"the first training does not fit this backbone: missing {wrong[:3]}, unexpected {unexpected[:3]}")
-    if isinstance(backbone, ResNet):
-        backbone.copy_block4()
+        told = f"missing {wrong[:3]}, unexpected {unexpected[:3]}"
+        raise ValueError(f"the first training does not fit this backbone: {told}")
+    backbone.complete()

@@ -16,17 +16,23 @@ from torch import Tensor
 def matrix(size_in: int, size_out: int) -> Tensor:
     """(size_out, size_in) float32 interpolation weights; output i reads at i (size_in - 1) / (size_out - 1)."""
     if size_out == 1 or size_in == 1:
-        weights = torch.zeros(size_out, size_in)
+        weights = torch.zeros(size_out, size_in, device="cpu")
         weights[:, 0] = 1.0
         return weights
-    at = torch.arange(size_out, dtype=torch.float64) * (size_in - 1) / (size_out - 1)
+    # on the CPU even inside `with torch.device(...)`: the result is kept for later calls
+    at = torch.arange(size_out, dtype=torch.float64, device="cpu") * (size_in - 1) / (size_out - 1)
     low = at.floor().clamp(max=size_in - 2).long()
     part = at - low
-    weights = torch.zeros(size_out, size_in, dtype=torch.float64)
-    rows = torch.arange(size_out)
+    weights = torch.zeros(size_out, size_in, dtype=torch.float64, device="cpu")
+    rows = torch.arange(size_out, device="cpu")
     weights[rows, low] = 1 - part
     weights[rows, low + 1] += part
     return weights.float()
+
+
+def scaled_side(side: int, scale: float) -> int:
+    """Side of an input at a scale, of the form 16 k + 1 where the input's is: int((side - 1) scale + 1)."""
+    return int((side - 1) * scale + 1)
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:

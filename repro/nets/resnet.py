@@ -1,47 +1,50 @@
-"""ResNet-50 and ResNet-101 as DeepLab v3 uses them, with cascaded blocks.
+"""ResNet-50 and ResNet-101 as DeepLab uses them, with cascaded blocks.
 
 Deep Residual Learning (arXiv 1512.03385); DeepLab v3 (arXiv 1706.05587), sections 3.1 to 3.2 and figure 3;
 stem and stride placement as in the released TensorFlow code (`resnet_v1_101_beta`, slim).
 
-1. Stem "beta": 3x3 stride 2, 3x3, 3x3, then 3x3 max pooling with stride 2. "conv7" is the original 7x7.
+1. Stem "beta": 3x3 stride 2, 3x3, 3x3, then 3x3 max pooling with stride 2. "conv7" is the original 7x7, for
+   which torchvision has weights; its input is normalised as theirs.
 2. A block's stride of 2 sits in the 3x3 convolution of its *last* unit; the last block has none.
-   `stride_at="first_unit"` is torchvision's placement (there block1 has no stride).
-3. Once the output stride is reached, a stride becomes 1 and the atrous rate doubles after that unit.
+   `stride_at="first_unit"` is torchvision's placement (3x3 of the first unit, block1 without stride), "first_conv" that
+   of the original weights, which v2 used: the first unit's first 1x1 and its projection.
+3. Once the output stride is reached, a stride becomes 1 and the atrous rate doubles: after that unit in the TensorFlow
+   code and in torchvision, from that unit on in v2 (Caffe: all of res4 at rate 2, all of res5 at rate 4).
 4. blocks 5 to 7 repeat block4 (3 units, same widths); `multi_grid` multiplies the rates of the three units
    of block4 and every later block.
 5. Identity shortcuts of strided units are subsampled; a unit whose depth changes has a 1x1 projection.
+6. What a decoder taps is the third convolution of a block's last unit but one, after batch normalisation and before the
+   addition (released code: `block1/unit_2/bottleneck_v1/conv3`, `block2/unit_3/...`). Where a narrow network's block
+   has a single, strided unit, its first 1x1 stands in: the last map before the stride.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from repro.nets.layers import Add, ConvBN, Features, ImageNetInput, Subsample
 from repro.spec.protocol import Model
 
 EXPANSION = 4
 STEM_STRIDE = 4
-
-
-class Features(NamedTuple):
-    """What a backbone hands on: `low` by name at small strides, `high` at the output stride."""
-
-    low: dict[str, Tensor]
-    high: Tensor
+TAPPED_BLOCK = {"conv2": "block1", "conv3": "block2"}
 
 
 @dataclass(frozen=True)
 class UnitPlan:
-    """One residual unit: where it stands and how its 3x3 convolution samples."""
+    """One residual unit: where it stands and how its convolutions sample."""
 
     block: int
     unit: int
     inner: int
     stride: int
     rate: int
+    """Atrous rate of the 3x3 convolution."""
+    stride_in_conv1: bool = False
+    """The stride sits in the first 1x1 instead of the 3x3."""
 
 
 def plan_units(model: Model, output_stride: int) -> list[UnitPlan]:
@@ -49,21 +52,23 @@ def plan_units(model: Model, output_stride: int) -> list[UnitPlan]:
 
     Raises ValueError where the blocks cannot reach `output_stride`.
     """
-    blocks = range(1, model.last_block + 1)
+    at_last = model.stride_at == "last_unit"
+    at_once = model.stride_at == "first_conv"
     current, rate, plans = STEM_STRIDE, 1, []
-    for block in blocks:
+    for block in range(1, model.last_block + 1):
         units = model.units[min(block, 4) - 1]
-        strided = block < model.last_block if model.stride_at == "last_unit" else block > 1
+        strided = block < model.last_block if at_last else block > 1
         for unit in range(units):
-            wants_stride = strided and unit == (units - 1 if model.stride_at == "last_unit" else 0)
             stride, next_rate = 1, rate
-            if wants_stride and current < output_stride:
-                stride, current = 2, current * 2
-            elif wants_stride:
-                next_rate = rate * 2
+            if strided and unit == (units - 1 if at_last else 0):
+                if current < output_stride:
+                    stride, current = 2, current * 2
+                else:
+                    next_rate = rate * 2
             factor = model.multi_grid[unit] if block >= 4 and unit < len(model.multi_grid) else 1
-            # torchvision and slim agree: the unit that gives up its stride still samples at the old rate
-            plans.append(UnitPlan(block, unit, model.width * 2 ** (min(block, 4) - 1), stride, rate * factor))
+            own_rate = next_rate if at_once else rate
+            inner = model.width * 2 ** (min(block, 4) - 1)
+            plans.append(UnitPlan(block, unit, inner, stride, own_rate * factor, at_once))
             rate = next_rate
     if current != output_stride:
         raise ValueError(
@@ -73,61 +78,51 @@ def plan_units(model: Model, output_stride: int) -> list[UnitPlan]:
     return plans
 
 
-class ConvBN(nn.Sequential):
-    """Convolution without bias, batch normalisation, and ReLU unless `relu` is False."""
-
-    def __init__(
-        self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, rate: int = 1, eps: float = 1e-5, relu: bool = True
-    ) -> None:
-        layers: list[nn.Module] = [
-            nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2 * rate, dilation=rate, bias=False),
-            nn.BatchNorm2d(c_out, eps=eps),
-        ]
-        if relu:
-            layers.append(nn.ReLU(inplace=True))
-        super().__init__(*layers)
-
-
 class Unit(nn.Module):
     """Bottleneck: 1x1, 3x3 (stride and rate here), 1x1, added to the shortcut."""
 
     def __init__(self, c_in: int, plan: UnitPlan, eps: float) -> None:
         super().__init__()
         c_out = plan.inner * EXPANSION
-        self.stride = plan.stride
-        self.conv1 = ConvBN(c_in, plan.inner, 1, eps=eps)
-        self.conv2 = ConvBN(plan.inner, plan.inner, 3, stride=plan.stride, rate=plan.rate, eps=eps)
+        first, second = (plan.stride, 1) if plan.stride_in_conv1 else (1, plan.stride)
+        self.conv1 = ConvBN(c_in, plan.inner, 1, stride=first, eps=eps)
+        self.conv2 = ConvBN(plan.inner, plan.inner, 3, stride=second, rate=plan.rate, eps=eps)
         self.conv3 = ConvBN(plan.inner, c_out, 1, eps=eps, relu=False)
         self.shortcut = ConvBN(c_in, c_out, 1, stride=plan.stride, eps=eps, relu=False) if c_in != c_out else None
-
-    def residual(self, x: Tensor) -> Tensor:
-        """The branch before the addition: (N, C, H, W) -> (N, C', H', W')."""
-        return self.conv3(self.conv2(self.conv1(x)))  # type: ignore[no-any-return]
-
-    def add(self, x: Tensor, residual: Tensor) -> Tensor:
-        """Shortcut plus branch, then ReLU."""
-        if self.shortcut is not None:
-            x = self.shortcut(x)
-        elif self.stride > 1:
-            x = x[:, :, :: self.stride, :: self.stride]
-        return torch.relu(x + residual)
+        self.subsample = Subsample(plan.stride) if plan.stride > 1 and c_in == c_out else None
+        self.add = Add()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.add(x, self.residual(x))
+        return self.tapped(x)[0]
+
+    def tapped(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, C, H, W) -> the unit's output, its branch before the addition, its first 1x1."""
+        inner = self.conv1(x)
+        branch = self.conv3(self.conv2(inner))
+        for shortcut in (self.shortcut, self.subsample):
+            if shortcut is not None:
+                x = shortcut(x)
+        return torch.relu(self.add(x, branch)), branch, inner
 
 
 class ResNet(nn.Module):
     """Backbone up to `model.last_block`; parameter names do not depend on the output stride.
 
-    `forward`: (N, 3, H, W) float32 -> Features(low {"conv2" (and "conv3")}, high at `output_stride`).
+    `forward`: (N, 3, H, W) float32 -> Features(low: what `model.decoder` names, high at `output_stride`).
     """
+
+    starts_elsewhere = ("blocks.block5.", "blocks.block6.", "blocks.block7.")
+    """Parameters that a classification network lacks, by the beginning of their names."""
 
     def __init__(self, model: Model, output_stride: int) -> None:
         super().__init__()
         eps, stem = model.batch_norm_eps, model.stem_width
+        self.normalise = ImageNetInput() if model.stem == "conv7" else None
         if model.stem == "beta":
             self.stem = nn.Sequential(
-                ConvBN(3, stem, 3, stride=2, eps=eps), ConvBN(stem, stem, 3, eps=eps), ConvBN(stem, 2 * stem, 3, eps=eps)
+                ConvBN(3, stem, 3, stride=2, eps=eps),
+                ConvBN(stem, stem, 3, eps=eps),
+                ConvBN(stem, 2 * stem, 3, eps=eps),
             )
             channels = 2 * stem
         else:
@@ -135,7 +130,6 @@ class ResNet(nn.Module):
             channels = stem
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
         self.blocks = nn.ModuleDict()
-        self.low_channels: dict[str, int] = {}
         for plan in plan_units(model, output_stride):
             name = f"block{plan.block}"
             if name not in self.blocks:
@@ -146,17 +140,31 @@ class ResNet(nn.Module):
             channels = plan.inner * EXPANSION
         self.channels = channels
         self.output_stride = output_stride
+        self._taps: dict[str, tuple[str, int, bool]] = {}
+        self.low_channels: dict[str, int] = {}
+        for level in model.decoder:
+            block = TAPPED_BLOCK[level]
+            units = self.blocks[block]
+            from_conv1 = len(units) == 1 and model.stride_at == "last_unit"
+            at = max(0, len(units) - 2)
+            self._taps[level] = (block, at, from_conv1)
+            self.low_channels[level] = (units[at].conv1 if from_conv1 else units[at].conv3)[0].out_channels
 
     def forward(self, x: Tensor) -> Features:
+        if self.normalise is not None:
+            x = self.normalise(x)
         x = self.pool(self.stem(x))
         low: dict[str, Tensor] = {}
-        for units in self.blocks.values():
-            for unit in units:
-                x = unit(x)
+        for name, units in self.blocks.items():
+            for i, unit in enumerate(units):
+                x, branch, inner = unit.tapped(x)
+                for level, (block, at, from_conv1) in self._taps.items():
+                    if (block, at) == (name, i):
+                        low[level] = inner if from_conv1 else branch
         return Features(low, x)
 
-    def copy_block4(self) -> None:
-        """Start blocks 5 to 7 as copies of block4 (paper v3, section 3.2).
+    def complete(self) -> None:
+        """After loading a classification network: start blocks 5 to 7 as copies of block4 (paper v3, section 3.2).
 
         block4's first unit reads half the channels, so the first unit of a later block is copied from block4's
         second: the only unit of the same shape.
@@ -165,4 +173,8 @@ class ResNet(nn.Module):
         for name, block in self.blocks.items():
             if name > "block4":
                 for i, unit in enumerate(block):
-                    unit.load_state_dict(block4[max(i, min(1, len(block4) - 1))].state_dict())
+                    source = block4[max(i, min(1, len(block4) - 1))].state_dict()
+                    own = unit.state_dict()
+                    # shapes differ only where block4 has a single unit (narrow networks)
+                    fitting = {k: source[k] for k, v in own.items() if k in source and source[k].shape == v.shape}
+                    unit.load_state_dict({**own, **fitting})

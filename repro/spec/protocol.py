@@ -15,10 +15,14 @@ Backbone = Literal["resnet50", "resnet101", "vgg16", "xception65", "xception71"]
 OutputStride = Literal[4, 8, 16, 32, 64, 128, 256]
 Positive = Annotated[int, Field(ge=1)]
 
-RESNET_UNITS: dict[str, tuple[int, int, int, int]] = {
+UNITS: dict[str, tuple[int, int, int, int]] = {
     "resnet50": (3, 4, 6, 3),
     "resnet101": (3, 4, 23, 3),
+    "vgg16": (2, 2, 3, 3),
+    "xception65": (1, 1, 1, 16),
+    "xception71": (1, 2, 2, 16),
 }
+XCEPTION_BATCH_NORM_EPS = 1e-3
 
 
 class Section(BaseModel):
@@ -35,21 +39,29 @@ class Model(Section):
     """cascade: 1x1 classifier on the last block (v3); aspp: v3's parallel branches; fc: v2's fc6-fc7-fc8
     on VGG-16, one branch per atrous rate; sum_aspp: v2's summed 3x3 classifiers on ResNet-101."""
     units: tuple[Positive, Positive, Positive, Positive] = (3, 4, 23, 3)
-    """Residual units of block1..block4; set by the backbone unless given."""
+    """Residual units of block1..block4; set by the backbone unless given. VGG-16: convolutions of blocks 1 to 4 (block 5 as
+    block 4). Xception: modules of the three entry stages and of the middle flow."""
     width: Positive = 64
-    """Inner channels of block1; block k has 2**(k-1) times as many, and 4 times that outside."""
+    """Inner channels of block1; block k has 2**(k-1) times as many, and 4 times that outside. VGG-16: channels of block
+    1. Xception: 64 is the paper's width, every filter count scales with it."""
     stem: Literal["beta", "conv7"] = "beta"
     stem_width: Positive = 64
-    """Channels before block1 (beta: the last of three 3x3 convolutions has twice as many)."""
-    stride_at: Literal["last_unit", "first_unit"] = "last_unit"
-    """Where a block's stride sits: the paper's (last unit's 3x3) or torchvision's (first unit's 3x3)."""
+    """Channels before block1 (beta: the last of three 3x3 convolutions has twice as many; Xception: the first of two
+    has half as many). VGG-16 has no stem."""
+    stride_at: Literal["last_unit", "first_unit", "first_conv"] = "last_unit"
+    """ResNet, where a block's stride sits: v3's last unit's 3x3, torchvision's first unit's 3x3, or the first unit's first
+    1x1 of the original weights (v2's, where also the atrous rate holds from a block's first unit on)."""
     last_block: Annotated[int, Field(ge=4, le=7)] = 4
     multi_grid: tuple[Positive, Positive, Positive] = (1, 1, 1)
     residual_gamma: float = 1.0
     """Initial scale of a unit's last batch normalisation (only where weights are not loaded)."""
     batch_norm_eps: float = 1e-5
+    """The backbone's; 1e-3 for Xception unless given. Heads have 1e-5."""
+    vgg_batch_norm: bool = False
+    """VGG-16: batch normalisation before each ReLU (a departure: without ImageNet weights it learns little)."""
     atrous_rates: tuple[Positive, ...] = ()
-    """Rates of the head's 3x3 branches at output_stride 16 (ResNet, Xception); doubled at 8, halved at 32."""
+    """Rates of the head's branches. Head aspp: at output_stride 16, doubled at 8, halved at 32. Heads fc and sum_aspp: at
+    output_stride 8, the only one v2 uses."""
     image_pooling: bool = False
     head_channels: Positive = 256
     fc_kernel: Positive = 3
@@ -70,12 +82,14 @@ class Model(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _units_of_backbone(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "units" not in values:
-            units = RESNET_UNITS.get(values.get("backbone", "resnet101"))
-            if units:
-                values = {**values, "units": units}
-        return values
+    def _defaults_of_backbone(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        backbone = str(values.get("backbone", "resnet101"))
+        usual: dict[str, Any] = {"units": UNITS[backbone]} if backbone in UNITS else {}
+        if backbone.startswith("xception"):
+            usual["batch_norm_eps"] = XCEPTION_BATCH_NORM_EPS
+        return {**usual, **values}
 
 
 class Data(Section):

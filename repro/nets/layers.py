@@ -1,0 +1,126 @@
+"""Layers that several networks share.
+
+Additions, subsamplings and means are modules of their own (without parameters), so that hooks on modules see every
+operation that the papers' multiply-add counts contain.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Of RGB in [0, 1]; torchvision's weights were trained with them."""
+
+
+class Features(NamedTuple):
+    """What a backbone hands on: `low` by name at small strides, `high` at the output stride."""
+
+    low: dict[str, Tensor]
+    high: Tensor
+
+
+class ConvBN(nn.Sequential):
+    """Convolution without bias, batch normalisation, and ReLU unless `relu` is False.
+
+    The padding keeps the size at stride 1; at stride 2 a side n becomes (n - 1) // 2 + 1. For odd n, as everywhere in
+    the papers, this equals TensorFlow's SAME and the released code's explicit padding.
+    """
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        rate: int = 1,
+        groups: int = 1,
+        eps: float = 1e-5,
+        relu: bool = True,
+    ) -> None:
+        padding = kernel // 2 * rate
+        layers: list[nn.Module] = [
+            nn.Conv2d(c_in, c_out, kernel, stride, padding, dilation=rate, groups=groups, bias=False),
+            nn.BatchNorm2d(c_out, eps=eps),
+        ]
+        if relu:
+            layers.append(nn.ReLU(inplace=True))
+        super().__init__(*layers)
+
+
+class SeparableConvBN(nn.Module):
+    """Depthwise 3x3, then pointwise 1x1, batch normalisation after both.
+
+    Paper v3+, section 3.1: an atrous separable convolution has its rate in the depthwise part. ReLU follows both parts
+    (`relu=True`: ASPP, decoder, last module of Xception) or none (modules of Xception that begin with a ReLU).
+    """
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        rate: int = 1,
+        eps: float = 1e-5,
+        relu: bool = True,
+    ) -> None:
+        super().__init__()
+        self.depthwise = ConvBN(c_in, c_in, kernel, stride=stride, rate=rate, groups=c_in, eps=eps, relu=relu)
+        self.pointwise = ConvBN(c_in, c_out, 1, eps=eps, relu=relu)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pointwise(self.depthwise(x))  # type: ignore[no-any-return]
+
+
+class Add(nn.Module):
+    """Element-wise sum of two tensors of the same shape."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+
+class Subsample(nn.Module):
+    """Every `stride`-th pixel, the first included: (N, C, H, W) -> (N, C, (H - 1) // stride + 1, ...).
+
+    The released code's 1x1 max pooling with a stride (`resnet_utils.subsample`).
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, :: self.stride, :: self.stride]
+
+
+class GlobalMean(nn.Module):
+    """Mean over all positions: (N, C, H, W) -> (N, C, 1, 1)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=(2, 3), keepdim=True)
+
+
+class ImageNetInput(nn.Module):
+    """(N, 3, H, W) in [-1, 1] -> what torchvision's weights expect: (RGB in [0, 1] - mean) / deviation.
+
+    Images reach every network in [-1, 1] (the released code's for the beta stem and Xception). A canvas is padded with
+    grey 127.5, which here becomes nearly, not exactly, 0; the released code pads with the mean instead.
+    """
+
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        mean, deviation = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+        self.register_buffer("scale", (0.5 / deviation)[:, None, None], persistent=False)
+        self.register_buffer("offset", ((0.5 - mean) / deviation)[:, None, None], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale + self.offset
