@@ -1,0 +1,298 @@
+"""From a plan and the records in a store to a report's content: everything that a reader will see, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import repro
+from repro.judge.agreement import agreement, headline
+from repro.judge.claims import judge
+from repro.judge.evidence import Evidence, Key, cell_estimate, gather
+from repro.judge.power import detectable_difference
+from repro.judge.result import ClaimResult
+from repro.plan.plan import Plan, PlannedCell
+from repro.plan.work import Training
+from repro.report.content import CellResult, Classes, Cost, Curve, Pictures, RecordLine, ReportContent, State, Table
+from repro.spec.load import Suite
+from repro.spec.protocol import Train
+from repro.spec.resolve import Deviation
+from repro.spec.table import METRICS, TableSpec
+from repro.store.store import Record, Store
+
+CLAIM_SEEDS = 5
+"""Seeds that judging claims takes, as the report recommends."""
+
+
+class _Records:
+    """The records of one table's cells, each read once."""
+
+    def __init__(self, plan: Plan, table: str, store: Store) -> None:
+        self.store = store
+        self.planned = plan.of_table(table)
+        self.trainings: dict[str, Training] = {}
+        self.done: dict[str, Record] = {}
+        self.failed: dict[str, Record] = {}
+        for planned in self.planned:
+            for evaluation in planned.evaluations.values():
+                self._look("evaluation", evaluation.key)
+                for training in evaluation.training.chain():
+                    self.trainings.setdefault(training.key, training)
+        for key in self.trainings:
+            self._look("training", key)
+
+    def _look(self, kind: Any, key: str) -> None:
+        if key in self.done or key in self.failed:
+            return
+        # training records are read whole for their curves; weights are never opened
+        if (record := self.store.peek(kind, key)) is not None:
+            self.done[key] = record
+        elif failures := self.store.failures(key):
+            self.failed[key] = failures[-1]
+
+    def reason(self, planned: PlannedCell) -> str:
+        """Why a cell failed; empty if it did not."""
+        for evaluation in planned.evaluations.values():
+            for key in (evaluation.key, *(t.key for t in evaluation.training.chain())):
+                if key in self.failed:
+                    return str(self.failed[key]["reason"])
+        return ""
+
+
+class _Matrices(Mapping[Key, NDArray[np.integer[Any]]]):
+    """Per-image confusion matrices, read from the store when asked."""
+
+    def __init__(self, files: dict[Key, Path]) -> None:
+        self._files = files
+
+    def __getitem__(self, key: Key) -> NDArray[np.integer[Any]]:
+        with np.load(self._files[key], allow_pickle=False) as archive:
+            return np.asarray(archive["matrices"])
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def assemble(suite: Suite, plan: Plan, table: TableSpec, store: Store, *, command: str, rerun: str) -> ReportContent:
+    """The content of one table's report.
+
+    `command` made the report; `rerun` is it without --only and --seeds, for one cell and for more seeds.
+    """
+    records = _Records(plan, table.id, store)
+    evidence = _evidence(suite, plan, store, records)
+    cells = tuple(_cell_result(planned, records, evidence, rerun) for planned in records.planned)
+    request = plan.request
+    claims = judge([(claim, suite.cells_of(claim, table)) for claim in table.claims], evidence)
+    resolved = [p.resolved for p in records.planned if p.resolved is not None]
+    dataset = resolved[0].protocol.data.name if resolved else ""
+    facts = suite.datasets.get(dataset)
+    names = facts.classes if facts and isinstance(facts.classes, tuple) else ()
+    trained = [r for k, r in records.done.items() if k in records.trainings]
+    judged = agreement([c.cell for c in cells], evidence, request.scale)
+    return ReportContent(
+        table=_head(table),
+        cells=cells,
+        headline=headline(judged, claims),
+        scale=request.scale,
+        scale_text=suite.scale(request.scale).description,
+        seeds=tuple(range(request.seeds)),
+        dataset=facts.title if facts else dataset,
+        date=max((str(r["started"]) for r in records.done.values()), default=""),
+        version=repro.__version__,
+        command=command,
+        more_seeds=f"{rerun} --seeds {CLAIM_SEEDS}" if request.seeds < CLAIM_SEEDS else "",
+        claims=claims,
+        agreement=judged,
+        detectable=_detectable(claims, request.seeds),
+        protocol=_common_protocol(records.planned),
+        deviations=_deviations(records.planned),
+        classes=Classes(tuple(names), facts.colours if facts else ()),
+        curves=tuple(_curves(records)),
+        pictures=tuple(_pictures(cells, records)),
+        costs=tuple(_costs(records)),
+        environment=_environment(trained),
+        records=tuple(_lines(records)),
+    )
+
+
+def _evidence(suite: Suite, plan: Plan, store: Store, records: _Records) -> Evidence:
+    """What is measured of all planned cells: a claim may speak of another table's."""
+    values: dict[Key, float] = {}
+    files: dict[Key, Path] = {}
+    for planned in plan.cells:
+        for seed, evaluation in planned.evaluations.items():
+            record = records.done.get(evaluation.key) or store.peek("evaluation", evaluation.key)
+            if record is not None:
+                values[planned.cell.id, seed] = float(record["result"]["miou"])
+                files[planned.cell.id, seed] = store.file("evaluation", evaluation.key, "confusion.npz")
+    return gather(values, {}, _Matrices(files))
+
+
+def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, rerun: str) -> CellResult:
+    cell = planned.cell
+    if cell.kind == "quoted":
+        return CellResult(cell, "quoted", reason=cell.note)
+    values = {s: evidence.values[cell.id, s] for s in planned.evaluations if (cell.id, s) in evidence.values}
+    reason = records.reason(planned)
+    state: State = "done" if values else "failed" if reason else "missing"
+    ious = [records.done[e.key]["result"]["class_iou"] for e in planned.evaluations.values() if e.key in records.done]
+    only = " ".join(f"--only '{key}={_spelt(value)}'" for key, value in cell.settings.items())
+    return CellResult(
+        cell,
+        state,
+        values=values,
+        estimate=cell_estimate(cell.id, evidence),
+        reason=reason,
+        evaluations={s: e.key for s, e in planned.evaluations.items() if e.key in records.done},
+        command=f"{rerun} {only}".strip(),
+        class_iou=_mean_iou(ious),
+    )
+
+
+def _spelt(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return "[" + ",".join(_spelt(v) for v in value) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _mean_iou(rows: list[list[float | None]]) -> tuple[float | None, ...]:
+    """Mean over seeds of each class's IOU; None where a class is absent in every seed."""
+    out: list[float | None] = []
+    for values in zip(*rows, strict=True):
+        there = [v for v in values if v is not None]
+        out.append(sum(there) / len(there) if there else None)
+    return tuple(out)
+
+
+def _head(table: TableSpec) -> Table:
+    paper = table.paper
+    heads = {}
+    for cell in table.cells():
+        printed = table.rows[cell.row].printed if table.rows else ()
+        heads[cell.row] = tuple(printed) or (cell.row_label,)
+    headings = table.headings or ((table.axes[0].heading or _word(table.axes[0].key),) if len(table.axes) == 2 else ("",))
+    source = table.source
+    metrics = {c.metric: f"{METRICS[c.metric].title} [{METRICS[c.metric].unit}]" for c in table.cells()}
+    return Table(
+        id=table.id,
+        title=table.title,
+        paper=f"DeepLab {paper.id}" if paper.id in ("v2", "v3") else ("DeepLab v3+" if paper.id == "v3plus" else paper.id),
+        place=f"Table {source.table}" if source.table else f"Figure {source.figure}",
+        citation=f"{paper.authors}: {paper.title}, {paper.year}",
+        url=f"https://arxiv.org/abs/{paper.arxiv}",
+        headings=tuple(headings),
+        heads=heads,
+        metrics=metrics,
+        notes=table.notes,
+    )
+
+
+def _word(key: str) -> str:
+    return key.rsplit(".", 1)[-1].replace("_", " ")
+
+
+def _detectable(claims: tuple[ClaimResult, ...], seeds: int) -> float | None:
+    """The difference that so many seeds detect, from the paired spread seen in this table's claims."""
+    errors = [c.effect.seed_error for c in claims if c.effect is not None and c.effect.seeds > 1]
+    spreads = [e * np.sqrt(seeds) for e in errors if e == e and e > 0]
+    return float(detectable_difference(float(np.median(spreads)), seeds)) if spreads and seeds > 1 else None
+
+
+def _common_protocol(planned: tuple[PlannedCell, ...]) -> dict[str, Any]:
+    """Dotted key -> value for the keys on which all of the table's cells agree."""
+    from repro.spec.keys import flat_of
+
+    flats = [flat_of(p.resolved.protocol) for p in planned if p.resolved is not None]
+    if not flats:
+        return {}
+    return {key: value for key, value in flats[0].items() if all(flat[key] == value for flat in flats)}
+
+
+def _deviations(planned: tuple[PlannedCell, ...]) -> tuple[Deviation, ...]:
+    """Every departure of any cell, each once."""
+    found: dict[tuple[str, str, str], Deviation] = {}
+    for one in planned:
+        for deviation in one.resolved.deviations if one.resolved else ():
+            found.setdefault((deviation.key, str(deviation.published), str(deviation.value)), deviation)
+    return tuple(found.values())
+
+
+def training_label(training: Training, cells: tuple[PlannedCell, ...]) -> str:
+    """A training in the words of the cells that it serves."""
+    if training.task == "presence":
+        return f"first training ({training.model.backbone})"
+    labels = []
+    for planned in cells:
+        if any(e.training.key == training.key for e in planned.evaluations.values()):
+            cell = planned.cell
+            # what is only evaluated differently is one training: named by what it was trained with
+            own = {k: v for k, v in cell.settings.items() if not k.startswith("evaluate.")}
+            labels.append(", ".join(f"{_word(k)} {_spelt(v)}" for k, v in own.items()) or cell.table)
+    return labels[0] if labels else training.model.backbone
+
+
+def _curves(records: _Records) -> Iterator[Curve]:
+    for key, training in records.trainings.items():
+        if key in records.done and isinstance(training.settings, Train):
+            curve = records.done[key]["result"]["curve"]
+            label = training_label(training, records.planned)
+            yield Curve(label, training.seed, np.array(curve["step"]), np.array(curve["loss"]))
+
+
+def _pictures(cells: tuple[CellResult, ...], records: _Records) -> Iterator[Pictures]:
+    """The first seed's pictures of each cell."""
+    for cell in cells:
+        for seed, key in cell.evaluations.items():
+            path = records.store.file("evaluation", key, "pictures.npz")
+            with np.load(path, allow_pickle=False) as archive:
+                names = tuple(str(name) for name in archive["names"])
+                yield Pictures(cell.cell.id, seed, names, archive["image"], archive["truth"], archive["prediction"])
+            break
+
+
+def _costs(records: _Records) -> Iterator[Cost]:
+    by_label: dict[str, list[Record]] = {}
+    for key, training in records.trainings.items():
+        if key in records.done:
+            by_label.setdefault(training_label(training, records.planned), []).append(records.done[key])
+    for label, done in by_label.items():
+        results = [record["result"] for record in done]
+        yield Cost(
+            label=label,
+            seeds=len(done),
+            parameters=results[0]["parameters"],
+            multiply_adds=None,
+            seconds=sum(float(record["seconds"]) for record in done) / len(done),
+            images_per_second=sum(r["images_per_second"] for r in results) / len(results),
+            memory_bytes=None,
+            device=str(done[0]["environment"].get("gpu") or done[0]["environment"].get("cpu") or ""),
+            precision=str(done[0]["environment"].get("precision", "")),
+        )
+
+
+def _environment(done: list[Record]) -> dict[str, str]:
+    """Key -> value, all values joined where records differ."""
+    keys = dict.fromkeys(key for record in done for key in record["environment"])
+    told = {k: dict.fromkeys(str(r["environment"].get(k)) for r in done) for k in keys}
+    return {key: " / ".join(values) for key, values in told.items() if list(values) != ["None"]}
+
+
+def _lines(records: _Records) -> Iterator[RecordLine]:
+    cells = {e.key: (p.cell.id, s) for p in records.planned for s, e in p.evaluations.items()}
+    for key, record in records.done.items():
+        training = records.trainings.get(key)
+        label, seed = (
+            (training_label(training, records.planned), training.seed) if training is not None else cells[key]
+        )
+        kind: Any = "training" if training is not None else "evaluation"
+        digest, data = record["code"]["digest"], record["data_fingerprint"]
+        yield RecordLine(key, kind, label, seed, record["started"], float(record["seconds"]), digest, data)
+    for key, record in records.failed.items():
+        yield RecordLine(key, "failure", record["reason"], 0, record["started"], None, "", "")

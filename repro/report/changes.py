@@ -1,0 +1,67 @@
+"""What changed since the report before: read from the data that every report carries inside."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from repro.report.content import ReportContent
+from repro.report.frames import cell_rows
+from repro.report.numbers import NONE, factor, fixed, signed
+
+DATA = re.compile(r'<script type="application/json" id="report-data">(.*?)</script>', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One cell whose number is another than before, as printed."""
+
+    label: str
+    before: str
+    now: str
+    change: str
+
+
+def read_data(page: Path) -> dict[str, Any] | None:
+    """Return the data inside an HTML report; None where there is no such file or it is no report."""
+    if not page.is_file():
+        return None
+    found = DATA.search(page.read_text(encoding="utf-8", errors="replace"))
+    if found is None:
+        return None
+    try:
+        data = json.loads(found[1])
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) and {"table", "scale", "cells"} <= data.keys() else None
+
+
+def changes(before: Mapping[str, Any] | None, content: ReportContent) -> tuple[Change, ...]:
+    """Return the cells that changed since the report before.
+
+    Where none did, the changes which that report told of are told again: making a report twice gives the same page.
+    """
+    if before is None or before["table"] != content.table.id or before["scale"] != content.scale:
+        return ()
+    old = {row["id"]: row["value"] for row in before["cells"]}
+    found = []
+    cells = {result.cell.id: result.cell for result in content.cells}
+    for row in cell_rows(content):
+        cell, was, now = cells[row["id"]], old.get(row["id"]), row["value"]
+        if was == now:
+            continue
+        times = factor(cell)
+        difference = signed((now - was) * times, cell.decimals) if was is not None and now is not None else NONE
+        found.append(Change(f"{cell.row_label}, {cell.column_label}", *_texts((was, now), times, cell.decimals), difference))
+    if not found:
+        return tuple(Change(**change) for change in before.get("changes", ()))
+    return tuple(found)
+
+
+def _texts(values: Sequence[float | None], times: float, decimals: int) -> tuple[str, str]:
+    before, now = (fixed(None if value is None else value * times, decimals) for value in values)
+    return before, now

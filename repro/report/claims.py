@@ -1,0 +1,24 @@
+"""Claims as a reader meets them: in the table's order, with one line of counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from repro.judge.result import ClaimResult, Verdict
+from repro.report.marks import VERDICTS
+
+
+def verdict_counts(claims: Sequence[ClaimResult]) -> tuple[tuple[Verdict, int], ...]:
+    """Return the verdicts that occur, each with its number of claims, in the order of VERDICTS."""
+    counted = [(verdict, sum(claim.verdict == verdict for claim in claims)) for verdict in VERDICTS]
+    return tuple((verdict, n) for verdict, n in counted if n)
+
+
+def claims_line(claims: Sequence[ClaimResult]) -> str:
+    """Return how the claims fared and by which rule, in words."""
+    fared = ", ".join(f"{n} {verdict}" for verdict, n in verdict_counts(claims))
+    return (
+        f"What the paper concludes from this table, put to our numbers: {fared}. Differences are paired by seed and by "
+        "validation image; the probabilities are corrected so that at most 5 % of the verdicts “supported” and "
+        "“contradicted” are expected to be false."
+    )

@@ -1,0 +1,175 @@
+"""What a report says, as plain frozen data: everything a reader sees is in here, and nothing is read from elsewhere.
+
+Rendering is pure: the same content gives the same bytes. Scores are in their internal unit (mean IOU in [0, 1]); what
+the papers printed is in the printed unit (per cent), as in the specs. `repro.report.numbers` turns one into the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repro.judge.intervals import Estimate
+from repro.judge.result import ClaimResult
+
+if TYPE_CHECKING:
+    from repro.spec.resolve import Deviation
+    from repro.spec.table import Cell
+
+State = Literal["done", "failed", "missing", "quoted", "computed"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The head of the paper's table."""
+
+    id: str
+    """Such as "v3/table3"; also the stem of the report's files, with "-" for "/"."""
+    title: str
+    paper: str
+    """Short name of the paper, such as "v3"."""
+    paper_title: str
+    place: str
+    """Where in the paper, such as "Table 3"."""
+    citation: str
+    """Authors, title, year."""
+    url: str
+    headings: tuple[str, ...]
+    """Headings of the columns that describe a row, such as ("Multi-Grid",) or ("OS=16", "OS=8", "MS", "Flip")."""
+    heads: Mapping[int, tuple[str, ...]]
+    """Row -> what stands under these headings, as printed."""
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    """Metric -> label with unit, such as {"miou": "mIOU [%]"}."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the published numbers must know."""
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One published number and what became of it here."""
+
+    cell: Cell
+    state: State
+    values: Mapping[int, float] = field(default_factory=dict)
+    """Seed -> score in its internal unit; a computed cell has the one entry 0."""
+    estimate: Estimate | None = None
+    reason: str = ""
+    """Why it failed, or why it is quoted."""
+    evaluations: Mapping[int, str] = field(default_factory=dict)
+    """Seed -> key of the evaluation's record."""
+    command: str = ""
+    """What runs this one cell again."""
+    class_iou: tuple[float | None, ...] = ()
+    """IOU of each class in [0, 1], pooled over seeds; None where a class is absent."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The loss of one training."""
+
+    label: str
+    """The training in words; curves of several seeds share it."""
+    seed: int
+    step: NDArray[np.int64]
+    """(n,) iterations."""
+    loss: NDArray[np.float64]
+    """(n,) mean cross-entropy in nats per pixel."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What one cell's network made of a few fixed images, chosen before any result was seen."""
+
+    cell: str
+    """Id of the cell."""
+    seed: int
+    names: tuple[str, ...]
+    image: NDArray[np.uint8]
+    """(K, H, W, 3)."""
+    truth: NDArray[np.uint8]
+    """(K, H, W), void 255."""
+    prediction: NDArray[np.uint8]
+    """(K, H, W)."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The data set's classes."""
+
+    names: tuple[str, ...] = ()
+    colours: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one training cost, over its seeds."""
+
+    label: str
+    seeds: int
+    parameters: int | None
+    multiply_adds: float | None
+    """Of one image at the evaluation canvas; None where it was not counted."""
+    seconds: float
+    """Mean over seeds."""
+    images_per_second: float | None
+    memory_bytes: int | None
+    """Peak on the device; None where it has no such count."""
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class RecordLine:
+    """One stored record that the report rests on."""
+
+    key: str
+    kind: Literal["training", "evaluation", "failure"]
+    label: str
+    seed: int
+    started: str
+    """ISO 8601, UTC."""
+    seconds: float | None
+    code: str
+    data: str
+    """Fingerprint of the data."""
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """One table's report."""
+
+    table: Table
+    cells: tuple[CellResult, ...]
+    headline: str
+    """In plain words: what was reproduced, what was not, what is undecided."""
+    scale: str
+    scale_text: str
+    """One sentence: what this scale spends."""
+    seeds: tuple[int, ...]
+    dataset: str
+    date: str
+    """Of the newest record (ISO 8601, UTC), never of the clock."""
+    version: str
+    command: str
+    """What made this report."""
+    more_seeds: str = ""
+    """The command that would add seeds; empty where there are enough to judge by."""
+    more_seeds_time: float | None = None
+    """Seconds that it would take."""
+    claims: tuple[ClaimResult, ...] = ()
+    agreement: Any = None
+    detectable: float | None = None
+    """The difference (internal unit) that so many seeds detect with 80 % power; None where it is unknown."""
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    """Dotted key -> value as run; keys that the table's axes vary are left to the table."""
+    deviations: tuple[Deviation, ...] = ()
+    classes: Classes = Classes()
+    curves: tuple[Curve, ...] = ()
+    pictures: tuple[Pictures, ...] = ()
+    costs: tuple[Cost, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    records: tuple[RecordLine, ...] = ()

@@ -1,0 +1,125 @@
+"""The paper's table in the paper's shape: what stands in each cell, as text. Markdown, HTML and LaTeX all print this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from repro.report.content import CellResult, ReportContent
+from repro.report.marks import Mark, mark_of
+from repro.report.numbers import NONE, factor, fixed, ranks, signed
+
+
+@dataclass(frozen=True)
+class GridCell:
+    """The texts of one cell."""
+
+    result: CellResult
+    mark: Mark
+    published: str
+    ours: str
+    spread: str
+    """Half-width of the 95 % interval, such as "± 1.20"; empty where there is none."""
+    difference: str
+    n: int
+    """Seeds measured."""
+    rank_published: int | None
+    """Among the table's measured cells of the same metric that have both numbers, 1 the highest."""
+    rank_ours: int | None
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """A row of the table."""
+
+    index: int
+    """The row in the paper's table: decides its colour."""
+    label: str
+    heads: tuple[str, ...]
+    """What stands under the headings."""
+    cells: tuple[GridCell | None, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table in the paper's shape."""
+
+    headings: tuple[str, ...]
+    """Of the columns that describe a row."""
+    columns: tuple[str, ...]
+    rows: tuple[GridRow, ...]
+
+    def cells(self) -> list[GridCell]:
+        """Return the cells in the paper's order: row by row."""
+        return [cell for row in self.rows for cell in row.cells if cell is not None]
+
+
+def mean(result: CellResult) -> float | None:
+    """Return a cell's own number in its internal unit; None where nothing was measured."""
+    return result.estimate.value if result.estimate is not None and result.state in ("done", "computed") else None
+
+
+def difference(result: CellResult) -> float | None:
+    """Return ours minus published, in the printed unit."""
+    value = mean(result)
+    if value is None or result.cell.published is None:
+        return None
+    return value * factor(result.cell) - result.cell.published
+
+
+def compared(cells: Sequence[CellResult]) -> list[CellResult]:
+    """Return the measured cells that have both numbers: those that ranks and pictures of agreement are about."""
+    return [c for c in cells if c.cell.kind == "measured" and c.state == "done" and difference(c) is not None]
+
+
+def rank_pairs(cells: Sequence[CellResult]) -> dict[str, tuple[int, int]]:
+    """Return cell id -> (published rank, our rank) among the measured cells of each metric, 1 the highest."""
+    pairs: dict[str, tuple[int, int]] = {}
+    both = compared(cells)
+    for metric in dict.fromkeys(c.cell.metric for c in both):
+        group = [c for c in both if c.cell.metric == metric]
+        # Printed decimals decide ties of the published numbers; ours have none to speak of.
+        published = ranks([c.cell.published or 0.0 for c in group])
+        ours = ranks([mean(c) or 0.0 for c in group])
+        pairs |= {c.cell.id: pair for c, pair in zip(group, zip(published, ours, strict=True), strict=True)}
+    return pairs
+
+
+def grid(content: ReportContent) -> Grid:
+    """Lay a report's cells out as the paper does."""
+    places: dict[tuple[int, int, str], CellResult] = {(c.cell.row, c.cell.column, c.cell.metric): c for c in content.cells}
+    columns: dict[tuple[int, str], str] = {}
+    rows: dict[int, str] = {}
+    for result in sorted(content.cells, key=lambda c: (c.cell.row, c.cell.column)):
+        rows.setdefault(result.cell.row, result.cell.row_label)
+        columns.setdefault((result.cell.column, result.cell.metric), result.cell.column_label)
+    ordered = sorted(columns, key=lambda place: place[0])
+    pairs = rank_pairs(content.cells)
+    body = []
+    for row, label in sorted(rows.items()):
+        found = [places.get((row, *place)) for place in ordered]
+        cells = tuple(None if c is None else _grid_cell(c, content.scale, pairs) for c in found)
+        body.append(GridRow(row, label, content.table.heads.get(row, (label,)), cells))
+    return Grid(content.table.headings, tuple(columns[place] for place in ordered), tuple(body))
+
+
+def _grid_cell(result: CellResult, scale: str, pairs: dict[str, tuple[int, int]]) -> GridCell:
+    cell, estimate = result.cell, result.estimate
+    times = factor(cell)
+    value = mean(result)
+    spread = ""
+    if value is not None and estimate is not None and estimate.covers not in ("nothing", "exact"):
+        spread = f"± {fixed((estimate.high - estimate.low) / 2 * times, cell.decimals)}"
+    ours = {"failed": "failed", "missing": "not run", "quoted": "quoted"}.get(result.state, "")
+    published_rank, our_rank = pairs.get(cell.id, (None, None))
+    return GridCell(
+        result=result,
+        mark=mark_of(result, scale),
+        published=NONE if cell.published is None else fixed(cell.published, cell.decimals),
+        ours=ours or fixed(None if value is None else value * times, cell.decimals),
+        spread=spread,
+        difference=signed(difference(result), cell.decimals),
+        n=len(result.values) if result.state == "done" else 0,
+        rank_published=published_rank,
+        rank_ours=our_rank,
+    )

@@ -1,0 +1,37 @@
+"""The head of a report's table, from its spec."""
+
+from __future__ import annotations
+
+from repro.report.content import Table
+from repro.spec.table import METRICS, TableSpec
+
+
+def table_head(spec: TableSpec) -> Table:
+    """Return a table's title, source, and what its rows and metrics are called."""
+    paper, source = spec.paper, spec.source
+    place = f"Table {source.table}" if source.table else f"Figure {source.figure}" if source.figure else "text"
+    cells = spec.cells()
+    labels = {cell.row: cell.row_label for cell in cells}
+    headings: tuple[str, ...]
+    heads: dict[int, tuple[str, ...]]
+    if spec.rows and spec.headings and all(len(row.printed) == len(spec.headings) for row in spec.rows):
+        headings, heads = spec.headings, {k: row.printed for k, row in enumerate(spec.rows)}
+    else:
+        # A table with one axis has one row; its axis stands above the columns.
+        heading = spec.axes[0].heading if spec.axes else ""
+        headings, heads = (heading,), {k: (label,) for k, label in labels.items()}
+    metrics = {name: f"{METRICS[name].title} [{METRICS[name].unit}]" for name in dict.fromkeys(c.metric for c in cells)}
+    arxiv = source.arxiv or paper.arxiv
+    return Table(
+        id=spec.id,
+        title=spec.title,
+        paper=paper.id,
+        paper_title=paper.title,
+        place=place,
+        citation=f"{paper.authors}: {paper.title}, {paper.year}",
+        url=f"https://arxiv.org/abs/{arxiv}" if arxiv else "",
+        headings=headings,
+        heads=heads,
+        metrics=metrics,
+        notes=(*spec.notes, *((f"Support of the transcription: {source.support}",) if source.support else ())),
+    )

@@ -1,0 +1,47 @@
+"""What a comparison cannot show, said by the report itself."""
+
+from __future__ import annotations
+
+from repro.report.content import ReportContent
+from repro.report.numbers import fixed, setting
+
+
+def limits(content: ReportContent) -> tuple[str, ...]:
+    """Return the sentences, the weightiest first."""
+    found = []
+    measured = [c for c in content.cells if c.cell.kind == "measured"]
+    done = [c for c in measured if c.state == "done"]
+    if content.scale != "paper":
+        found.append(
+            f"The scale is “{content.scale}”, not the paper's. Orders, trends and gains can be compared; absolute values "
+            "cannot, and no mark in this report judges one."
+        )
+    data = next((d for d in content.deviations if d.key == "data.name"), None)
+    if data is not None:
+        found.append(
+            f"The images are “{setting(data.value)}”, the paper's are “{setting(data.published)}”: what holds here may fail there."
+        )
+    if done and len(content.seeds) == 1:
+        found.append(
+            "With one seed the intervals cover the choice of validation images only. How far another training seed would "
+            "move a number is unknown, and a claim can hardly be decided."
+        )
+    elif done:
+        detect = "" if content.detectable is None else (
+            f": a difference below about {fixed(content.detectable * 100, 1)} points would most likely be missed"
+        )  # fmt: skip
+        found.append(f"{len(content.seeds)} seeds{detect}. “Inconclusive” is not “no difference”.")
+    absent = len(measured) - len(done) - sum(c.state == "quoted" for c in measured)
+    if absent:
+        found.append(f"{absent} of {len(measured)} cells have no number: what they would have said is open.")
+    quoted = sum(c.state == "quoted" for c in content.cells)
+    if quoted:
+        found.append(f"{quoted} cells are quoted from the paper: other systems' or test-server results, not run here.")
+    texts = sum(not result.testable for result in content.claims)
+    if texts:
+        found.append(f"{texts} of {len(content.claims)} claims cannot be put to these numbers; each says why.")
+    if done:
+        found.append("The paper prints one number per cell, without seeds or intervals: its own uncertainty is unknown.")
+        device = content.environment.get("device", "one kind of machine")
+        found.append(f"Everything ran on {device}; other hardware and library versions were not tried.")
+    return tuple(found)

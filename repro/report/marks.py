@@ -1,0 +1,70 @@
+"""One mark per cell, readable without colour, and what it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from repro.judge.result import Verdict
+from repro.report.content import CellResult
+from repro.report.numbers import factor
+
+Mark = Literal["agrees", "above", "below", "noisy", "incomparable", "failed", "missing", "quoted"]
+
+
+@dataclass(frozen=True)
+class Legend:
+    """A mark's symbol, name and meaning."""
+
+    symbol: str
+    name: str
+    meaning: str
+
+
+LEGEND: dict[Mark, Legend] = {
+    "agrees": Legend("=", "agrees", "the published value lies in our 95 % interval; computed cells: equal as printed"),
+    "above": Legend("+", "above", "ours is higher, and the interval excludes the published value"),
+    "below": Legend("−", "below", "ours is lower, and the interval excludes the published value"),
+    "noisy": Legend("~", "too noisy to tell", "our interval is wider than ± 1.00 point, or there is none"),
+    "incomparable": Legend(
+        "n/c", "not comparable", "another scale than the paper's: order and trends count, the absolute value does not"
+    ),
+    "failed": Legend("×", "failed", "the run ended in an error; the reason and the command that repeats it are below"),
+    "missing": Legend("○", "not run", "no record of it yet"),
+    "quoted": Legend("q", "quoted", "another system's or a test server's number: shown, never claimed as ours"),
+}
+
+NOISE_POINTS = 1.0
+"""Half-width (points) from which an interval that holds the published value says too little: the papers' tables
+argue over differences of about one point."""
+
+
+def mark_of(result: CellResult, scale: str) -> Mark:
+    """Return the mark of a cell. Only at scale `paper` is a measured value judged against the published one."""
+    if result.state == "failed":
+        return "failed"
+    if result.state == "missing":
+        return "missing"
+    cell, estimate = result.cell, result.estimate
+    if result.state == "quoted" or cell.published is None or estimate is None:
+        return "quoted" if result.state == "quoted" else "incomparable"
+    times = factor(cell)
+    if result.state == "computed":
+        difference = round(estimate.value * times - cell.published, cell.decimals)
+        return "agrees" if difference == 0 else "above" if difference > 0 else "below"
+    if scale != "paper":
+        return "incomparable"
+    if estimate.covers == "nothing":
+        return "noisy"
+    low, high = estimate.low * times, estimate.high * times
+    if low <= cell.published <= high:
+        return "noisy" if (high - low) / 2 > NOISE_POINTS else "agrees"
+    return "above" if low > cell.published else "below"
+
+
+VERDICTS: dict[Verdict, Legend] = {
+    "supported": Legend("✓", "supported", "the effect lies in the claimed range, and no pair by itself speaks against it"),
+    "contradicted": Legend("✗", "contradicted", "the effect lies outside the claimed range"),
+    "inconclusive": Legend("?", "inconclusive", "neither can be told at 5 % after correction, or seed noise is unknown"),
+    "not run": Legend("○", "not run", "a cell is missing, or no measurement of this suite can decide it"),
+}

@@ -1,0 +1,146 @@
+"""Pictures as data URIs: photographs as JPEG, label maps as PNG with the classes' colours, within a budget of bytes."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repro.report.content import Classes, Pictures
+
+BUDGET = 1_700_000
+"""Bytes of data URIs in one page: the page has to stay below 3 MB, charts and tables included."""
+SIDES = (512, 384, 288, 224, 160, 112)
+"""Longer sides (px) tried in turn until a page's pictures fit."""
+VOID = 255
+VOID_COLOUR = (224, 224, 192)
+"""PASCAL VOC's colour of void."""
+WRONG_COLOUR = (200, 55, 10)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One network's answer to one image."""
+
+    cell: str
+    label: str
+    uri: str
+    wrong_uri: str
+    """Wrong pixels coloured, right and void ones transparent."""
+    correct: float | None
+    """Share of non-void pixels that are right, in [0, 1]; None where all are void."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One fixed image with everything that is shown of it."""
+
+    name: str
+    width: int
+    height: int
+    image_uri: str
+    truth_uri: str
+    predictions: tuple[Prediction, ...]
+
+
+def sheets(pictures: Sequence[Pictures], classes: Classes, labels: dict[str, str]) -> tuple[Sheet, ...]:
+    """Return one sheet per image, all at the largest of SIDES that fits BUDGET.
+
+    `labels` has each cell's name for the reader. Image and truth are taken from the first cell: all cells of a table
+    are measured on the same images; a cell with other images (another data set) gets sheets of its own.
+    """
+    for side in SIDES:
+        made = _sheets(pictures, classes, labels, side)
+        if sum(_bytes(sheet) for sheet in made) <= BUDGET:
+            return made
+    return _sheets(pictures[: len(pictures) // 2], classes, labels, SIDES[-1]) if len(pictures) > 1 else ()
+
+
+def _sheets(pictures: Sequence[Pictures], classes: Classes, labels: dict[str, str], side: int) -> tuple[Sheet, ...]:
+    palette = _palette(classes)
+    groups: dict[tuple[str, tuple[int, ...]], list[tuple[Pictures, int]]] = {}
+    for shown in pictures:
+        for k, name in enumerate(shown.names):
+            groups.setdefault((name, shown.truth.shape[1:]), []).append((shown, k))
+    made = []
+    for (name, (height, width)), members in groups.items():
+        first, k = members[0]
+        step = max(height, width) / side
+        size = (height, width) if step <= 1 else (max(1, round(height / step)), max(1, round(width / step)))
+        predictions = []
+        for shown, index in members:
+            truth, prediction = shown.truth[index], shown.prediction[index]
+            judged = truth != VOID
+            wrong = judged & (truth != prediction)
+            predictions.append(
+                Prediction(
+                    shown.cell,
+                    labels[shown.cell],
+                    _label_png(_nearest(prediction, size), palette),
+                    _mask_png(_nearest(wrong, size)),
+                    float(1 - wrong.sum() / judged.sum()) if judged.any() else None,
+                )
+            )
+        photo, truth = _jpeg(first.image[k], size), _label_png(_nearest(first.truth[k], size), palette)
+        made.append(Sheet(name, size[1], size[0], photo, truth, tuple(predictions)))
+    return tuple(made)
+
+
+def _bytes(sheet: Sheet) -> int:
+    return len(sheet.image_uri) + len(sheet.truth_uri) + sum(len(p.uri) + len(p.wrong_uri) for p in sheet.predictions)
+
+
+def _palette(classes: Classes) -> list[int]:
+    """Return 256 RGB triples, flat: the classes' colours, greys for labels without one, and void."""
+    colours = [*classes.colours, *((i, i, i) for i in range(len(classes.colours), 256))]
+    colours[VOID] = VOID_COLOUR
+    return [int(part) for colour in colours for part in colour]
+
+
+def _nearest(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Return (height, width) sampled at pixel centres: labels can't be averaged."""
+    rows = ((np.arange(size[0]) + 0.5) * array.shape[0] / size[0]).astype(np.int64)
+    columns = ((np.arange(size[1]) + 0.5) * array.shape[1] / size[1]).astype(np.int64)
+    return array[rows][:, columns]
+
+
+def _jpeg(image: NDArray[np.uint8], size: tuple[int, int]) -> str:
+    from PIL import Image
+
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    if image.shape[:2] != size:
+        picture = picture.resize((size[1], size[0]), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=86, optimize=True)
+    return _uri(buffer, "jpeg")
+
+
+def _label_png(labels: NDArray[np.uint8], palette: list[int]) -> str:
+    from PIL import Image
+
+    picture = Image.fromarray(np.ascontiguousarray(labels.astype(np.uint8)), mode="L").convert("P")
+    picture.putdata(labels.ravel().tolist())
+    picture.putpalette(palette)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return _uri(buffer, "png")
+
+
+def _mask_png(mask: NDArray[np.bool_]) -> str:
+    from PIL import Image
+
+    picture = Image.new("P", (mask.shape[1], mask.shape[0]))
+    picture.putdata(mask.ravel().astype(np.uint8).tolist())
+    picture.putpalette([255, 255, 255, *WRONG_COLOUR])
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True, transparency=0, bits=1)
+    return _uri(buffer, "png")
+
+
+def _uri(buffer: io.BytesIO, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

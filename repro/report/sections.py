@@ -1,0 +1,279 @@
+"""Each section of the HTML report as the plain values that its template prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from repro.report.changes import Change
+from repro.report.claims import claims_line, verdict_counts
+from repro.report.content import CellResult, ReportContent
+from repro.report.evidence import evidence_plot, numbers
+from repro.report.grid import Grid, GridCell, compared, difference, grid, mean
+from repro.report.limits import limits
+from repro.report.marks import LEGEND, VERDICTS
+from repro.report.numbers import NONE, count, factor, fixed, seconds, setting, signed, size
+from repro.report.pictures import Sheet, sheets
+from repro.report.plots import agreement_plot, curves_plot, heat_maps, interval_plot
+from repro.report.wording import agreement_facts, deviation_line, facts, interval_line, more_seeds, rules
+
+EFFECTS = {"lower": "↓ lower", "higher": "↑ higher", "unknown": "? unknown"}
+
+
+def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what the template prints, and the pictures' data for its script."""
+    laid = grid(content)
+    both = compared(content.cells)
+    measured = any(c.state == "done" and c.cell.kind == "measured" for c in content.cells)
+    labels = {c.cell.id: label(c) for c in content.cells}
+    shown = sheets(content.pictures, content.classes, labels)
+    classed = [c for c in content.cells if c.class_iou]
+    present = {
+        "table": True,
+        "claims": bool(content.claims),
+        "cells": measured,
+        "agreement": len(both) > 1,
+        "pictures": bool(shown),
+        "classes": bool(classed),
+        "curves": bool(content.curves),
+        "protocol": True,
+        "cost": bool(content.costs),
+        "records": True,
+        "commands": True,
+        "limits": True,
+    }
+    names = {
+        "table": "Published and ours",
+        "claims": "Claims",
+        "cells": "Every cell with its interval",
+        "agreement": "Agreement at a glance",
+        "pictures": "Pictures",
+        "classes": "IOU per class",
+        "curves": "Training curves",
+        "protocol": "Protocol and deviations",
+        "cost": "Cost",
+        "records": "Data and provenance",
+        "commands": "Commands and environment",
+        "limits": "What this cannot show",
+    }
+    view: dict[str, Any] = {
+        "toc": [(key, names[key]) for key, here in present.items() if here],
+        "table": content.table,
+        "version": content.version,
+        "date": content.date,
+        "scale": content.scale,
+        "headline": content.headline,
+        "facts": facts(content),
+        "command": content.command,
+        "more_seeds": more_seeds(content),
+        "limits": limits(content),
+        "changes": changes,
+        **_table(content, laid),
+        **_claims(content),
+        **_agreement(content, laid, both),
+        **_pictures(content, shown),
+        **_classes(content, classed),
+        **_protocol(content),
+        **_costs(content),
+        **_records(content),
+        "cell_commands": [(label(c), c.command) for c in content.cells if c.command],
+        "environment": list(content.environment.items()),
+        "charts": _charts(content, laid, present),
+        "two_axes": content.scale != "paper",
+    }
+    return view, [_picture_data(sheet) for sheet in shown]
+
+
+def label(result: CellResult) -> str:
+    """Return a cell's name for the reader: its row and column."""
+    return f"{result.cell.row_label}, {result.cell.column_label}"
+
+
+def _charts(content: ReportContent, laid: Grid, present: dict[str, bool]) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    return {
+        "intervals": Markup(interval_plot(content)) if present["cells"] else "",
+        "agreement": Markup(agreement_plot(content)) if present["agreement"] else "",
+        "heat": Markup(heat_maps(content, laid)) if present["agreement"] else "",
+        "curves": Markup(curves_plot(content.curves)) if present["curves"] else "",
+    }
+
+
+def _table(content: ReportContent, laid: Grid) -> dict[str, Any]:
+    rows = []
+    for row in laid.rows:
+        rows.append({"index": row.index, "heads": row.heads, "cells": [_cell(c) for c in row.cells]})
+    used = [name for name in LEGEND if any(c.mark == name for c in laid.cells())]
+    views = [("values", "Values")]
+    if any(c.rank_ours for c in laid.cells()):
+        views.append(("ranks", "Ranks"))
+    if any(c.n > 1 for c in laid.cells()):
+        views.append(("seeds", "Seeds"))
+    failed = [c for c in content.cells if c.state == "failed"]
+    return {
+        "grid": {"headings": laid.headings, "columns": laid.columns, "rows": rows},
+        "views": views if len(views) > 1 else [],
+        "marks_used": used,
+        "legend": LEGEND,
+        "metric_line": "; ".join(content.table.metrics.values()),
+        "interval_line": interval_line(content),
+        "cell_notes": list(dict.fromkeys((c.cell.row_label, c.cell.note) for c in content.cells if c.cell.note)),
+        "failures": [{"label": label(c), "reason": c.reason, "command": c.command} for c in failed],
+    }
+
+
+def _cell(cell: GridCell | None) -> dict[str, Any] | None:
+    if cell is None:
+        return None
+    step = (cell.rank_published or 0) - (cell.rank_ours or 0)
+    times, decimals = factor(cell.result.cell), cell.result.cell.decimals
+    values = sorted(cell.result.values.items()) if cell.result.state == "done" else []
+    return {
+        **{name: getattr(cell, name) for name in GridCell.__dataclass_fields__},
+        "rank_step": "same rank" if step == 0 else f"{abs(step)} {'higher' if step > 0 else 'lower'}",
+        "seeds": [(seed, fixed(value * times, decimals)) for seed, value in values],
+    }
+
+
+def _claims(content: ReportContent) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    shown = [
+        {
+            "id": claim.id,
+            "verdict": claim.verdict,
+            "text": claim.text,
+            "sentence": claim.sentence,
+            "numbers": numbers(claim),
+            "evidence": Markup(evidence_plot(claim)),
+        }
+        for claim in content.claims
+    ]
+    return {
+        "claims": shown,
+        "claims_line": claims_line(content.claims),
+        "verdict_counts": verdict_counts(content.claims),
+        "verdicts": VERDICTS,
+    }
+
+
+def _agreement(content: ReportContent, laid: Grid, both: Sequence[CellResult]) -> dict[str, Any]:
+    line, figures, note = agreement_facts(content)
+    offset = sum(difference(c) or 0.0 for c in both) / len(both) if both else 0.0
+    heat = "Stronger is larger."
+    if content.scale != "paper":
+        heat = (
+            f"Ours are {signed(offset)} points from the published values on average. That offset belongs to the scale and is "
+            "taken off the third map: what is left is where the pattern departs. Stronger is larger; blue above, orange below."
+        )
+    return {"agreement_line": line, "agreement_numbers": figures, "agreement_note": note, "heat_note": heat}
+
+
+def _pictures(content: ReportContent, shown: Sequence[Sheet]) -> dict[str, Any]:
+    cells = dict((p.cell, p.label) for sheet in shown for p in sheet.predictions)
+    colours = [f"rgb({r},{g},{b})" for r, g, b in content.classes.colours]
+    swatches = [*zip(content.classes.names, colours, strict=False), ("void", "rgb(224,224,192)")]
+    made = []
+    for sheet in shown:
+        view = asdict(sheet)
+        for prediction in view["predictions"]:
+            prediction["correct_text"] = _share(prediction["correct"])
+        made.append(view)
+    return {"sheets": made, "picture_cells": list(cells.items()), "swatches": swatches if shown else []}
+
+
+def _share(correct: float | None) -> str:
+    return NONE if correct is None else f"{100 * correct:.1f} %"
+
+
+def _picture_data(sheet: Sheet) -> dict[str, Any]:
+    return {p.cell: {"p": p.uri, "w": p.wrong_uri, "c": _share(p.correct)} for p in sheet.predictions}
+
+
+def _classes(content: ReportContent, classed: Sequence[CellResult]) -> dict[str, Any]:
+    rows = []
+    for result in classed:
+        values = (mean(result), *result.class_iou)
+        rows.append(
+            {
+                "label": label(result),
+                "scores": [
+                    {
+                        "value": "" if v is None else f"{v:.5f}",
+                        "share": "0" if v is None else f"{v:.2f}",
+                        "text": fixed(None if v is None else 100 * v, 1),
+                    }
+                    for v in values
+                ],
+            }
+        )
+    width = len(classed[0].class_iou) if classed else 0
+    names = [*content.classes.names[:width], *(f"class {k}" for k in range(len(content.classes.names), width))]
+    return {"class_names": names, "class_rows": rows}
+
+
+def _protocol(content: ReportContent) -> dict[str, Any]:
+    return {
+        "deviation_line": deviation_line(content),
+        "deviations": [
+            {
+                "key": d.key,
+                "published": setting(d.published),
+                "value": setting(d.value),
+                "reason": d.reason,
+                "effect": EFFECTS[d.direction],
+            }
+            for d in content.deviations
+        ],
+        "rules": rules(content),
+        "settings": [(key, setting(value)) for key, value in content.protocol.items()],
+    }
+
+
+def _costs(content: ReportContent) -> dict[str, Any]:
+    total = sum(c.seconds * c.seeds for c in content.costs)
+    rows = []
+    for c in content.costs:
+        rate = fixed(c.images_per_second, 1)
+        figures: list[tuple[str, float | None]] = [
+            (str(c.seeds), c.seeds),
+            (count(c.parameters), c.parameters),
+            (count(c.multiply_adds), c.multiply_adds),
+            (seconds(c.seconds), c.seconds),
+            (rate, c.images_per_second),
+            (size(c.memory_bytes), c.memory_bytes),
+        ]
+        plain = [(text, "" if value is None else f"{value:g}") for text, value in figures]
+        rows.append({"label": c.label, "numbers": plain, "device": c.device, "precision": c.precision})
+    trainings = sum(c.seeds for c in content.costs)
+    return {"costs": rows, "cost_line": f"{trainings} trainings took {seconds(total)} of one device's time in total."}
+
+
+def _records(content: ReportContent) -> dict[str, Any]:
+    rows = []
+    for result in content.cells:
+        cell, times = result.cell, factor(result.cell)
+        ours = sorted(result.values.items()) if result.state in ("done", "computed") else []
+        for seed, value in ours or [(None, None)]:
+            printed = None if value is None else value * times
+            away = None if printed is None or cell.published is None else printed - cell.published
+            no_seed = seed is None or result.state == "computed"
+            figures = [
+                (NONE if no_seed else str(seed), "" if no_seed else str(seed)),
+                (fixed(cell.published, cell.decimals), _plain(cell.published)),
+                (fixed(printed, cell.decimals), _plain(printed)),
+                (signed(away, cell.decimals), _plain(away)),
+            ]
+            key = "" if seed is None else result.evaluations.get(seed, "")
+            rows.append({"label": label(result), "state": result.state, "numbers": figures, "key": key})
+    records = [
+        {**asdict(r), "seconds": seconds(r.seconds), "seconds_value": "" if r.seconds is None else f"{r.seconds:g}"}
+        for r in content.records
+    ]
+    return {"rows": rows, "records": records}
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

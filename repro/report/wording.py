@@ -1,0 +1,124 @@
+"""Sentences about a whole report, shared by Markdown and HTML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from repro.report.claims import verdict_counts
+from repro.report.content import ReportContent
+from repro.report.grid import compared
+from repro.report.marks import VERDICTS
+from repro.report.numbers import fixed, seconds, span
+
+SEEDS_FOR_JUDGING = 5
+
+
+def facts(content: ReportContent) -> list[dict[str, str]]:
+    """Return what stands on top of a report: name, value and a small remark each."""
+    measured = [c for c in content.cells if c.cell.kind == "measured" and c.state != "quoted"]
+    done = sum(c.state == "done" for c in measured)
+    failed = sum(c.state == "failed" for c in measured)
+    computed = sum(c.state == "computed" for c in content.cells)
+    left = len(measured) - done - failed
+    gaps = ", ".join(text for n, text in ((failed, f"{failed} failed"), (left, f"{left} not run")) if n)
+    found = [_fact("Scale", content.scale, content.scale_text), _fact("Images", content.dataset)]
+    if measured:
+        found.append(_fact("Cells measured", f"{done} of {len(measured)}", gaps))
+    if computed:
+        found.append(_fact("Cells computed", str(computed)))
+    if measured:
+        names = ", ".join(map(str, content.seeds))
+        found.append(_fact("Seeds", str(len(content.seeds)), f"seed {names}" if len(content.seeds) == 1 else f"seeds {names}"))
+    if content.claims:
+        small = ", ".join(f"{n} {verdict}" for verdict, n in verdict_counts(content.claims) if verdict != "supported")
+        supported = sum(claim.verdict == "supported" for claim in content.claims)
+        found.append(_fact("Claims supported", f"{supported} of {len(content.claims)}", small))
+    tau = getattr(content.agreement, "tau", None)
+    if tau is not None and tau.value == tau.value:
+        found.append(_fact("Rank agreement", f"τ {fixed(tau.value)}", f"{span(tau.low, tau.high)}, 1 = same order"))
+    if content.detectable is not None:
+        found.append(_fact("Detectable", f"{fixed(100 * content.detectable, 1)} points", "with so many seeds, 80 % power"))
+    found.append(_fact("Records up to", content.date[:10], f"repro {content.version}"))
+    return found
+
+
+def _fact(name: str, value: str, small: str = "") -> dict[str, str]:
+    return {"name": name, "value": value, "small": small}
+
+
+def more_seeds(content: ReportContent) -> dict[str, str] | None:
+    """Return why more seeds would help and the command that adds them; None where there are enough."""
+    if not content.more_seeds or len(content.seeds) >= SEEDS_FOR_JUDGING:
+        return None
+    time = "" if content.more_seeds_time is None else f" It would take about {seconds(content.more_seeds_time)}."
+    if len(content.seeds) == 1:
+        why = f"With one seed, seed noise is unknown: judging claims takes {SEEDS_FOR_JUDGING} seeds.{time}"
+    else:
+        why = f"{len(content.seeds)} seeds see only large effects; {SEEDS_FOR_JUDGING} see more.{time}"
+    return {"why": why, "command": content.more_seeds}
+
+
+def interval_line(content: ReportContent) -> str:
+    """Return what the intervals of this report cover."""
+    covers = {c.estimate.covers for c in content.cells if c.estimate is not None and c.state == "done"}
+    text = "± is half of the 95 % interval of the mean over seeds; n counts seeds. "
+    if covers == {"images and seeds"}:
+        return text + "It covers the choice of validation images and the choice of training seeds."
+    if covers == {"images only"}:
+        return text + "With one seed it covers the choice of validation images only: seed noise is unknown."
+    if covers == {"seeds only"}:
+        return text + "It covers the choice of training seeds only: per-image counts are not stored."
+    return text + "Where there is none, neither seeds nor images could be resampled."
+
+
+def agreement_facts(content: ReportContent) -> tuple[str, list[tuple[str, str, str]], str]:
+    """Return the line on top, the figures (name, value, remark), and a note on how published and ours agree."""
+    cells = compared(content.cells)
+    judged = content.scale == "paper"
+    if judged:
+        line = "Each point is a cell; on the diagonal ours equals the published value."
+    else:
+        line = (
+            f"At scale “{content.scale}” absolute values are not to be compared, so the chart compares ranks: on the diagonal "
+            "a cell stands where the paper has it."
+        )
+    figures: list[tuple[str, str, str]] = []
+    agreement = content.agreement
+    note = f"{len(cells)} cells have both numbers."
+    if agreement is not None:
+        tau = agreement.tau
+        if tau.value == tau.value:
+            figures.append(("Kendall's τ-b", fixed(tau.value), f"95 %: {span(tau.low, tau.high)}"))
+        note = agreement.sentence
+    return line, figures, note
+
+
+def deviation_line(content: ReportContent) -> str:
+    """Return how far the protocol is from the paper's."""
+    n = len(content.deviations)
+    if n == 0:
+        return "Every setting is the paper's."
+    return f"{n} setting{'s differ' if n > 1 else ' differs'} from the paper's; all others are the paper's."
+
+
+def rules(content: ReportContent) -> tuple[str, ...]:
+    """Return how scores are measured, as far as it decides what they mean."""
+    protocol = content.protocol
+    canvas: Any = protocol.get("evaluate.canvas")
+    found = [
+        "Mean IOU: one confusion matrix over the whole validation set; void pixels (255) are never counted; a class that is "
+        "absent from both truth and prediction is left out of the mean.",
+        "The last training step counts. No checkpoint is chosen by its score on the validation images.",
+    ]
+    if canvas:
+        height, width = canvas
+        found.append(f"Whole images are measured, padded to {height} × {width} pixels; padding is void.")
+    found.append(
+        "Seeds share their images and their order of the data, and every cell is measured on the same images: differences are paired."
+    )
+    return tuple(found)
+
+
+def status_line(content: ReportContent) -> str:
+    """Return the verdicts as one short text with their symbols, such as "✓ 2, ? 1"."""
+    return ", ".join(f"{VERDICTS[verdict].symbol} {n}" for verdict, n in verdict_counts(content.claims))
