@@ -12,6 +12,7 @@ from pathlib import Path
 
 from repro.data.format import list_lines, nearby
 from repro.data.images import unreadable
+from repro.data.mat import load_variable
 from repro.errors import InputError
 
 CLASSES = 1000
@@ -67,12 +68,10 @@ def _ground_truth(kit: Path) -> list[int]:
 
 def _class_numbers(path: Path) -> dict[int, int]:
     """The kit's class number -> place of its WordNet id in alphabetical order."""
-    from scipy.io import loadmat
-
+    synsets = load_variable(path, "synsets", squeeze=True)
     try:
-        synsets = loadmat(path, squeeze_me=True)["synsets"]
         wnids = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets if int(s["num_children"]) == 0}
-    except Exception as error:  # SciPy's reader fails in as many ways as a file can be damaged
+    except (ValueError, IndexError, TypeError) as error:
         raise unreadable(path, error) from error
     order = {wnid: k for k, wnid in enumerate(sorted(wnids.values()))}
     return {number: order[wnid] for number, wnid in wnids.items()}

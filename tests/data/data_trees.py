@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.io import savemat
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -83,3 +84,52 @@ def forbidden_folder(mode: int) -> Iterator[Path]:
         finally:
             os.seteuid(user)
             folder.chmod(0o700)
+
+
+def write_ids(path: Path, names: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{name}\n" for name in names))
+
+
+def write_mat(path: Path, content: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, content, do_compression=True)
+
+
+def write_voc(root: Path, train: list[str], val: list[str], size: tuple[int, int] = (7, 9)) -> dict[str, np.ndarray]:
+    """VOCdevkit/VOC2012 with palette PNGs; returns name -> labels. Other images than train's and val's: none."""
+    home, rng, told = root / "VOCdevkit/VOC2012", np.random.default_rng(12), {}
+    for split, names in {"train": train, "val": val, "trainval": sorted(train + val)}.items():
+        write_ids(home / f"ImageSets/Segmentation/{split}.txt", names)
+    for name in train + val:
+        write_photo(home / f"JPEGImages/{name}.jpg", photo(rng, *size))
+        told[name] = label_map(rng, *size, [0, 1, 7, 20, 255])
+        write_labels(home / f"SegmentationClass/{name}.png", told[name], palette=True)
+    return told
+
+
+def write_sbd(root: Path, train: list[str], val: list[str], size: tuple[int, int] = (7, 9)) -> dict[str, np.ndarray]:
+    """benchmark_RELEASE/dataset, and VOC's JPEGs of its images; returns name -> labels."""
+    home, rng, told = root / "benchmark_RELEASE/dataset", np.random.default_rng(11), {}
+    write_ids(home / "train.txt", train)
+    write_ids(home / "val.txt", val)
+    for name in train + val:
+        image = root / f"VOCdevkit/VOC2012/JPEGImages/{name}.jpg"
+        if not image.exists():
+            write_photo(image, photo(rng, *size))
+        told[name] = label_map(rng, *size, [0, 2, 15, 20])
+        present = np.unique(told[name])[1:, None]
+        write_mat(home / f"cls/{name}.mat", {"GTcls": {"Segmentation": told[name], "CategoriesPresent": present}})
+    return told
+
+
+def write_cityscapes(root: Path, split: str, kind: str, names: list[str], size: tuple[int, int] = (4, 8)) -> dict:
+    """leftImg8bit and gtFine or gtCoarse for names such as `ulm_000000_000019`; returns name -> label ids."""
+    rng, told = np.random.default_rng(19), {}
+    for name in names:
+        city = name.split("_")[0]
+        write_photo(root / f"leftImg8bit/{split}/{city}/{name}_leftImg8bit.png", photo(rng, *size))
+        told[name] = rng.integers(0, 34, size, dtype=np.uint8)
+        write_labels(root / f"{kind}/{split}/{city}/{name}_{kind}_labelIds.png", told[name])
+        (root / f"{kind}/{split}/{city}/{name}_{kind}_polygons.json").write_text("{}")
+    return told
