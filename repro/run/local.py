@@ -42,7 +42,9 @@ _GOODBYE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: keys of jobs that are `done`, reasons of those that `failed`, keys of those `left`."""
+    """How a run ended: keys of jobs that are `done`, reasons of jobs and evaluations that `failed`, keys of jobs
+    that are `left` because it was interrupted.
+    """
 
     done: tuple[str, ...]
     failed: Mapping[str, str]
@@ -177,6 +179,8 @@ class _Run:
             elif isinstance(message, End):
                 self._end(worker, message)
             else:
+                if isinstance(message, Failed):
+                    self.failed[message.key] = message.reason
                 self.listener(message)
 
     def _bury(self, worker: _Worker) -> None:

@@ -62,7 +62,8 @@ class History:
         before = None if first is None else self._identity(first)
         if first is not None and before is None:
             return None
-        return json.dumps([record.get("task"), record["config"], record.get("seed"), before], sort_keys=True)
+        seed = None if "training" in record else record["seed"]  # an evaluation's seed is its training's
+        return json.dumps([record.get("task"), record["config"], seed, before], sort_keys=True)
 
     def _changes(self, wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
         """Return what differs between two records of the same identity."""

@@ -115,7 +115,7 @@ class Store:
         """
         folder = self.root / FOLDERS[kind]
         with told_as_input_error(folder):
-            yield from Index(self.root / "index" / f"{FOLDERS[kind]}.txt").records(
+            yield from Index(self.root / "index" / f"{FOLDERS[kind]}-1.txt").records(
                 folder, lambda key: self.peek(kind, key)
             )
 

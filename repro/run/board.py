@@ -1,0 +1,57 @@
+"""A table in view: where its cells stand and which evaluations and trainings fill them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from repro.plan.plan import PlannedCell
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A cell of the table in view: its place, and the evaluation and training of each of its seeds (keys)."""
+
+    row: int
+    column: int
+    row_label: str
+    column_label: str
+    decimals: int
+    evaluations: tuple[str, ...]
+    trainings: tuple[str, ...]
+    text: str = ""
+    """What a cell that needs no training shows."""
+
+    @property
+    def label(self) -> str:
+        """Row and column in words; one of them may be empty."""
+        return ", ".join(part for part in (self.row_label, self.column_label) if part)
+
+
+@dataclass(frozen=True)
+class Board:
+    """A table in view."""
+
+    title: str
+    slots: tuple[Slot, ...]
+
+
+def board(title: str, cells: Iterable[PlannedCell]) -> Board:
+    """Return the board of one table; cells that no run measures show their published value in brackets."""
+    return Board(title, tuple(_slot(planned) for planned in cells))
+
+
+def _slot(planned: PlannedCell) -> Slot:
+    cell = planned.cell
+    evaluations = [planned.evaluations[seed] for seed in sorted(planned.evaluations)]
+    published = "" if cell.published is None else f"({cell.published:.{cell.decimals}f})"
+    return Slot(
+        cell.row,
+        cell.column,
+        cell.row_label,
+        cell.column_label,
+        cell.decimals,
+        tuple(evaluation.key for evaluation in evaluations),
+        tuple(evaluation.training.key for evaluation in evaluations),
+        "" if evaluations else published,
+    )

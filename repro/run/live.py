@@ -1,0 +1,151 @@
+"""The one live view of a run: the paper's table as it fills, the trainings that run, the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from repro.run.board import Board, Slot
+from repro.run.events import Event, Failed, Message, Stopped, Waiting
+from repro.run.lines import say, speed
+from repro.run.progress import CellState, Progress, in_words
+
+_STYLES = {"fixed": "dim", "waiting": "dim", "elsewhere": "dim", "training": "cyan", "done": "bold", "failed": "red"}
+_LEGEND = {"waiting": "· waiting", "elsewhere": "~ another run", "training": "> training", "failed": "x failed"}
+_LINES_AROUND = 10
+"""Lines of the view besides the table's rows: title, header, frame, bar, and a few running trainings."""
+
+
+class LiveView:
+    """Listens to events and keeps the picture on `console` up to date."""
+
+    def __init__(self, progress: Progress, console: Console) -> None:
+        self._progress = progress
+        self._console = console
+
+    def __call__(self, event: Event) -> None:
+        """Take note of `event`; what the user must not miss is written above the picture and stays."""
+        self._progress.apply(event)
+        if isinstance(event, Failed | Stopped | Waiting | Message):
+            self._console.print(say(self._progress, event), markup=False, highlight=False)
+
+    def __rich__(self) -> RenderableType:
+        return draw(self._progress, room=max(self._console.size.height - _LINES_AROUND, 3))
+
+
+@contextmanager
+def live(progress: Progress, console: Console) -> Iterator[LiveView]:
+    """Show the progress on `console` while the block runs; the last picture stays."""
+    view = LiveView(progress, console)
+    with Live(view, console=console, refresh_per_second=4):
+        yield view
+
+
+def draw(progress: Progress, room: int) -> RenderableType:
+    """Return the picture: the board in work with at most `room` rows, the bar, the running trainings."""
+    number = board_in_work(progress)
+    parts: list[RenderableType] = []
+    if progress.boards:
+        board = progress.boards[number]
+        of = f" (table {number + 1} of {len(progress.boards)})" if len(progress.boards) > 1 else ""
+        parts.append(Text(board.title + of, style="bold"))
+        parts.append(_table(progress, board, room))
+        states = {progress.cell(slot).state for slot in board.slots}
+        if legend := [text for state, text in _LEGEND.items() if state in states]:
+            parts.append(Text("   ".join(legend), style="dim"))
+    parts += [_bar(progress), *_running(progress)]
+    return Group(*parts)
+
+
+def board_in_work(progress: Progress) -> int:
+    """Return the number of the board to show: the first with something running, else unfinished, else the last."""
+    states = [{progress.cell(slot).state for slot in board.slots} for board in progress.boards]
+    for wanted in ({"training"}, {"waiting", "elsewhere"}):
+        for number, found in enumerate(states):
+            if found & wanted:
+                return number
+    return len(states) - 1
+
+
+def visible(count: int, active: int, room: int) -> range:
+    """Return which of `count` rows to show in `room`: all, or a window with `active` in its middle."""
+    if count <= room:
+        return range(count)
+    first = min(max(active - room // 2, 0), count - room)
+    return range(first, first + room)
+
+
+def cell_text(state: CellState, slot: Slot) -> str:
+    """Return what a cell shows: a value in per cent, a share of the work, or a sign (see the legend)."""
+    if state.state == "fixed":
+        return slot.text
+    value = "" if state.miou is None else f"{100 * state.miou:.{slot.decimals}f}"
+    if state.state == "done":
+        return value
+    if state.of > 1 and value:
+        value += f" {state.done}/{state.of} "
+    sign = {"waiting": "·", "elsewhere": "~", "failed": "x", "training": f"> {100 * state.fraction:.0f} %"}
+    return value + sign[state.state]
+
+
+def _table(progress: Progress, board: Board, room: int) -> Table:
+    columns = {slot.column: slot.column_label for slot in sorted(board.slots, key=lambda slot: slot.column)}
+    rows = {slot.row: slot.row_label for slot in sorted(board.slots, key=lambda slot: slot.row)}
+    slots = {(slot.row, slot.column): slot for slot in board.slots}
+    states = {place: progress.cell(slot) for place, slot in slots.items()}
+    order = list(rows)
+    unfinished = [row for row, _ in sorted(slots) if any(
+        states[row, column].state in ("training", "waiting") for column in columns if (row, column) in states
+    )]  # fmt: skip
+    shown = visible(len(order), order.index(unfinished[0]) if unfinished else len(order) - 1, room)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("", overflow="fold")
+    for label in columns.values():
+        table.add_column(label, justify="right", overflow="fold")
+    for row in (order[index] for index in shown):
+        texts = [
+            Text(cell_text(states[row, column], slots[row, column]), style=_STYLES[states[row, column].state])
+            if (row, column) in slots
+            else Text("")
+            for column in columns
+        ]
+        table.add_row(Text(rows[row]), *texts)
+    if len(shown) < len(order):
+        table.caption = f"rows {shown[0] + 1} to {shown[-1] + 1} of {len(order)}"
+    return table
+
+
+def _bar(progress: Progress) -> RenderableType:
+    done, of = progress.evaluations
+    seconds = progress.seconds_left()
+    words = [f"{done}/{of} measured", f"{in_words(progress.clock() - progress.began)} so far"]
+    if progress.fraction < 1 and seconds is not None:
+        words.append(f"about {in_words(seconds)} left")
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(
+        ProgressBar(1.0, progress.fraction, width=30, complete_style="cyan", finished_style="cyan"),
+        Text(", ".join(words)),
+    )
+    return grid
+
+
+def _running(progress: Progress) -> list[RenderableType]:
+    if not progress.running:
+        return []
+    grid = Table.grid(padding=(0, 2))
+    for running in progress.running.values():
+        trained = running.step == running.iterations
+        grid.add_row(
+            Text(progress.label(running.key)),
+            Text("measuring" if trained else f"step {running.step}/{running.iterations}"),
+            Text("" if running.loss is None else f"loss {running.loss:.3f}"),
+            Text(speed(running.seconds_per_step) if running.seconds_per_step and not trained else ""),
+        )
+    return [grid]
