@@ -16,6 +16,7 @@ from repro.judge.evidence import Evidence, Key, cell_estimate, gather
 from repro.judge.power import detectable_difference
 from repro.judge.result import ClaimResult
 from repro.plan.plan import Plan, PlannedCell
+from repro.plan.labels import spelt, training_label, word
 from repro.plan.work import Training
 from repro.report.content import CellResult, Classes, Cost, Curve, Pictures, RecordLine, ReportContent, State, Table
 from repro.spec.load import Suite
@@ -143,7 +144,7 @@ def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, re
     reason = records.reason(planned)
     state: State = "done" if values else "failed" if reason else "missing"
     ious = [records.done[e.key]["result"]["class_iou"] for e in planned.evaluations.values() if e.key in records.done]
-    only = " ".join(f"--only '{key}={_spelt(value)}'" for key, value in cell.settings.items())
+    only = " ".join(f"--only '{key}={spelt(value)}'" for key, value in cell.settings.items())
     return CellResult(
         cell,
         state,
@@ -154,12 +155,6 @@ def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, re
         command=f"{rerun} {only}".strip(),
         class_iou=_mean_iou(ious),
     )
-
-
-def _spelt(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return "[" + ",".join(_spelt(v) for v in value) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _mean_iou(rows: list[list[float | None]]) -> tuple[float | None, ...]:
@@ -177,13 +172,17 @@ def _head(table: TableSpec) -> Table:
     for cell in table.cells():
         printed = table.rows[cell.row].printed if table.rows else ()
         heads[cell.row] = tuple(printed) or (cell.row_label,)
-    headings = table.headings or ((table.axes[0].heading or _word(table.axes[0].key),) if len(table.axes) == 2 else ("",))
+    headings = table.headings or (
+        (table.axes[0].heading or word(table.axes[0].key),) if len(table.axes) == 2 else ("",)
+    )
     source = table.source
     metrics = {c.metric: f"{METRICS[c.metric].title} [{METRICS[c.metric].unit}]" for c in table.cells()}
     return Table(
         id=table.id,
         title=table.title,
-        paper=f"DeepLab {paper.id}" if paper.id in ("v2", "v3") else ("DeepLab v3+" if paper.id == "v3plus" else paper.id),
+        paper=f"DeepLab {paper.id}"
+        if paper.id in ("v2", "v3")
+        else ("DeepLab v3+" if paper.id == "v3plus" else paper.id),
         place=f"Table {source.table}" if source.table else f"Figure {source.figure}",
         citation=f"{paper.authors}: {paper.title}, {paper.year}",
         url=f"https://arxiv.org/abs/{paper.arxiv}",
@@ -192,10 +191,6 @@ def _head(table: TableSpec) -> Table:
         metrics=metrics,
         notes=table.notes,
     )
-
-
-def _word(key: str) -> str:
-    return key.rsplit(".", 1)[-1].replace("_", " ")
 
 
 def _detectable(claims: tuple[ClaimResult, ...], seeds: int) -> float | None:
@@ -222,20 +217,6 @@ def _deviations(planned: tuple[PlannedCell, ...]) -> tuple[Deviation, ...]:
         for deviation in one.resolved.deviations if one.resolved else ():
             found.setdefault((deviation.key, str(deviation.published), str(deviation.value)), deviation)
     return tuple(found.values())
-
-
-def training_label(training: Training, cells: tuple[PlannedCell, ...]) -> str:
-    """A training in the words of the cells that it serves."""
-    if training.task == "presence":
-        return f"first training ({training.model.backbone})"
-    labels = []
-    for planned in cells:
-        if any(e.training.key == training.key for e in planned.evaluations.values()):
-            cell = planned.cell
-            # what is only evaluated differently is one training: named by what it was trained with
-            own = {k: v for k, v in cell.settings.items() if not k.startswith("evaluate.")}
-            labels.append(", ".join(f"{_word(k)} {_spelt(v)}" for k, v in own.items()) or cell.table)
-    return labels[0] if labels else training.model.backbone
 
 
 def _curves(records: _Records) -> Iterator[Curve]:
@@ -288,9 +269,7 @@ def _lines(records: _Records) -> Iterator[RecordLine]:
     cells = {e.key: (p.cell.id, s) for p in records.planned for s, e in p.evaluations.items()}
     for key, record in records.done.items():
         training = records.trainings.get(key)
-        label, seed = (
-            (training_label(training, records.planned), training.seed) if training is not None else cells[key]
-        )
+        label, seed = (training_label(training, records.planned), training.seed) if training is not None else cells[key]
         kind: Any = "training" if training is not None else "evaluation"
         digest, data = record["code"]["digest"], record["data_fingerprint"]
         yield RecordLine(key, kind, label, seed, record["started"], float(record["seconds"]), digest, data)

@@ -18,11 +18,12 @@ from repro.run.events import Event
 from repro.run.job import Job
 from repro.run.local import Outcome, run
 from repro.run.order import Work
+from repro.run.scale import default_scale, gpu_count
 from repro.spec.load import Suite, load_suite
 from repro.spec.protocol import Data
 from repro.store.store import Store
 
-EXECUTE = "repro.run.job:execute"
+EXECUTE = "repro.run.execute:execute"
 ENTRIES = {"training": "repro.train.training", "evaluation": "repro.evaluate.measure"}
 
 
@@ -39,19 +40,6 @@ class Options:
     data_root: Path | None = None
     store: Path = Path("runs")
     tables_dir: Path | None = None
-
-
-def gpu_count() -> int:
-    """CUDA devices of this machine, told without importing torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([d for d in visible.split(",") if d.strip() not in ("", "-1")])
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))
-
-
-def default_scale() -> str:
-    """`small` where there is a GPU, else `tiny`."""
-    return "small" if gpu_count() else "tiny"
 
 
 def load(options: Options) -> Suite:

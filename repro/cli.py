@@ -1,0 +1,253 @@
+"""The command line. Only signatures and help live here; each command's work is a module in `repro.commands`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import repro
+
+app = typer.Typer(
+    name="repro",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Reproduce the tables of DeepLab v2, v3 and v3+.
+
+A table is an id such as v3/table3, an alias such as table3 (plain names are v3's), or all.
+
+Begin with:  repro run table3
+""",
+)
+
+Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="Ids, aliases, or all.", show_default=False)]
+Scale = Annotated[
+    str | None,
+    typer.Option(
+        help="paper, small, tiny or smoke. Default: small where there is a GPU, else tiny.", show_default=False
+    ),
+]
+Seeds = Annotated[
+    int | None, typer.Option(metavar="N", help="Seeds per cell, 0 to N-1. Judging claims takes 5.", show_default=False)
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE",
+        help="Only cells with this setting, e.g. --only last_block=7. Repeatable.",
+        show_default=False,
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change any key of the protocol, e.g. --set train.iterations=300. Repeatable.",
+        show_default=False,
+    ),
+]
+Dataset = Annotated[str | None, typer.Option(help="Data set instead of the scale's, e.g. camvid.", show_default=False)]
+DataDir = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Folder of that data set.", show_default=False)
+]
+StoreDir = Annotated[Path, typer.Option("--store", metavar="DIR", help="Where records are kept.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where reports are written.")]
+TablesDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--tables", metavar="DIR", help="Your own paper's specs, besides the built-in ones.", show_default=False
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Trainings at a time. Default: one per GPU, or per CPU core.", show_default=False),
+]
+
+STORE, OUT = Path("runs"), Path("reports/local")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"repro {repro.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("list")
+def list_(tables: TablesDir = None, json: Json = False) -> None:
+    """List every table and figure with its cells and claims.
+
+    Example:  repro list
+    """
+    from repro.commands.list_ import main
+
+    main(tables, json)
+
+
+@app.command()
+def show(
+    names: Tables,
+    scale: Scale = None,
+    dataset: Dataset = None,
+    set_: Set = None,
+    only: Only = None,
+    resolved: Annotated[bool, typer.Option("--resolved", help="The full protocol of every cell.")] = False,
+    tables: TablesDir = None,
+    json: Json = False,
+) -> None:
+    """Show a table as the paper prints it, its claims, and what a scale changes.
+
+    Example:  repro show table3 --scale tiny
+    """
+    from repro.commands.show import main
+
+    main(names, scale, dataset, set_ or [], only or [], resolved, tables, json)
+
+
+@app.command()
+def plan(
+    names: Tables,
+    scale: Scale = None,
+    seeds: Seeds = None,
+    only: Only = None,
+    set_: Set = None,
+    dataset: Dataset = None,
+    data: DataDir = None,
+    store: StoreDir = STORE,
+    tables: TablesDir = None,
+    device: Device = "auto",
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """Say what a run would do: trainings after sharing, what is stored, why the rest would run, how long it takes.
+
+    Example:  repro plan table2 table3 --seeds 5
+    """
+    from repro.commands.plan import main
+    from repro.run.session import Options
+
+    options = Options(tuple(names), scale, seeds, tuple(only or ()), tuple(set_ or ()), dataset, data, store, tables)
+    main(options, device, jobs, json)
+
+
+@app.command()
+def run(
+    names: Tables,
+    scale: Scale = None,
+    seeds: Seeds = None,
+    only: Only = None,
+    set_: Set = None,
+    dataset: Dataset = None,
+    data: DataDir = None,
+    store: StoreDir = STORE,
+    out: Out = OUT,
+    tables: TablesDir = None,
+    device: Device = "auto",
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """Train and evaluate what is not stored yet, then write the reports.
+
+    Ctrl-C stops cleanly; the same command goes on where it stopped.
+
+    Examples:
+
+      repro run table3
+
+      repro run table3 --seeds 5
+
+      repro run table1 --dataset camvid --data CamVid
+    """
+    from repro.commands.run import main
+    from repro.run.session import Options
+
+    options = Options(tuple(names), scale, seeds, tuple(only or ()), tuple(set_ or ()), dataset, data, store, tables)
+    raise typer.Exit(main(options, out, device, jobs, json))
+
+
+@app.command()
+def report(
+    names: Tables,
+    scale: Scale = None,
+    seeds: Seeds = None,
+    only: Only = None,
+    set_: Set = None,
+    dataset: Dataset = None,
+    data: DataDir = None,
+    store: StoreDir = STORE,
+    out: Out = OUT,
+    tables: TablesDir = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="Comma-separated: md, html, csv, parquet, latex, json.")
+    ] = "md,html",
+    json: Json = False,
+) -> None:
+    """Write reports of what is stored, running nothing.
+
+    Example:  repro report table3 --seeds 5 --format md,html,csv
+    """
+    from repro.commands.report import main
+    from repro.run.session import Options
+
+    options = Options(tuple(names), scale, seeds, tuple(only or ()), tuple(set_ or ()), dataset, data, store, tables)
+    main(options, out, formats, json)
+
+
+data_app = typer.Typer(no_args_is_help=True, help="Look at data sets.", rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+
+
+@data_app.command("list")
+def data_list(json: Json = False) -> None:
+    """List the data sets with their classes and splits.
+
+    Example:  repro data list
+    """
+    from repro.commands.data import list_sets
+
+    list_sets(json)
+
+
+@data_app.command("show")
+def data_show(
+    name: Annotated[str, typer.Argument(help="Data set.")] = "scenes",
+    data: DataDir = None,
+    split: Annotated[str, typer.Option(help="Split.")] = "train",
+    count: Annotated[int, typer.Option(min=1, max=400, help="How many images.")] = 24,
+    side: Annotated[int | None, typer.Option(min=16, help="Longer side in pixels.", show_default=False)] = None,
+    out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("data.png"),
+    store: StoreDir = STORE,
+) -> None:
+    """Draw a sheet of images and labels.
+
+    Example:  repro data show scenes --out scenes.png
+    """
+    from repro.commands.data import show_sheet
+
+    show_sheet(name, data, split, count, side, out, store)
+
+
+@app.command()
+def doctor(store: StoreDir = STORE, json: Json = False) -> None:
+    """Check what this machine has: versions, devices, pydensecrf, disk, the store.
+
+    Example:  repro doctor
+    """
+    from repro.commands.doctor import main
+
+    raise typer.Exit(main(store, json))

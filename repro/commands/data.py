@@ -1,0 +1,71 @@
+"""`repro data list` and `repro data show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from repro.commands.output import print_json, print_table, say
+from repro.errors import InputError
+from repro.spec.load import Dataset, load_suite
+from repro.spec.protocol import Data
+
+
+def list_sets(as_json: bool) -> None:
+    """Print every data set with classes and splits."""
+    suite = load_suite()
+    rows = [
+        {"id": name, "kind": "data", "title": d.title, "classes": d.count, "splits": dict(d.splits)}
+        for name, d in suite.datasets.items()
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("name", "classes", "splits", "title"),
+        [
+            (
+                str(row["id"]),
+                str(row["classes"] or ""),
+                ", ".join(f"{split} {count}" for split, count in dict(row["splits"]).items()),  # type: ignore[call-overload]
+                str(row["title"]),
+            )
+            for row in rows
+        ],
+    )
+
+
+def show_sheet(name: str, root: Path | None, split: str, count: int, side: int | None, out: Path, store: Path) -> None:
+    """Write a PNG sheet of images beside their label maps in the data set's colours, void white."""
+    from repro.data import source
+
+    facts = load_suite().dataset(name)
+    if facts.count is None:
+        raise InputError(f'data set "{name}" has no label maps to show. Choose another.')
+    wanted = {"train_images": count, "val_images": count}
+    data = Data(name=name, classes=facts.count, side=side, train_split=facts.train_split, val_split=split, **wanted)
+    images = source.load(data, split, root, store / "cache")
+    sheet = _sheet(images, facts, count)
+    try:
+        sheet.save(out)
+    except (OSError, ValueError) as error:
+        raise InputError(f"--out {out}: {error}. Name a writable .png file.") from error
+    say(f"{out}: {min(count, len(images.pixels))} images of {name}, split {split}")
+
+
+def _sheet(images, facts: Dataset, count: int):  # type: ignore[no-untyped-def]
+    import numpy as np
+    from PIL import Image
+
+    palette = np.full((256, 3), 255, dtype=np.uint8)
+    colours = facts.colours or [(37 * i % 256, 91 * i % 256, 153 * i % 256) for i in range(facts.count or 0)]
+    palette[: len(colours)] = colours
+    shown = min(count, len(images.pixels))
+    columns = max(1, round((shown / 2) ** 0.5))
+    height, width = images.pixels.shape[1:3]
+    gap = 4
+    rows = -(-shown // columns)
+    sheet = Image.new("RGB", (columns * (2 * width + gap) - gap, rows * (height + gap) - gap), (255, 255, 255))
+    for i in range(shown):
+        pair = np.concatenate([images.pixels[i], palette[images.labels[i]]], axis=1)
+        sheet.paste(Image.fromarray(pair), ((i % columns) * (2 * width + gap), (i // columns) * (height + gap)))
+    return sheet

@@ -1,0 +1,86 @@
+"""`repro doctor`."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+from repro.commands.output import print_json, print_table
+from repro.errors import EXIT_OK, EXIT_WRONG_INPUT, InputError
+
+
+def main(store: Path, as_json: bool) -> int:
+    """Print what was found, what it means, and what to do; 2 if something needed is missing."""
+    rows = [*_versions(), *_devices(), _crf(), _store(store), _disk(store)]
+    if as_json:
+        print_json(rows)
+    else:
+        marks = {True: "ok", False: "missing", None: "note"}
+        print_table(
+            ("", "what", "found", "remedy"),
+            [(marks[row["ok"]], str(row["id"]), str(row["value"]), str(row["remedy"])) for row in rows],
+        )
+    return EXIT_WRONG_INPUT if any(row["ok"] is False for row in rows) else EXIT_OK
+
+
+def _row(name: str, ok: bool | None, value: object, remedy: str = "") -> dict[str, object]:
+    return {"id": name, "kind": "check", "ok": ok, "value": value, "remedy": remedy}
+
+
+def _versions() -> list[dict[str, object]]:
+    from repro.run.environment import environment
+
+    told = environment()
+    rows = [_row(name, True, told[name]) for name in ("repro", "python", "platform", "cpu", "cores")]
+    for package in ("torch", "torchvision", "numpy"):
+        found = told[package]
+        rows.append(
+            _row(package, found is not None, found or "not installed", "" if found else f"pip install {package}")
+        )
+    return rows
+
+
+def _devices() -> list[dict[str, object]]:
+    try:
+        import torch
+    except ImportError as error:
+        return [_row("torch import", False, error, "reinstall torch and torchvision of matching versions")]
+    if not torch.cuda.is_available():
+        return [_row("GPU", None, "none; the default scale is tiny", "")]
+    return [
+        _row(f"cuda:{i}", True, f"{torch.cuda.get_device_name(i)}, {torch.cuda.mem_get_info(i)[1] / 2**30:.0f} GiB")
+        for i in range(torch.cuda.device_count())
+    ]
+
+
+def _crf() -> dict[str, object]:
+    there = importlib.util.find_spec("pydensecrf") is not None
+    return _row(
+        "pydensecrf",
+        True if there else None,
+        "installed" if there else "not installed",
+        "" if there else "pip install .[crf]",
+    )
+
+
+def _store(path: Path) -> dict[str, object]:
+    from repro.store.store import Store
+
+    store = Store(path)
+    if not path.exists():
+        return _row("store", None, f"{path}: not there yet; the first run makes it")
+    try:
+        store.prepare()
+        counts = {kind: sum(1 for _ in store.records(kind)) for kind in ("training", "evaluation")}
+    except InputError as error:
+        return _row("store", False, error)
+    return _row("store", True, f"{path}: {counts['training']} trainings, {counts['evaluation']} evaluations")
+
+
+def _disk(path: Path) -> dict[str, object]:
+    there = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+    free = shutil.disk_usage(there).free / 2**30
+    return _row(
+        "disk", free > 1, f"{free:.1f} GiB free", "" if free > 1 else "free some space, or use --store elsewhere"
+    )

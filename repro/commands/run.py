@@ -1,0 +1,74 @@
+"""`repro run`: do what the store lacks, then report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from repro.commands.output import say
+from repro.commands.report import write
+from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from repro.plan.plan import Plan
+from repro.run import session
+from repro.run.progress import Board, Progress, Slot
+from repro.run.session import Options
+from repro.run.view import watch
+from repro.store.store import Store
+
+FORMATS = ("md", "html")
+
+
+def main(options: Options, out: Path, device: str, jobs: int | None, as_json: bool) -> int:
+    """Run and report; the exit code."""
+    suite = session.load(options)
+    store = Store(options.store)
+    store.prepare()
+    plan = session.make_plan(options, suite, store)
+    workers = session.devices(device, jobs)
+    work = session.work_of(plan, store, options.data_root)
+    code = EXIT_OK
+    if work:
+        if not options.scale:
+            say(f"scale {plan.request.scale}: {suite.scale(plan.request.scale).description} (--scale changes it)")
+        progress = Progress(
+            boards(plan), {one.key: one.cost for one in work}, min(len(workers), len(work)), known(plan, store)
+        )
+        with watch(progress) as listener:
+            outcome = session.execute(work, store, workers, listener)
+        for key, reason in outcome.failed.items():
+            say(f"failed: {progress.label(key)}: {reason}")
+        if outcome.interrupted:
+            say(f"stopped; {len(outcome.left)} trainings are left. The same command goes on from here.")
+            return EXIT_INTERRUPTED
+        code = EXIT_CELL_FAILED if outcome.failed or progress.failed else EXIT_OK
+    write(options, suite, plan, store, out, FORMATS, as_json)
+    return code
+
+
+def known(plan: Plan, store: Store) -> dict[str, float]:
+    """Evaluation key -> mean IOU of what is stored."""
+    found = {key: store.peek("evaluation", key) for key in plan.evaluations}
+    return {key: float(record["result"]["miou"]) for key, record in found.items() if record is not None}
+
+
+def boards(plan: Plan) -> tuple[Board, ...]:
+    """The tables as the live view shows them."""
+    out = []
+    for table in plan.request.tables:
+        slots = []
+        for planned in plan.of_table(table.id):
+            cell = planned.cell
+            printed = "" if cell.published is None else f"{cell.published:.{cell.decimals}f}"
+            slots.append(
+                Slot(
+                    row=cell.row,
+                    column=cell.column,
+                    row_label=cell.row_label,
+                    column_label=cell.column_label,
+                    decimals=cell.decimals,
+                    evaluations=tuple(e.key for e in planned.evaluations.values()),
+                    trainings=tuple(e.training.key for e in planned.evaluations.values()),
+                    text="" if planned.evaluations else printed,
+                )
+            )
+        out.append(Board(f"{table.id}: {table.title}", tuple(slots)))
+    return tuple(out)

@@ -1,0 +1,233 @@
+"""What a worker does: one training, unless it is stored, then those of its evaluations that are not."""
+
+from __future__ import annotations
+
+import gc
+import io
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from repro.data import source
+from repro.errors import InputError
+from repro.evaluate.measure import Measured, measure
+from repro.plan.work import Evaluation, Split, Training
+from repro.run.environment import environment
+from repro.run.events import EvaluationDone, Event, Failed, Stopped, TrainingDone, TrainingStarted, TrainingStep
+from repro.run.job import Job
+from repro.spec.protocol import Train
+from repro.store.store import Store
+from repro.train.loop import Hooks, StoppedError
+from repro.train.training import Trained, train
+
+WEIGHTS = "weights.safetensors"
+Emit = Callable[[Event], None]
+
+
+def execute(job: Job, store: Store, device: str, emit: Emit, should_stop: Callable[[], bool]) -> None:
+    """Do what `store` lacks of a job; emits `Stopped` if asked to stop before the end.
+
+    A failed evaluation is recorded and told, and the others go on; a failed training raises.
+    """
+    place = torch_device(device)
+    training = job.training
+    if store.peek("training", training.key) is None:
+        try:
+            _train(job, store, place, emit, should_stop)
+        except StoppedError:
+            emit(Stopped(training.key))
+            return
+    for evaluation in job.evaluations:
+        if store.peek("evaluation", evaluation.key) is None and not _evaluate(
+            job, evaluation, store, place, emit, should_stop
+        ):
+            emit(Stopped(training.key))
+            return
+    gc.collect()
+
+
+def torch_device(name: str) -> torch.device:
+    """The torch device of that name, checked to be there; InputError if it is not."""
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"--device {name}: no such kind of device. Use cpu, cuda, cuda:0, ... or auto.") from error
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            there = f"there are {count} CUDA devices" if count else "this machine has no CUDA device"
+            raise InputError(f"--device {name}: {there}. Use --device cpu.")
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+    elif device.type != "cpu":
+        raise InputError(f"--device {name}: only cpu and cuda are supported. Use --device cpu.")
+    return device
+
+
+def load_weights(store: Store, key: str) -> dict[str, torch.Tensor]:
+    """The weights of a stored training, verified; InputError if they are not there."""
+    if store.get("training", key) is None:
+        raise InputError(f"training {key} is not in the store {store.root}. Run it again.")
+    return dict(safetensors.torch.load_file(store.file("training", key, WEIGHTS)))
+
+
+def _images(split: Split, job: Job, store: Store) -> Any:
+    return source.load(split.data, split.split, job.data_root, store.cache)
+
+
+def _train(job: Job, store: Store, device: torch.device, emit: Emit, should_stop: Callable[[], bool]) -> None:
+    training, settings = job.training, job.training.settings
+    folder = store.checkpoint_dir(training.key)
+    before = _seconds_before(folder)
+    hooks = Hooks(
+        folder=folder,
+        checkpoint_steps=job.checkpoint_steps,
+        on_start=lambda step: emit(TrainingStarted(training.key, settings.iterations, step)),
+        on_step=lambda step, loss, seconds: emit(TrainingStep(training.key, step, loss, seconds)),
+        should_stop=should_stop,
+    )
+    started, began = _now(), time.monotonic()
+    start = load_weights(store, training.parent.key) if training.parent else None
+    images = _images(training.images, job, store)
+    try:
+        trained = train(
+            training.model, training.images.data.classes, settings, training.seed, images, start, device, hooks
+        )
+    finally:
+        _note_seconds(folder, before + time.monotonic() - began)
+    seconds = before + time.monotonic() - began
+    record = _training_record(training, trained, started, seconds, device)
+    store.put(
+        "training",
+        training.key,
+        record,
+        {WEIGHTS: lambda path: safetensors.torch.save_file(trained.state, path)},
+    )
+    emit(TrainingDone(training.key, seconds))
+
+
+def _training_record(
+    training: Training, trained: Trained, started: str, seconds: float, device: torch.device
+) -> dict[str, Any]:
+    curve = trained.curve
+    return {
+        **training.identity(),
+        "parent": training.parent.key if training.parent else None,
+        "started": started,
+        "seconds": seconds,
+        "environment": {**environment(), "device": str(device), "precision": precision(device)},
+        "result": {
+            "iterations": training.settings.iterations,
+            "final_loss": curve.loss[-1],
+            "images_per_second": trained.images_per_second,
+            "parameters": trained.parameters,
+            "curve": {"step": curve.step, "loss": curve.loss, "lr": curve.lr},
+        },
+    }
+
+
+def precision(device: torch.device) -> str:
+    """How numbers are computed on a device."""
+    return "bfloat16 autocast" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+
+
+def _evaluate(
+    job: Job, evaluation: Evaluation, store: Store, device: torch.device, emit: Emit, should_stop: Callable[[], bool]
+) -> bool:
+    """Measure and store one evaluation; False if asked to stop."""
+    training = job.training
+    if not isinstance(training.settings, Train):
+        raise TypeError("only segmentation trainings are evaluated")
+    started, began = _now(), time.monotonic()
+    try:
+        images = _images(evaluation.images, job, store)
+        measured = measure(
+            training.model,
+            evaluation.images.data.classes,
+            evaluation.evaluate,
+            load_weights(store, training.key),
+            images,
+            device,
+            should_stop,
+        )
+        if measured is None:
+            return False
+        record = _evaluation_record(evaluation, measured, started, time.monotonic() - began, device)
+        store.put("evaluation", evaluation.key, record, _files(measured))
+    except InputError:
+        raise
+    except Exception as error:  # whatever it is, it is this evaluation's: recorded with its reason, the others go on
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        store.put_failure(
+            evaluation.key,
+            "evaluation",
+            reason,
+            traceback.format_exc(),
+            started=started,
+            environment=environment(),
+        )
+        emit(Failed(evaluation.key, reason))
+        return True
+    emit(EvaluationDone(evaluation.key, training.key, measured.miou))
+    return True
+
+
+def _evaluation_record(
+    evaluation: Evaluation, measured: Measured, started: str, seconds: float, device: torch.device
+) -> dict[str, Any]:
+    return {
+        **evaluation.identity(),
+        "training": evaluation.training.key,
+        "seed": evaluation.training.seed,
+        "started": started,
+        "seconds": seconds,
+        "environment": {**environment(), "device": str(device), "precision": precision(device)},
+        "result": {
+            "miou": measured.miou,
+            "class_iou": measured.class_iou,
+            "images": len(measured.matrices),
+            "images_per_second": len(measured.matrices) / max(measured.seconds, 1e-9),
+        },
+    }
+
+
+def _files(measured: Measured) -> dict[str, Path | Callable[[Path], None]]:
+    pictures = measured.pictures
+
+    def confusion(path: Path) -> None:
+        _write_npz(path, matrices=measured.matrices, names=np.array(measured.names))
+
+    def kept(path: Path) -> None:
+        shown = {"image": pictures.image, "truth": pictures.truth, "prediction": pictures.prediction}
+        _write_npz(path, **shown, names=np.array(pictures.names))
+
+    return {"confusion.npz": confusion, "pictures.npz": kept}
+
+
+def _write_npz(path: Path, **arrays: Any) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    path.write_bytes(buffer.getvalue())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _seconds_before(folder: Path) -> float:
+    """Seconds that earlier runs spent on a training which this one resumes."""
+    note = folder / "seconds.txt"
+    checkpointed = (folder / "checkpoint.pt").exists()
+    return float(note.read_text()) if checkpointed and note.exists() else 0.0
+
+
+def _note_seconds(folder: Path, seconds: float) -> None:
+    if folder.exists():
+        (folder / "seconds.txt").write_text(f"{seconds:.3f}")
