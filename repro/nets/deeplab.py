@@ -16,6 +16,8 @@ from repro.nets.vgg import VGG16
 from repro.nets.xception import Xception
 from repro.spec.protocol import Model
 
+Backbone = ResNet | Xception | VGG16
+
 MSC_SCALES = (1.0, 0.75, 0.5)
 """v2, section 4.1.2 ("MSC"): 321, 241 and 161 pixels in training."""
 
@@ -27,7 +29,7 @@ class DeepLab(nn.Module):
     (v2, in training and at test).
     """
 
-    def __init__(self, backbone: ResNet | Xception | VGG16, head: nn.Module, input_scales: tuple[float, ...]) -> None:
+    def __init__(self, backbone: Backbone, head: nn.Module, input_scales: tuple[float, ...]) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
@@ -42,7 +44,8 @@ class DeepLab(nn.Module):
         One input scale: the logits. Several (released v2 code): fused; scale 1; every other scale, those above one half
         resized to the grid of scale 1 as they are for fusion, the half scale on its own grid.
         """
-        scores, resized = [], []
+        scores: list[Tensor] = []
+        resized: list[Tensor] = []
         for scale in self.input_scales:
             size = (scaled_side(x.shape[2], scale), scaled_side(x.shape[3], scale))
             own = self.head(self.backbone(resize(x, size)))
@@ -54,7 +57,7 @@ class DeepLab(nn.Module):
         return (torch.stack(resized).amax(dim=0), *scores)
 
 
-def build_backbone(model: Model, output_stride: int) -> ResNet | Xception | VGG16:
+def build_backbone(model: Model, output_stride: int) -> Backbone:
     """The backbone that `model` describes. Raises ValueError where it cannot make `output_stride`."""
     if model.backbone == "vgg16":
         return VGG16(model, output_stride)

@@ -6,7 +6,7 @@ operation that the papers' multiply-add counts contain.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,11 @@ class ConvBN(nn.Sequential):
         if relu:
             layers.append(nn.ReLU(inplace=True))
         super().__init__(*layers)
+
+    @property
+    def norm(self) -> nn.BatchNorm2d:
+        """The batch normalisation."""
+        return cast(nn.BatchNorm2d, self[1])
 
 
 class SeparableConvBN(nn.Module):

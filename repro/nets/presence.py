@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from repro.nets.deeplab import build_backbone
-from repro.nets.resnet import ResNet
-from repro.nets.vgg import VGG16
-from repro.nets.xception import Xception
+from repro.nets.deeplab import Backbone, build_backbone
 from repro.spec.protocol import Model
 
 
@@ -30,7 +27,7 @@ class PresenceNet(nn.Module):
         return self.classifier(self.backbone(x).high.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
-def start_from(backbone: ResNet | Xception | VGG16, presence: dict[str, Tensor]) -> None:
+def start_from(backbone: Backbone, presence: dict[str, Tensor]) -> None:
     """Load a presence network's backbone into `backbone`; blocks 5 to 7 become copies of block4.
 
     fc6 and fc7 of VGG-16 keep their random start: the presence network has none.

@@ -20,7 +20,9 @@ stem and stride placement as in the released TensorFlow code (`resnet_v1_101_bet
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -83,6 +85,7 @@ class Unit(nn.Module):
 
     def __init__(self, c_in: int, plan: UnitPlan, eps: float) -> None:
         super().__init__()
+        self.inner = plan.inner
         c_out = plan.inner * EXPANSION
         first, second = (plan.stride, 1) if plan.stride_in_conv1 else (1, plan.stride)
         self.conv1 = ConvBN(c_in, plan.inner, 1, stride=first, eps=eps)
@@ -135,33 +138,38 @@ class ResNet(nn.Module):
             if name not in self.blocks:
                 self.blocks[name] = nn.ModuleList()
             unit = Unit(channels, plan, eps)
-            nn.init.constant_(unit.conv3[1].weight, model.residual_gamma)
-            self.blocks[name].append(unit)
+            nn.init.constant_(unit.conv3.norm.weight, model.residual_gamma)
+            cast(nn.ModuleList, self.blocks[name]).append(unit)
             channels = plan.inner * EXPANSION
+        self.model = model
         self.channels = channels
         self.output_stride = output_stride
         self._taps: dict[str, tuple[str, int, bool]] = {}
         self.low_channels: dict[str, int] = {}
         for level in model.decoder:
             block = TAPPED_BLOCK[level]
-            units = self.blocks[block]
+            units = self.units_of(block)
             from_conv1 = len(units) == 1 and model.stride_at == "last_unit"
             at = max(0, len(units) - 2)
             self._taps[level] = (block, at, from_conv1)
-            self.low_channels[level] = (units[at].conv1 if from_conv1 else units[at].conv3)[0].out_channels
+            self.low_channels[level] = units[at].inner if from_conv1 else units[at].inner * EXPANSION
 
     def forward(self, x: Tensor) -> Features:
         if self.normalise is not None:
             x = self.normalise(x)
         x = self.pool(self.stem(x))
         low: dict[str, Tensor] = {}
-        for name, units in self.blocks.items():
-            for i, unit in enumerate(units):
+        for name in self.blocks:
+            for i, unit in enumerate(self.units_of(name)):
                 x, branch, inner = unit.tapped(x)
                 for level, (block, at, from_conv1) in self._taps.items():
                     if (block, at) == (name, i):
                         low[level] = inner if from_conv1 else branch
         return Features(low, x)
+
+    def units_of(self, block: str) -> list[Unit]:
+        """The residual units of a block, "block1" to "block7"."""
+        return list(cast(Iterator[Unit], self.blocks[block].children()))
 
     def complete(self) -> None:
         """After loading a classification network: start blocks 5 to 7 as copies of block4 (paper v3, section 3.2).
@@ -169,10 +177,10 @@ class ResNet(nn.Module):
         block4's first unit reads half the channels, so the first unit of a later block is copied from block4's
         second: the only unit of the same shape.
         """
-        block4 = self.blocks["block4"]
-        for name, block in self.blocks.items():
+        block4 = self.units_of("block4")
+        for name in self.blocks:
             if name > "block4":
-                for i, unit in enumerate(block):
+                for i, unit in enumerate(self.units_of(name)):
                     source = block4[max(i, min(1, len(block4) - 1))].state_dict()
                     own = unit.state_dict()
                     # shapes differ only where block4 has a single unit (narrow networks)

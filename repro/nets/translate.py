@@ -94,9 +94,9 @@ def from_vgg(
 ) -> dict[str, Tensor]:
     """torchvision's VGG-16 -> names of `repro.nets.vgg.VGG16`.
 
-    `units`: convolutions of each of the five blocks. fc6 (4096 x 512 x 7 x 7) is cut down to `kernel` by decimation (taps
-    0, 3, 6 for 3x3; 0, 2, 4, 6 for 4x4: v1, arXiv 1412.7062, section 3.1) and to a random subset of `channels` of its 4096
-    filters (v2, section 4.1.1), fc7 to match. The subset depends on `seed`; every branch starts from the same.
+    `units`: convolutions of each of the five blocks. fc6 (4096 x 512 x 7 x 7) is cut down to `kernel` by decimation
+    (taps 0, 3, 6 for 3x3; 0, 2, 4, 6 for 4x4: v1, arXiv 1412.7062, section 3.1) and to a random subset of `channels` of
+    its 4096 filters (v2, section 4.1.1), fc7 to match. The subset depends on `seed`; every branch starts from the same.
     """
     out: dict[str, Tensor] = {}
     layers = sorted({int(k.split(".")[1]) for k in state if re.fullmatch(r"features\.\d+\.weight", k)})

@@ -3,10 +3,10 @@
 Very Deep Convolutional Networks (arXiv 1409.1556); DeepLab v2 (arXiv 1606.00915), sections 3.1 to 3.2, figure 7 and
 Table 1; released Caffe code (train.prototxt of the VGG-16 models).
 
-1. Thirteen 3x3 convolutions with biases; max pooling is 3x3 with padding 1 (the original: 2x2), stride 2 after blocks 1 to
-   3. At output stride 8 pools 4 and 5 have stride 1 and block 5 has rate 2; at 16 and 32 the strides come back.
-2. fc6 is a convolution (7x7, 4x4 or 3x3) with an atrous rate, fc7 is 1x1, dropout after both. Rates are given for output
-   stride 8, the only one v2 uses. An even kernel at an odd rate is padded by one pixel more below and to the right.
+1. Thirteen 3x3 convolutions with biases; max pooling is 3x3 with padding 1 (the original: 2x2), stride 2 after blocks 1
+   to 3. At output stride 8 pools 4 and 5 have stride 1 and block 5 has rate 2; at 16 and 32 the strides come back.
+2. fc6 is a convolution (7x7, 4x4 or 3x3) with an atrous rate, fc7 is 1x1, dropout after both. Rates are given for
+   output stride 8, the only one v2 uses. An even kernel at an odd rate is padded one pixel more at bottom and right.
 3. ASPP: one branch fc6-fc7-fc8 for each rate; scores are summed (the classifiers fc8 are in the head).
 4. Departure for small scales without ImageNet weights: `vgg_batch_norm` puts batch normalisation before each ReLU; the
    plain network does not learn from a random start in few steps.
@@ -86,6 +86,7 @@ class VGG16(nn.Module):
             for fc_rate in rates_at(model.atrous_rates, output_stride, reference=8):
                 self.branches.append(Branch(channels, fc_rate, model))
             channels = model.fc_channels * len(self.branches)
+        self.model = model
         self.channels = channels
         self.low_channels: dict[str, int] = {}
         self.output_stride = output_stride

@@ -14,16 +14,23 @@ from torch import Tensor
 
 from repro.errors import InputError
 from repro.nets import translate
-from repro.nets.deeplab import DeepLab
+from repro.nets.deeplab import Backbone, DeepLab
 from repro.nets.resnet import ResNet
 from repro.nets.vgg import VGG16
 from repro.nets.xception import Xception
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
-FULL_NAMES: dict[type, tuple[translate.Kind, str]] = {
+WANTED: dict[type, tuple[translate.Kind, str]] = {
     ResNet: ("resnet", "torchvision's resnet50 or resnet101"),
-    VGG16: ("vgg", "torchvision's vgg16 (or vgg16_bn with model.vgg_batch_norm=true)"),
+    VGG16: ("vgg", "torchvision's vgg16 (vgg16_bn with model.vgg_batch_norm=true)"),
     Xception: ("xception", "timm's xception65 or xception71"),
+}
+KINDS: dict[translate.Kind, str] = {
+    "resnet": "weights of a ResNet",
+    "vgg": "weights of a VGG",
+    "xception": "weights of an Xception",
+    "own": "weights of one of this suite's own networks",
+    "unknown": "weights of no network known here",
 }
 
 
@@ -69,75 +76,64 @@ def read(path: Path) -> dict[str, Tensor]:
     return {str(key).removeprefix("module."): value for key, value in state.items()}
 
 
-def load_backbone(
-    network: DeepLab | ResNet | VGG16 | Xception, state: Mapping[str, Tensor], source: str, seed: int = 0
-) -> None:
+def load_backbone(network: DeepLab | Backbone, state: Mapping[str, Tensor], source: str, seed: int = 0) -> None:
     """Load an ImageNet classifier's state dict into a backbone, by name; blocks 5 to 7 become copies of block4.
 
     `source` is what messages call the state dict (the file); `seed` decides which filters of VGG-16's fc6 and fc7 are
     kept. Raises InputError where the state dict is another network's, or incomplete, or of another shape.
     """
     backbone = network.backbone if isinstance(network, DeepLab) else network
-    kind, wanted = FULL_NAMES[type(backbone)]
+    kind, wanted = WANTED[type(backbone)]
     found = translate.kind_of(state)
     if found != kind:
-        what = {"unknown": "weights of an unknown network", "own": "weights of one of this suite's networks"}
-        told = what.get(found, f"{found} weights")
-        raise InputError(f"{source}: these are {told}; this backbone takes those of {wanted}.")
+        raise InputError(f"{source}: these are {KINDS[found]}; this backbone takes those of {wanted}.")
     own = _translated(backbone, state, source, seed)
     _check(backbone, own, source, wanted)
     backbone.load_state_dict(own, strict=False)
     backbone.complete()
 
 
-def _translated(
-    backbone: ResNet | VGG16 | Xception, state: Mapping[str, Tensor], source: str, seed: int
-) -> dict[str, Tensor]:
-    if isinstance(backbone, ResNet):
-        deep, has_deep = len(backbone.stem) == 3, "conv1.0.weight" in state
-        if deep and not has_deep:
-            raise InputError(
-                f"{source}: this ResNet has a 7x7 convolution in its stem, the network three 3x3 (model.stem=beta, the paper's). "
-                "Set model.stem=conv7 and model.stride_at=first_unit to use torchvision's weights."
-            )
-        if has_deep and not deep:
-            raise InputError(f"{source}: this ResNet has three 3x3 convolutions in its stem. Set model.stem=beta.")
-        units = tuple(len(backbone.blocks[f"block{i}"]) for i in (1, 2, 3, 4))
-        if translate.resnet_units(state) != units:
-            raise InputError(
-                f"{source}: a ResNet of {translate.resnet_units(state)} units, model.units is {units}. Use weights of the "
-                "same depth: model.backbone=resnet50 has (3, 4, 6, 3), resnet101 has (3, 4, 23, 3)."
-            )
-        return translate.from_resnet(state)
+def _translated(backbone: Backbone, state: Mapping[str, Tensor], source: str, seed: int) -> dict[str, Tensor]:
+    model = backbone.model
+    if isinstance(backbone, VGG16):
+        convs = (*model.units, model.units[3])
+        return translate.from_vgg(state, convs, len(backbone.branches), model.fc_kernel, model.fc_channels, seed)
     if isinstance(backbone, Xception):
         return translate.from_xception(state)
-    branches = list(backbone.branches)
-    convs = tuple(len(block) for block in backbone.blocks.values())
-    kernel, channels = (
-        branches[0].fc6[0].kernel_size[0] if branches else 0,
-        branches[0].fc6[0].out_channels if branches else 0,
-    )
-    return translate.from_vgg(state, convs, len(branches), kernel, channels, seed)
+    three_convs = "conv1.0.weight" in state
+    if model.stem == "beta" and not three_convs:
+        raise InputError(
+            f"{source}: this ResNet's stem is one 7x7 convolution, the network's is three 3x3 (model.stem=beta, the "
+            "paper's). To use torchvision's weights, set model.stem=conv7 and model.stride_at=first_unit."
+        )
+    if model.stem == "conv7" and three_convs:
+        raise InputError(f"{source}: this ResNet's stem is three 3x3 convolutions. Set model.stem=beta.")
+    if (units := translate.resnet_units(state)) != model.units:
+        raise InputError(
+            f"{source}: a ResNet with {units} units in its blocks; model.units is {model.units}. Use weights of the "
+            "same depth: resnet50 has (3, 4, 6, 3), resnet101 has (3, 4, 23, 3)."
+        )
+    return translate.from_resnet(state)
 
 
-def _check(backbone: ResNet | VGG16 | Xception, own: dict[str, Tensor], source: str, wanted: str) -> None:
+def _check(backbone: Backbone, own: dict[str, Tensor], source: str, wanted: str) -> None:
     """Refuse what is missing, left over or of another shape. Counters of batches may be absent (old files)."""
     expected = {k: v for k, v in backbone.state_dict().items() if not k.endswith("num_batches_tracked")}
     elsewhere = backbone.starts_elsewhere if isinstance(backbone, ResNet) else ()
     missing = [k for k in expected if k not in own and not k.startswith(elsewhere)]
     unexpected = [k for k in own if k not in expected and not k.endswith("num_batches_tracked")]
     wrong = [k for k in expected if k in own and own[k].shape != expected[k].shape]
-    if wrong:
-        name = wrong[0]
-        sizes = f"{tuple(own[name].shape)}, the network's {tuple(expected[name].shape)}"
-        raise InputError(
-            f"{source}: {name} and {len(wrong) - 1} more have another shape: the file's is {sizes}. Weights of {wanted} fit full "
-            "width only (model.width=64, model.stem_width=64); narrow networks start from train.start=presence or random."
-        )
     if missing or unexpected:
         told = [f"missing {_some(missing)}"] if missing else []
         told += [f"unexpected {_some(unexpected)}"] if unexpected else []
         raise InputError(f"{source}: does not fit the backbone: {', '.join(told)}. It takes the weights of {wanted}.")
+    if wrong:
+        name = wrong[0]
+        raise InputError(
+            f"{source}: {_some(wrong)} have another shape ({tuple(own[name].shape)} in the file, "
+            f"{tuple(expected[name].shape)} in the network). Weights of {wanted} fit the papers' widths only; narrow "
+            "networks start from train.start=presence or random."
+        )
 
 
 def _some(names: list[str]) -> str:

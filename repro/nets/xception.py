@@ -19,7 +19,9 @@ Encoder-Decoder with Atrous Separable Convolution (arXiv 1802.02611), section 3.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -78,17 +80,20 @@ def plan_modules(model: Model, output_stride: int) -> list[ModulePlan]:
 class Module(nn.Module):
     """Three separable convolutions and a shortcut."""
 
-    def __init__(self, c_in: int, plan: ModulePlan, eps: float) -> None:
+    def __init__(self, c_in: int, plan: ModulePlan, eps: float, gamma: float) -> None:
         super().__init__()
         self.relu_first = not plan.last
-        self.convs = nn.ModuleList()
+        convs: list[SeparableConvBN] = []
         channels = c_in
         for i, (filters, rate) in enumerate(zip(plan.filters, plan.rates, strict=True)):
             stride = plan.stride if i == 2 else 1
-            self.convs.append(SeparableConvBN(channels, filters, stride=stride, rate=rate, eps=eps, relu=plan.last))
+            convs.append(SeparableConvBN(channels, filters, stride=stride, rate=rate, eps=eps, relu=plan.last))
             channels = filters
+        self.convs = nn.ModuleList(convs)
         self.shortcut: nn.Module | None = None
         self.add = None if plan.last else Add()
+        if not plan.last:
+            nn.init.constant_(convs[-1].pointwise.norm.weight, gamma)
         if not plan.last and (channels != c_in or plan.stride > 1):
             self.shortcut = ConvBN(c_in, channels, 1, stride=plan.stride, eps=eps, relu=False)
 
@@ -125,11 +130,10 @@ class Xception(nn.Module):
         channels = stem
         self.blocks = nn.ModuleList()
         for plan in plans:
-            module = Module(channels, plan, eps)
-            if not plan.last:
-                nn.init.constant_(module.convs[2].pointwise[1].weight, model.residual_gamma)
+            module = Module(channels, plan, eps, model.residual_gamma)
             self.blocks.append(module)
             channels = plan.filters[2]
+        self.model = model
         self.channels = channels
         self.output_stride = output_stride
         self._taps: dict[int, str] = {}
@@ -142,7 +146,7 @@ class Xception(nn.Module):
     def forward(self, x: Tensor) -> Features:
         x = self.stem(x)
         low: dict[str, Tensor] = {}
-        for i, module in enumerate(self.blocks):
+        for i, module in enumerate(cast(Iterator[Module], self.blocks.children())):
             x, tap = module.tapped(x)
             if i in self._taps:
                 low[self._taps[i]] = tap

@@ -39,8 +39,8 @@ class Model(Section):
     """cascade: 1x1 classifier on the last block (v3); aspp: v3's parallel branches; fc: v2's fc6-fc7-fc8
     on VGG-16, one branch per atrous rate; sum_aspp: v2's summed 3x3 classifiers on ResNet-101."""
     units: tuple[Positive, Positive, Positive, Positive] = (3, 4, 23, 3)
-    """Residual units of block1..block4; set by the backbone unless given. VGG-16: convolutions of blocks 1 to 4 (block 5 as
-    block 4). Xception: modules of the three entry stages and of the middle flow."""
+    """Residual units of block1..block4; set by the backbone unless given. VGG-16: convolutions of blocks 1 to 4
+    (block 5 as block 4). Xception: modules of the three entry stages and of the middle flow."""
     width: Positive = 64
     """Inner channels of block1; block k has 2**(k-1) times as many, and 4 times that outside. VGG-16: channels of block
     1. Xception: 64 is the paper's width, every filter count scales with it."""
@@ -49,8 +49,8 @@ class Model(Section):
     """Channels before block1 (beta: the last of three 3x3 convolutions has twice as many; Xception: the first of two
     has half as many). VGG-16 has no stem."""
     stride_at: Literal["last_unit", "first_unit", "first_conv"] = "last_unit"
-    """ResNet, where a block's stride sits: v3's last unit's 3x3, torchvision's first unit's 3x3, or the first unit's first
-    1x1 of the original weights (v2's, where also the atrous rate holds from a block's first unit on)."""
+    """ResNet, where a block's stride sits: v3's last unit's 3x3, torchvision's first unit's 3x3, or the first unit's
+    first 1x1 of the original weights (v2's, where also the atrous rate holds from a block's first unit on)."""
     last_block: Annotated[int, Field(ge=4, le=7)] = 4
     multi_grid: tuple[Positive, Positive, Positive] = (1, 1, 1)
     residual_gamma: float = 1.0
@@ -60,8 +60,8 @@ class Model(Section):
     vgg_batch_norm: bool = False
     """VGG-16: batch normalisation before each ReLU (a departure: without ImageNet weights it learns little)."""
     atrous_rates: tuple[Positive, ...] = ()
-    """Rates of the head's branches. Head aspp: at output_stride 16, doubled at 8, halved at 32. Heads fc and sum_aspp: at
-    output_stride 8, the only one v2 uses."""
+    """Rates of the head's branches. Head aspp: at output_stride 16, doubled at 8, halved at 32. Heads fc and sum_aspp:
+    at output_stride 8, the only one v2 uses."""
     image_pooling: bool = False
     head_channels: Positive = 256
     fc_kernel: Positive = 3
