@@ -64,7 +64,6 @@ class Suite:
     papers: dict[str, Paper] = field(default_factory=dict)
     scales: dict[str, Scale] = field(default_factory=dict)
     datasets: dict[str, Dataset] = field(default_factory=dict)
-    scales_place: str = "tables/scales.toml"
     aliases: dict[str, str] = field(default_factory=dict)
 
     def find(self, name: str) -> TableSpec:
@@ -84,9 +83,9 @@ class Suite:
     def dataset(self, name: str) -> Dataset:
         """A data set's facts. Raises InputError with suggestions."""
         if name not in self.datasets:
-            raise InputError(
-                f'data set "{name}": there is no such data set; there are {", ".join(self.datasets)}.{did_you_mean(name, self.datasets)}'
-            )
+            known = ", ".join(self.datasets)
+            hint = did_you_mean(name, self.datasets)
+            raise InputError(f'data set "{name}": there is no such data set; there are {known}.{hint}')
         return self.datasets[name]
 
     def scale(self, name: str) -> Scale:
@@ -95,23 +94,30 @@ class Suite:
         return self.scales[name]
 
     def cells_of(self, claim: Claim, own: TableSpec | None) -> tuple[Cell, ...]:
-        """The cells that a claim of table `own` (None: of a paper's text) speaks of: its metric, every table it names."""
+        """The cells that a claim of table `own` (None: of a paper's text) speaks of."""
         ids = sorted(claim.tables()) or ([own.id] if own else [])
         missing = [i for i in ids if i not in self.tables]
         if missing:
-            raise InputError(
-                f'claim {claim.id}: there is no table "{missing[0]}".{did_you_mean(missing[0], self.tables)}'
-            )
+            hint = did_you_mean(missing[0], self.tables)
+            raise InputError(f'claim {claim.id}: there is no table "{missing[0]}".{hint}')
         return tuple(c for i in ids for c in self.tables[i].cells() if c.metric == claim.metric)
 
     def check(self, spec: TableSpec) -> None:
-        """Expand a table and try its claims' selectors and its deviations. Raises InputError for the first thing wrong."""
+        """Expand a table and try its claims' selectors and its deviations. Raises InputError for what is wrong."""
         spec.cells()
-        for i, rule in enumerate(spec.deviations):
-            _check_rule(rule.key, rule.when, f"{spec.place}: deviations[{i}]")
-            lineage(rule.scale, self.scales)
+        self.check_rules(spec.deviations, spec.place)
         for i, claim in enumerate(spec.claims):
             self.check_claim(claim, spec, f"{spec.place}: claims[{i}] ({claim.id})")
+
+    def check_rules(self, rules: Iterable[TableRule], place: str) -> None:
+        """Check a table's or a paper's own departures. Raises InputError that names the first wrong one."""
+        for i, rule in enumerate(rules):
+            at = f"{place}: deviations[{i}]"
+            _check_rule(rule.key, rule.when, at)
+            try:
+                lineage(rule.scale, self.scales)
+            except InputError as error:
+                raise InputError(f"{at}.scale: {error}") from None
 
     def check_claim(self, claim: Claim, own: TableSpec | None, place: str) -> None:
         """Try a claim's selectors. Raises InputError that names the claim."""
@@ -164,7 +170,10 @@ def load_suite(tables_dirs: Sequence[Path] | None = None) -> Suite:
     rest = []
     for place, path in files:
         if path.name == "scales.toml":
-            _add(suite.scales, _named(path, place, Scale), place, "scale")
+            scales = _named(path, place, Scale)
+            for scale in scales.values():
+                scale._place = place
+            _add(suite.scales, scales, place, "scale")
         elif path.name == "datasets.toml":
             _add(suite.datasets, _named(path, place, Dataset), place, "data set")
         elif path.name == "paper.toml":
@@ -177,7 +186,9 @@ def load_suite(tables_dirs: Sequence[Path] | None = None) -> Suite:
     for name, scale in suite.scales.items():
         lineage(name, suite.scales)
         for i, rule in enumerate(scale.deviations):
-            _check_rule(rule.key, rule.when, f"{suite.scales_place}: {name}.deviations[{i}]")
+            _check_rule(rule.key, rule.when, f"{scale._place}: {name}.deviations[{i}]")
+    for paper in suite.papers.values():
+        suite.check_rules(paper.deviations, paper._place)
     for place, path in rest:
         _add_table(suite, place, path)
     return suite

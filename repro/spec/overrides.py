@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def read_overrides(assignments: Iterable[str]) -> Flat:
-    """["train.iterations=10", "evaluate.scales=[0.5, 1.0]"] -> {"train.iterations": 10, ...}; values as TOML spells them.
+    """["train.iterations=10", "evaluate.scales=[0.5, 1.0]"] -> {"train.iterations": 10, ...}.
 
-    Raises InputError where an assignment has no "=", its key does not exist, or is a section. Values are checked when the
-    protocol is built.
+    Values are spelt as in TOML; they are checked when the protocol is built. Raises InputError where an assignment has
+    no "=", its key does not exist, or is a section.
     """
     out: Flat = {}
     for text in assignments:
@@ -31,7 +31,7 @@ def read_overrides(assignments: Iterable[str]) -> Flat:
                 else unknown(key)
             )
             raise InputError(f"--set {key}: {told}")
-        out[key] = None if value.strip() == "none" else read_value(value.strip())
+        out[key] = read_value(value.strip())
     return out
 
 

@@ -106,6 +106,18 @@ class Data(Section):
     side: Positive | None = None
     """Photographs are resized so that their longer side has so many pixels (None: as they are);
     the embedded scenes are drawn at this side."""
+    duplicated: tuple[str, ...] = ()
+    """Classes whose training images count twice (v3, section 4.2: bicycle, chair, table, potted plant, sofa)."""
+
+
+class SecondStage(Section):
+    """v3, section 4.1, before submission: on with the same network at a smaller output stride, batch normalisation
+    frozen."""
+
+    output_stride: OutputStride = 8
+    iterations: Positive = 30_000
+    lr: Annotated[float, Field(gt=0)] = 0.001
+    train_split: str = "trainval"
 
 
 class Train(Section):
@@ -137,6 +149,9 @@ class Train(Section):
     batch_norm: Literal["train", "frozen"] = "train"
     batch_norm_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9997
     """Share of the old moving average kept at each step (1 - PyTorch's momentum)."""
+    void: Literal["ignore", "background"] = "ignore"
+    """Label 255 in the loss; "background" is a known mistake."""
+    second_stage: SecondStage | None = None
 
 
 class Pretrain(Section):
@@ -152,6 +167,22 @@ class Pretrain(Section):
     batch_norm_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
     scales: tuple[float, ...] = (0.75, 1.0, 1.25)
     images: Positive | None = None
+
+
+class Coco(Section):
+    """The training on MS-COCO that `train.start = "coco"` starts from; whatever is not said here is as in `train`.
+
+    v3, section 4.1: COCO restricted to VOC's classes. Its backbone is taken over, and its head where the classes agree.
+    Length and rate are what the authors said later (tensorflow/models, issue 4234); the papers do not state them.
+    """
+
+    name: str = "coco"
+    train_split: str = "train"
+    images: Positive | None = None
+    """Use only the first so many (None: all)."""
+    start: Literal["imagenet", "presence", "random"] = "imagenet"
+    iterations: Positive = 300_000
+    lr: Annotated[float, Field(gt=0)] = 0.007
 
 
 class CRF(Section):
@@ -175,6 +206,12 @@ class Evaluate(Section):
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
     crf: CRF | None = None
+    trimap_px: Positive | None = None
+    """Score only pixels within so many pixels of a void pixel (v2, section 4.1.2; v3+, section 4.4); None: all."""
+    void: Literal["ignore", "background"] = "ignore"
+    """Label 255 in the score; "background" is a known mistake."""
+    average: Literal["set", "image"] = "set"
+    """Mean IOU of one confusion matrix over the set, or, a known mistake, the mean over images of their own."""
     batch_size: Positive = 8
 
 
@@ -185,4 +222,5 @@ class Protocol(Section):
     data: Data = Data()
     train: Train = Train()
     pretrain: Pretrain = Pretrain()
+    coco: Coco = Coco()
     evaluate: Evaluate = Evaluate()

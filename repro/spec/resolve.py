@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from repro.errors import InputError
+from repro.spec.expand import published_settings
 from repro.spec.keys import Flat, build, flat_of
 from repro.spec.overrides import read_overrides
 from repro.spec.protocol import Protocol
 from repro.spec.scales import Direction, rules_for
-from repro.spec.table import TableSpec, published_settings
 
 if TYPE_CHECKING:
     from repro.spec.load import Suite
+    from repro.spec.table import TableSpec
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ def resolve(
 ) -> Resolved:
     """Resolve one cell at a scale.
 
-    Later wins: the protocol's defaults, the paper's, the table's, the cell's own settings, the data set asked for, the scale's
-    deviations in file order, `overrides` ("key=value"). A rule with a `value` leaves alone what the table's cells vary; no
-    rule touches an override. Raises InputError naming file, key, value and remedy.
+    Later wins: the protocol's defaults, the paper's, the table's, the cell's own settings, the data set asked for, the
+    scale's rules (`rules_for`), `overrides` ("key=value"). A rule with a `value` leaves alone what the table's cells
+    vary; no rule touches an override or the data set asked for. Raises InputError naming file, key, value, remedy.
     """
     flat, places = published_settings(table, cell_settings)
     paper = flat_of(build(flat, places))
@@ -69,19 +70,21 @@ def resolve(
         fixed.add("data.name")
         _move(suite, now, dataset, fixed, told, "asked for on the command line", "unknown")
 
-    for place, rule in rules_for(scale, suite.scales, table.deviations):
-        if rule.key in fixed or (rule.key in cell_settings and "value" in rule.model_fields_set):
+    more = [(table.paper._place, table.paper.deviations), (table.place, table.deviations)]
+    for place, rule in rules_for(scale, suite.scales, more):
+        key = _value_key(rule.key, now)
+        if key in fixed or (rule.key in cell_settings and "value" in rule.model_fields_set):
             continue
-        whose = f"{table.place}: {place}" if place.startswith("deviations") else f"{suite.scales_place}: {place}"
-        if not rule.applies(now, whose):
-            continue
-        value = rule.new_value(now[rule.key], whose)
-        if rule.key == "data.name":
+        old = now[key] if key == rule.key else (now[key] or {}).get(rule.key.removeprefix(f"{key}."))
+        if (old is None and key != rule.key) or not rule.applies(now, place):
+            continue  # no part of a CRF that is off
+        value = rule.new_value(old, place)
+        if key == "data.name":
             _move(suite, now, str(value), fixed, told, rule.reason, rule.direction)
-        else:
-            now[rule.key] = value
-            told[rule.key] = (rule.reason, rule.direction)
-            places[rule.key] = f"{whose} ({rule.key})"
+        elif value != old:
+            now[key] = value if key == rule.key else {**now[key], rule.key.removeprefix(f"{key}."): value}
+            told[key] = (rule.reason, rule.direction)
+            places[key] = f"{place} ({rule.key})"
     protocol = build(now, places)
     final = flat_of(protocol)
     departures = tuple(

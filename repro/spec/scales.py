@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from repro.errors import InputError, did_you_mean
 from repro.spec.explain import shown
@@ -50,7 +50,7 @@ class Rule(BaseModel):
         return all(fits(flat[key], wanted) for key, wanted in flatten(self.when, f"{place}.when").items())
 
     def new_value(self, old: Any, place: str) -> Any:
-        """The value that takes the place of `old`. Raises InputError where a factor meets something else than numbers."""
+        """The value that takes the place of `old`. Raises InputError where a factor meets what is no number."""
         if self.factor is not None:
             return scaled(old, self.factor, f"{place}.factor")
         if self.map is not None:
@@ -62,7 +62,7 @@ class Rule(BaseModel):
 
 
 class TableRule(Rule):
-    """A departure that one table needs at one scale (and at scales that extend it)."""
+    """A departure that one table, or all of a paper's, need at one scale (and at scales that extend it)."""
 
     scale: str
 
@@ -77,6 +77,7 @@ class Scale(BaseModel):
     seeds: int = Field(default=1, ge=1)
     """How many seeds a run takes unless told."""
     deviations: tuple[Rule, ...] = ()
+    _place: str = PrivateAttr(default="")
 
 
 def fits(value: Any, wanted: Any) -> bool:
@@ -90,7 +91,9 @@ def fits(value: Any, wanted: Any) -> bool:
 
 
 def read_value(text: str) -> Any:
-    """A value as TOML spells it; a bare word counts as a string."""
+    """A value as TOML spells it; `none` is no value, any other bare word a string."""
+    if text == "none":
+        return None
     try:
         return frozen(tomllib.loads(f"value = {text}")["value"])
     except tomllib.TOMLDecodeError:
@@ -127,19 +130,29 @@ def lineage(name: str, scales: Mapping[str, Scale]) -> list[str]:
     return chain[::-1]
 
 
-def rules_for(name: str, scales: Mapping[str, Scale], table: Iterable[TableRule] = ()) -> list[tuple[str, Rule]]:
-    """(place, rule) in the order of application: inherited ones first, then the scale's own, then the table's.
+Placed = tuple[str, Rule]
+"""Where a rule was written, for messages, and the rule."""
 
-    A later source's rules for a key replace all earlier sources' rules for that key.
+
+def rules_for(
+    name: str, scales: Mapping[str, Scale], more: Iterable[tuple[str, Iterable[TableRule]]] = ()
+) -> list[Placed]:
+    """The rules of a scale in the order of application; a later source's rules for a key replace all earlier ones.
+
+    Sources: for each scale of the lineage, the most general first, its own rules, then those of `more` for it: (where,
+    rules) of the paper, then of the table.
     """
-    chain = lineage(name, scales)
-    own = list(table)
-    sources: list[list[tuple[str, Rule]]] = [
-        [(f"{at}.deviations[{i}]", rule) for i, rule in enumerate(scales[at].deviations)] for at in chain
-    ]
-    sources += [[(f"deviations[{i}]", rule) for i, rule in enumerate(own) if rule.scale == at] for at in chain]
-    out: list[tuple[str, Rule]] = []
-    for source in sources:
-        replaced = {rule.key for _, rule in source}
-        out = [(place, rule) for place, rule in out if rule.key not in replaced] + source
+    more = [(where, tuple(rules)) for where, rules in more]
+    out: list[Placed] = []
+    for at in lineage(name, scales):
+        sources = [
+            [(f"{scales[at]._place}: {at}.deviations[{i}]", rule) for i, rule in enumerate(scales[at].deviations)]
+        ]
+        sources += [
+            [(f"{where}: deviations[{i}]", rule) for i, rule in enumerate(rules) if rule.scale == at]
+            for where, rules in more
+        ]
+        for source in sources:
+            replaced = {rule.key for _, rule in source}
+            out = [placed for placed in out if placed[1].key not in replaced] + list(source)
     return out

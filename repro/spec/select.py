@@ -1,7 +1,7 @@
 """Pick cells by what they set, and pair them.
 
-A selector is a table {key = value}. A key is a dotted protocol key or its last part, or one of `row`, `column` (labels),
-`table` (an id), `metric`. A value is matched by equality, or {any = [...]}, or {not = value}. {} picks every cell.
+A selector is a table {key = value}. A key is a dotted protocol key or its last part, or one of `row`, `column`
+(labels), `table` (an id), `metric`. A value is matched by equality, or {any = [...]}, or {not = value}. {} picks all.
 """
 
 from __future__ import annotations
@@ -63,15 +63,13 @@ def select(cells: Iterable[Cell], selector: Selector) -> tuple[Cell, ...]:
         if name not in FIELDS and not key_names(pool, name):
             known = {*FIELDS, *(k.rsplit(".", 1)[-1] for c in pool for k in c.settings)}
             hint = did_you_mean(name, known)
-            raise InputError(
-                f'selector {shown(dict(selector))}: no cell has "{name}".{hint or " There are " + ", ".join(sorted(known)) + "."}'
-            )
+            hint = hint or f" There are {', '.join(sorted(known))}."
+            raise InputError(f'selector {shown(dict(selector))}: no cell has "{name}".{hint}')
         values = list(dict.fromkeys(shown(value_of(c, name)) for c in pool if name in FIELDS or _has(c, name)))
         if not any(_matches(c, {name: wanted}) for c in pool):
             hint = did_you_mean(str(wanted), [v.strip('"') for v in values])
-            raise InputError(
-                f"selector {shown(dict(selector))}: {name} has no value {shown(wanted)}; it has {', '.join(values)}.{hint}"
-            )
+            told = f"{name} has no value {shown(wanted)}; it has {', '.join(values)}."
+            raise InputError(f"selector {shown(dict(selector))}: {told}{hint}")
     raise InputError(f"selector {shown(dict(selector))}: no cell fits all of it. Loosen one of its keys.")
 
 
@@ -102,26 +100,24 @@ def pairs(
 ) -> tuple[tuple[Cell, Cell], ...]:
     """(left cell, right cell) wherever the two agree on all settings that neither selector names, and on the metric.
 
-    A single left and a single right cell are a pair whatever they set. Raises InputError where a selector picks nothing,
-    nothing pairs, or a left cell would have several partners.
+    A single left and a single right cell are a pair whatever they set. Raises InputError where a selector picks
+    nothing, nothing pairs, or a left cell would have several partners.
     """
     pool = select(cells, where or {})
     lefts, rights = select(pool, left), select(pool, right)
     if len(lefts) == 1 and len(rights) == 1:
         return ((lefts[0], rights[0]),)
     named = _named(pool, left, right)
+    both = f"selectors {shown(dict(left))} and {shown(dict(right))}"
     out = []
     for a in lefts:
         partners = [b for b in rights if a.metric == b.metric and alike(a, b, named) and _same_line(a, b, named)]
         if len(partners) > 1:
-            raise InputError(
-                f"selectors {shown(dict(left))} and {shown(dict(right))}: {a.id} fits {partners[0].id} and {partners[1].id}. Name one more key."
-            )
+            two = f"{partners[0].id} and {partners[1].id}"
+            raise InputError(f"{both}: {a.id} fits {two}. Name one more key.")
         out += [(a, b) for b in partners if b is not a]
     if not out:
-        raise InputError(
-            f"selectors {shown(dict(left))} and {shown(dict(right))}: no two cells differ in only these. Check their values."
-        )
+        raise InputError(f"{both}: no two cells differ in only these. Check their values.")
     return tuple(out)
 
 

@@ -20,13 +20,25 @@ def with_claim(body: str) -> str:
         ('kind = "gain"\nleft = {}\nright = {}', 'kind "gain" needs `low`, `high` or both. Add one.'),
         ('kind = "gain"\nleft = {}\nright = {}\nlow = 2\nhigh = 1', "low = 2.0 is above high = 1.0. Swap them."),
         ('kind = "best"\nleft = {}\namong = {}\nlow = 2', 'kind "best" does not use `low`. Remove it.'),
-        ('kind = "monotone"\nalong = "last_block"\ndirection = "up"', 'claims[0].direction: "up" is not one of increasing, decreasing.'),
-        ('kind = "monotone"\nalong = "last_blok"\ndirection = "increasing"', "(m.t1.c1): along: a cell has no \"last_blok\""),
-        ('kind = "best"\nleft = { last_block = 9 }\namong = {}', "(m.t1.c1): selector {last_block = 9}: last_block has no value 9; it has 4, 5, 6."),
-        ('kind = "greater"\nleft = { last_block = 4 }\nright = { last_block = 4, table = "v3/tabel3" }', "there is no table \"v3/tabel3\". Did you mean 'v3/table3'"),
+        (
+            'kind = "monotone"\nalong = "last_block"\ndirection = "up"',
+            'claims[0].direction: "up" is not one of increasing, decreasing.',
+        ),
+        (
+            'kind = "monotone"\nalong = "last_blok"\ndirection = "increasing"',
+            '(m.t1.c1): along: a cell has no "last_blok"',
+        ),
+        (
+            'kind = "best"\nleft = { last_block = 9 }\namong = {}',
+            "(m.t1.c1): selector {last_block = 9}: last_block has no value 9; it has 4, 5, 6.",
+        ),
+        (
+            'kind = "greater"\nleft = { last_block = 4 }\nright = { last_block = 4, table = "v3/tabel3" }',
+            "there is no table \"v3/tabel3\". Did you mean 'v3/table3'",
+        ),
         ('kind = "greater"\nmetric = "parameters"\nleft = {}\nright = {}', "(m.t1.c1): "),
     ],
-)  # fmt: skip
+)
 def test_wrong_claims_are_told(write: Write, body: str, told: str) -> None:
     with pytest.raises(InputError) as caught:
         write(with_claim(body)).find("grid")

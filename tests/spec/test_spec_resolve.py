@@ -160,14 +160,20 @@ def test_what_a_table_varies_still_varies_at_every_scale(suite: Suite) -> None:
     [
         ("train.crop", "--set train.crop: no value. Write KEY=VALUE"),
         ("train.corp=3", "--set train.corp: there is no such setting. Did you mean train.crop"),
-        ("iterations=3", "--set iterations: there is no such setting. Did you mean train.iterations or pretrain.iterations"),
+        (
+            "iterations=3",
+            "--set iterations: there is no such setting. Did you mean train.iterations or pretrain.iterations",
+        ),
         ("train=3", "--set train: is a section; name a value in it, for example train.start."),
-        ("train.output_stride=12", "--set train.output_stride: 12 is not one of 4, 8, 16, 32, 64, 128, 256. Did you mean 16?"),
+        (
+            "train.output_stride=12",
+            "--set train.output_stride: 12 is not one of 4, 8, 16, 32, 64, 128, 256. Did you mean 16?",
+        ),
         ("evaluate.crf.w9=1", "--set evaluate.crf.w9: there is no such setting. Did you mean evaluate.crf.w"),
         ("data.name=camvit", "Did you mean 'camvid'?"),
         ("data.name=imagenet", 'data set "imagenet" has no label maps'),
     ],
-)  # fmt: skip
+)
 def test_wrong_overrides_are_told(suite: Suite, override: str, told: str) -> None:
     with pytest.raises(InputError) as caught:
         first(suite, "table3", "tiny", overrides=[override])

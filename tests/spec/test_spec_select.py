@@ -45,7 +45,7 @@ def test_pairs_by_label(suite: Suite) -> None:
         ({"row": "(1, 2, 1) "}, "Did you mean '(1, 2, 1)'"),
         ({"row": "(1, 2, 1)", "multi_grid": [1, 1, 1]}, "no cell fits all of it"),
     ],
-)  # fmt: skip
+)
 def test_nothing_picked_is_told(suite: Suite, selector: dict[str, object], told: str) -> None:
     with pytest.raises(InputError) as caught:
         select(suite.find("table3").cells(), selector)

@@ -7,7 +7,7 @@ from conftest import TABLE, Write
 
 from repro.errors import InputError
 from repro.spec.load import Suite
-from repro.spec.table import slug
+from repro.spec.expand import slug
 
 ROWS = """
 id = "mine/grid"
@@ -59,17 +59,33 @@ def test_rows_have_labels_from_what_is_printed_and_settings_filled_in(write: Wri
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('printed = ["16", "–", "–"]', 'printed = ["16", "–"]', "rows[0].printed: 2 entries for 3 headings. Give one each, or a label."),
+        (
+            'printed = ["16", "–", "–"]',
+            'printed = ["16", "–"]',
+            "rows[0].printed: 2 entries for 3 headings. Give one each, or a label.",
+        ),
         ("[77.21, 81.02]", "77.21", "rows[0].published: 1 values for 2 columns. Give one each."),
         ("multiply_adds", "multiply_add", 'columns[1].metric: "multiply_add" is not one of miou, multiply_adds'),
-        ('["conv2"] }, p', '["conv4"] }, p', 'rows[1].set.model.decoder: "conv4" is not one of conv2, conv3. Did you mean'),
-        ("output_stride\" = 8", "output_strid\" = 8", "rows[2].set.evaluate.output_strid: there is no such setting. Did you mean evaluate.output_stride"),
+        (
+            '["conv2"] }, p',
+            '["conv4"] }, p',
+            'rows[1].set.model.decoder: "conv4" is not one of conv2, conv3. Did you mean',
+        ),
+        (
+            'output_stride" = 8',
+            'output_strid" = 8',
+            "rows[2].set.evaluate.output_strid: there is no such setting. Did you mean evaluate.output_stride",
+        ),
         ("[77.21, 81.02]", "[true, 81.02]", "rows[0].published: True is not a number."),
         ('"8", "✓", "✓"', '"16", "✓", "–"', 'rows: "OS 16, Decoder" stands twice. Give each its own label.'),
         ("rows = [", "row = [", "row: unknown key. Did you mean 'rows'"),
-        ("headings =", "axes = [{ key = \"model.width\", values = [1] }]\nheadings =", "a table needs either `axes` or `rows`."),
+        (
+            "headings =",
+            'axes = [{ key = "model.width", values = [1] }]\nheadings =',
+            "a table needs either `axes` or `rows`.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_slips_in_rows(write: Write, old: str, new: str, told: str) -> None:
     assert old in ROWS
     with pytest.raises(InputError) as caught:
