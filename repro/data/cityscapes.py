@@ -87,6 +87,7 @@ CITYSCAPES = Format(
     classes=len(CLASSES),
     splits=tuple(_FOLDERS),
     counts={"train": 2975, "val": 500, "train_coarse": 2975, "train_extra": 19998},
+    largest=(1024, 2048),
     homes=("", "cityscapes"),
     marks=("leftImg8bit",),
     get=_GET,

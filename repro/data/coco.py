@@ -125,6 +125,7 @@ COCO = Format(
     classes=len(CLASSES),
     splits=tuple(_YEARS),
     counts={},
+    largest=(640, 640),
     homes=("", "coco"),
     marks=("annotations", "voc_labels"),
     get=_GET,

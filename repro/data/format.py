@@ -31,6 +31,8 @@ class Format:
     splits: tuple[str, ...]
     counts: Mapping[str, int]
     """Images per split as the papers state them; a split without an entry has no stated number."""
+    largest: tuple[int, int]
+    """Largest height and width among the published images."""
     homes: tuple[str, ...]
     """Folders below the given directory that may be the data set's own; "" is the directory itself."""
     marks: tuple[str, ...]
@@ -41,6 +43,11 @@ class Format:
     """(home, split) -> samples in a fixed order; raises InputError for damaged lists."""
     read_labels: Callable[[Sample], ByteArray]
     """sample -> (H, W) uint8, void 255; raises InputError for damaged files."""
+
+    @property
+    def train_split(self) -> str:
+        """The split that the papers train on."""
+        return "trainaug" if "trainaug" in self.splits else "train"
 
     def home(self, root: Path | None) -> Path:
         """The folder with the data set's files, at or below `root`; InputError says what is wrong with it."""

@@ -32,10 +32,8 @@ class Labelled:
     index: int
 
 
-def validation(root: Path | None) -> tuple[Labelled, ...]:
+def validation(root: Path) -> tuple[Labelled, ...]:
     """The validation images by file name; InputError if they are not at `root` or do not fit the development kit."""
-    if root is None:
-        raise InputError(f"--data: imagenet is read from a directory and none was given. {GET}")
     folder = root / "val"
     if not folder.is_dir():
         raise InputError(f"{folder}: no such directory (--data for imagenet). {GET}")

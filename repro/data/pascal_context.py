@@ -118,6 +118,7 @@ PASCAL_CONTEXT = Format(
     classes=len(CLASSES),
     splits=("train", "val"),
     counts={"train": 4998, "val": 5105},
+    largest=(500, 500),
     homes=("", "VOC2010", "VOCdevkit/VOC2010"),
     marks=("ImageSets/SegmentationContext", "ImageSets/Main"),
     get=_GET,

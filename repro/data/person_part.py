@@ -64,6 +64,7 @@ PERSON_PART = Format(
     classes=len(CLASSES),
     splits=("train", "val"),
     counts={"train": 1716, "val": 1817},
+    largest=(500, 500),
     homes=("", "pascal_person_part"),
     marks=("pascal_person_part_trainval_list",),
     get=_GET,

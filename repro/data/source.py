@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,13 +26,16 @@ from repro.data.voc2012 import VOC2012
 from repro.errors import InputError, did_you_mean
 from repro.spec.protocol import Data
 
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+
 SCENES = "scenes"
 FORMATS: dict[str, Format] = {
     form.name: form for form in (CAMVID, VOC2012, CITYSCAPES, PASCAL_CONTEXT, PERSON_PART, COCO)
 }
 
 _AT_ONCE = 64
-"""Images decoded ahead of the writer: bounds memory on large data sets."""
+"""Images decoded ahead of their reader: bounds memory on large data sets."""
 
 
 def load(data: Data, split: str, root: Path | None, cache: Path) -> Images:
@@ -94,14 +98,25 @@ def _decoded(form: Format, samples: tuple[Sample, ...], side: int | None) -> Con
 
 
 def _decode_all(form: Format, samples: tuple[Sample, ...], side: int | None) -> Iterator[tuple[ByteArray, ByteArray]]:
-    """Decode in threads (Pillow works outside the interpreter's lock), in order, a bounded number ahead."""
+    """Decode and resize in threads (Pillow works outside the interpreter's lock), in order, a bounded number ahead."""
+
+    def one(sample: Sample) -> tuple[ByteArray, ByteArray]:
+        pixels, labels = decode_pair(form, sample)
+        size = resized_size((labels.shape[0], labels.shape[1]), side)
+        return resize_photo(pixels, size), resize_labels(labels, size)
+
+    return in_threads(one, samples)
+
+
+def in_threads(work: Callable[[Item], Done], items: Sequence[Item]) -> Iterator[Done]:
+    """`work` of each item, in order."""
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        for start in range(0, len(samples), _AT_ONCE):
-            yield from threads.map(lambda sample: _decode(form, sample, side), samples[start : start + _AT_ONCE])
+        for start in range(0, len(items), _AT_ONCE):
+            yield from threads.map(work, items[start : start + _AT_ONCE])
 
 
-def _decode(form: Format, sample: Sample, side: int | None) -> tuple[ByteArray, ByteArray]:
-    """One image (h, w, 3) and its labels (h, w), resized."""
+def decode_pair(form: Format, sample: Sample) -> tuple[ByteArray, ByteArray]:
+    """One image (h, w, 3) and its labels (h, w); InputError if a file is damaged or they do not fit each other."""
     pixels, labels = read_photo(sample.image), form.read_labels(sample)
     if pixels.shape[:2] != labels.shape:
         raise InputError(
@@ -109,8 +124,7 @@ def _decode(form: Format, sample: Sample, side: int | None) -> tuple[ByteArray, 
             f"({sample.listed}). Labels belong to the image as published, not to a resized copy."
         )
     check_labels(labels, form.classes, sample.labels)
-    size = resized_size((labels.shape[0], labels.shape[1]), side)
-    return resize_photo(pixels, size), resize_labels(labels, size)
+    return pixels, labels
 
 
 def _size(array: ByteArray) -> str:

@@ -110,6 +110,7 @@ VOC2012 = Format(
     classes=len(CLASSES),
     splits=("train", "val", "trainval", "trainaug"),
     counts={"train": 1464, "val": 1449, "trainval": 2913, "trainaug": 10582},
+    largest=(500, 500),
     homes=("", "VOC2012", "VOCdevkit/VOC2012"),
     marks=("ImageSets/Segmentation",),
     get="`repro data prepare voc2012 --root DIR` downloads and unpacks it; then give --data DIR.",

@@ -1,0 +1,150 @@
+"""Is this the data set that the papers used? Every file is read; what is found stands beside what is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from repro.data import imagenet, scenes
+from repro.data.download import Progress
+from repro.data.fingerprint import Digests, default_folder, of_samples
+from repro.data.format import Format, Sample
+from repro.data.images import VOID, photo_size
+from repro.data.source import FORMATS, SCENES, decode_pair, fingerprint, format_of, in_threads
+from repro.errors import InputError
+from repro.spec.protocol import Data
+
+IMAGENET = "imagenet"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that was checked."""
+
+    what: str
+    expected: str
+    found: str
+    ok: bool | None
+    """None: there is nothing to compare with, or a part that nobody needs is not there."""
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """What was seen of one image: its height and width, and which of 256 labels occur; or what is wrong with it."""
+
+    size: tuple[int, int] = (0, 0)
+    present: npt.NDArray[np.bool_] | None = None
+    problem: str = ""
+
+
+def verify(name: str, root: Path | None, cache: Path | None = None, progress: Progress | None = None) -> list[Row]:
+    """Check the data set `name` in `root`: counts, damage, sizes, label values, splits apart; then its fingerprint.
+
+    The fingerprint is the one that records of the papers' default splits carry. InputError if there is no such data
+    set or `root` does not hold it; a damaged file is a row, so that one call tells about all of them.
+    """
+    if name == SCENES:
+        data = Data(name=SCENES, classes=len(scenes.CLASSES))
+        return [Row("fingerprint", "", scenes.fingerprint(data), None)]
+    if name == IMAGENET:
+        if root is None:
+            raise InputError(f"--data: imagenet is read from a directory and none was given. {imagenet.GET}")
+        return _verify_imagenet(root, cache, progress)
+    form = FORMATS.get(name) or format_of(Data(name=name))
+    home = form.home(root)
+    needed = tuple(dict.fromkeys((form.train_split, "train", "val")))
+    listed: dict[str, tuple[Sample, ...]] = {}
+    rows = []
+    for split in (*needed, *(s for s in form.splits if s not in needed)):
+        try:
+            listed[split] = form.samples(home, split)
+        except InputError as error:
+            ok = False if split in needed else None
+            rows.append(Row(f"{split}: images", _count(form, split), str(error) if ok is False else "not here", ok))
+    seen = _look_at(form, listed, progress)
+    for split, samples in listed.items():
+        rows += _split_rows(form, split, [seen[sample.labels] for sample in samples])
+    for split in listed:
+        if split not in ("val", "trainval", "test") and "val" in listed:
+            common = {s.name for s in listed[split]} & {s.name for s in listed["val"]}
+            rows.append(Row(f"images both in {split} and in val", "0", f"{len(common):,}", not common))
+    if all(row.ok is not False for row in rows):
+        data = Data(name=name, classes=form.classes, train_split=form.train_split, val_split="val")
+        rows.append(Row("fingerprint", "", fingerprint(data, root, cache), None))
+    return rows
+
+
+def _look_at(form: Format, listed: dict[str, tuple[Sample, ...]], progress: Progress | None) -> dict[Path, _Pair]:
+    """Read every pair of files once, whatever splits it is in."""
+    unique = list({sample.labels: sample for samples in listed.values() for sample in samples}.values())
+
+    def look(sample: Sample) -> _Pair:
+        try:
+            _, labels = decode_pair(form, sample)
+        except InputError as error:
+            return _Pair(problem=str(error))
+        return _Pair((labels.shape[0], labels.shape[1]), np.bincount(labels.ravel(), minlength=VOID + 1) > 0)
+
+    seen = {}
+    for done, (sample, pair) in enumerate(zip(unique, in_threads(look, unique), strict=True), 1):
+        seen[sample.labels] = pair
+        if progress is not None:
+            progress(done, len(unique))
+    return seen
+
+
+def _split_rows(form: Format, split: str, pairs: Sequence[_Pair]) -> list[Row]:
+    count = form.counts.get(split)
+    whole = [pair for pair in pairs if pair.present is not None]
+    rows = [
+        Row(f"{split}: images", _count(form, split), f"{len(pairs):,}", None if count is None else len(pairs) == count)
+    ]
+    problems = [pair.problem for pair in pairs if pair.problem]
+    found = f"{len(problems):,}" + (f", the first: {problems[0]}" if problems else "")
+    rows.append(Row(f"{split}: damaged or unfitting files", "0", found, not problems))
+    if whole:
+        heights, widths = zip(*(pair.size for pair in whole), strict=True)
+        largest = (max(heights), max(widths))
+        expected = f"at most {form.largest[1]} x {form.largest[0]}"
+        span = f"{min(widths)} x {min(heights)} to {largest[1]} x {largest[0]}"
+        fits = largest[0] <= form.largest[0] and largest[1] <= form.largest[1]
+        rows.append(Row(f"{split}: width x height", expected, span, fits))
+        present = np.any([pair.present for pair in pairs if pair.present is not None], axis=0)
+        missing = [str(k) for k in range(form.classes) if not present[k]]
+        told = "all" + (f" but {', '.join(missing)}" if missing else "") + (" and void" if present[VOID] else "")
+        rows.append(Row(f"{split}: labels", f"all of 0 to {form.classes - 1}", told, not missing))
+    return rows
+
+
+def _count(form: Format, split: str) -> str:
+    count = form.counts.get(split)
+    return "" if count is None else f"{count:,}"
+
+
+def _verify_imagenet(root: Path, cache: Path | None, progress: Progress | None) -> list[Row]:
+    """Count images and classes of the validation set; read every header."""
+    found = imagenet.validation(root)
+    problems = []
+    for done, labelled in enumerate(found, 1):
+        try:
+            photo_size(labelled.image)
+        except InputError as error:
+            problems.append(str(error))
+        if progress is not None:
+            progress(done, len(found))
+    per_class = np.bincount([labelled.index for labelled in found], minlength=1)
+    told = f"{len(problems):,}" + (f", the first: {problems[0]}" if problems else "")
+    rows = [
+        Row("val: images", f"{imagenet.IMAGES:,}", f"{len(found):,}", len(found) == imagenet.IMAGES),
+        Row("val: classes", f"{imagenet.CLASSES:,}", f"{len(per_class):,}", len(per_class) == imagenet.CLASSES),
+        Row("val: images per class", "50 to 50", f"{per_class.min()} to {per_class.max()}", set(per_class) == {50}),
+        Row("val: damaged files", "0", told, not problems),
+    ]
+    if not problems:
+        samples = [Sample(f"{v.index}/{v.image.name}", v.image, v.image, str(v.image)) for v in found]
+        rows.append(Row("fingerprint", "", of_samples(samples, Digests(cache or default_folder(), root))[:20], None))
+    return rows

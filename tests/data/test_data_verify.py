@@ -1,0 +1,144 @@
+"""Verification tells what is there beside what the papers used."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from data_trees import write_camvid, write_cityscapes, write_labels, write_sbd, write_voc
+from test_data_imagenet import write_flat, write_kit
+
+from repro.data import imagenet, scenes, source, verify
+from repro.errors import InputError
+from repro.spec.protocol import Data
+
+PUBLISHED = {
+    "voc2012": {"train": 1464, "val": 1449, "trainaug": 10582},
+    "cityscapes": {"train": 2975, "val": 500},
+    "pascal_context": {"train": 4998, "val": 5105},
+    "person_part": {"train": 1716, "val": 1817},
+    "camvid": {"train": 367, "val": 101},
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_expected_counts_are_the_papers(name):
+    counts = source.FORMATS[name].counts
+    assert {split: counts[split] for split in PUBLISHED[name]} == PUBLISHED[name]
+
+
+def rows_of(name, root, cache):
+    return {row.what: row for row in verify.verify(name, root, cache)}
+
+
+@pytest.fixture
+def camvid(tmp_path, monkeypatch):
+    write_camvid(tmp_path / "d", {"train": 5, "val": 3}, size=(12, 16))
+    form = dataclasses.replace(source.FORMATS["camvid"], counts={"train": 5, "val": 3})
+    monkeypatch.setitem(source.FORMATS, "camvid", form)
+    return tmp_path / "d"
+
+
+def test_a_right_data_set_has_no_row_against_it(camvid, tmp_path):
+    rows = rows_of("camvid", camvid, tmp_path / "c")
+    assert {row.ok for row in rows.values()} == {True, None}
+    assert rows["train: images"].found == rows["train: images"].expected == "5"
+    assert rows["val: labels"].found == "all and void"
+    assert rows["val: width x height"].found == "16 x 12 to 16 x 12"
+    assert rows["test: images"].found == "not here"
+    assert rows["images both in train and in val"].found == "0"
+    data = Data(name="camvid", classes=11, train_split="train")
+    assert rows["fingerprint"].found == source.fingerprint(data, camvid, tmp_path / "c")
+
+
+def test_every_fault_is_a_row(camvid, tmp_path):
+    for path in (camvid / "trainannot").iterdir():
+        write_labels(path, np.zeros((12, 16)))
+    write_labels(camvid / "trainannot/train01.png", np.full((12, 16), 30))
+    write_labels(camvid / "valannot/val02.png", np.zeros((3, 3)))
+    (camvid / "val/val00.png").unlink()
+    (camvid / "val.txt").write_text((camvid / "val.txt").read_text().replace("val/val01", "train/train01"))
+    rows = rows_of("camvid", camvid, tmp_path / "c")
+    assert [what for what, row in rows.items() if row.ok is False] == [
+        "train: damaged or unfitting files",
+        "train: labels",
+        "val: damaged or unfitting files",
+        "images both in train and in val",
+    ]
+    assert rows["train: damaged or unfitting files"].found.startswith("1, the first: ")
+    assert "label 30" in rows["train: damaged or unfitting files"].found
+    assert rows["train: labels"].found == "all but 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"
+    assert rows["val: damaged or unfitting files"].found.startswith("2, the first: ")
+    assert "fingerprint" not in rows
+
+
+def test_images_larger_than_the_published(camvid, tmp_path):
+    write_camvid(camvid, {"train": 5}, size=(12, 481))
+    rows = rows_of("camvid", camvid, tmp_path / "c")
+    assert rows["train: width x height"].ok is False
+    assert rows["train: width x height"].found == "481 x 12 to 481 x 12"
+    assert rows["train: width x height"].expected == "at most 480 x 360"
+
+
+def test_counts_of_a_small_tree_do_not_pass_for_vocs(tmp_path):
+    write_voc(tmp_path, ["2007_000032"], ["2007_000033"])
+    write_sbd(tmp_path, ["2007_000033", "2008_000010"], ["2008_000002"])
+    rows = rows_of("voc2012", tmp_path, tmp_path / "c")
+    found = {split: rows[f"{split}: images"] for split in ("trainaug", "train", "val", "trainval")}
+    assert {split: row.found for split, row in found.items()} == {
+        "trainaug": "3",
+        "train": "1",
+        "val": "1",
+        "trainval": "2",
+    }
+    assert {row.ok for row in found.values()} == {False}
+    assert found["trainaug"].expected == "10,582"
+    assert rows["images both in trainaug and in val"].ok
+
+
+def test_a_needed_split_that_is_not_there(tmp_path):
+    write_voc(tmp_path, ["2007_000032"], ["2007_000033"])
+    row = rows_of("voc2012", tmp_path, tmp_path / "c")["trainaug: images"]
+    assert row.ok is False
+    assert "SBD is not here" in row.found
+
+
+def test_parts_that_nobody_needs_may_be_missing(tmp_path):
+    names = ["ulm_000001_000019"]
+    write_cityscapes(tmp_path, "train", "gtFine", names)
+    write_cityscapes(tmp_path, "val", "gtFine", names)
+    rows = rows_of("cityscapes", tmp_path, tmp_path / "c")
+    assert rows["train_extra: images"].ok is None
+    assert rows["images both in train and in val"].found == "1"
+
+
+def test_progress_counts_each_file_once(camvid):
+    seen = []
+    verify.verify("camvid", camvid, camvid / "c", lambda *at: seen.append(at))
+    assert seen == [(k, 8) for k in range(1, 9)]
+
+
+def test_imagenet(tmp_path, monkeypatch):
+    write_flat(tmp_path)
+    write_kit(tmp_path)
+    rows = rows_of("imagenet", tmp_path, tmp_path / "c")
+    assert (rows["val: images"].expected, rows["val: images"].found) == ("50,000", "5")
+    assert rows["val: images per class"].found == "1 to 2"
+    assert rows["val: damaged files"].found.startswith("5, the first: ")
+    for path in (tmp_path / "val").iterdir():
+        write_labels(path.with_suffix(".png"), np.zeros((2, 2)))
+        path.with_suffix(".png").rename(path)
+    monkeypatch.setattr(imagenet, "IMAGES", 5)
+    rows = rows_of("imagenet", tmp_path, tmp_path / "c")
+    assert rows["val: images"].ok
+    assert rows["val: damaged files"].ok
+    assert len(rows["fingerprint"].found) == 20
+
+
+def test_scenes_and_wrong_names(tmp_path):
+    (row,) = verify.verify("scenes", None)
+    assert row.found == scenes.fingerprint(Data(name="scenes", classes=9))
+    with pytest.raises(InputError, match=r"'voc' is not a data set"):
+        verify.verify("voc", tmp_path)
+    for name in ("voc2012", "imagenet"):
+        with pytest.raises(InputError, match=f"--data: {name} is read from a directory and none was given"):
+            verify.verify(name, None)
