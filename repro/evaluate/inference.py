@@ -11,13 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from repro.nets.resize import resize
+from repro.nets.resize import resize, scaled_side
 from repro.spec.protocol import Evaluate
-
-
-def scaled_side(side: int, scale: float) -> int:
-    """Side of a canvas at a scale, of the form 16 k + 1 where the canvas is: int((side - 1) scale + 1)."""
-    return int((side - 1) * scale + 1)
 
 
 def passes(evaluate: Evaluate) -> Iterator[tuple[float, bool]]:

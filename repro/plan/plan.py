@@ -69,7 +69,17 @@ class Plan:
 
 def backbone_only(model: Model) -> Model:
     """The part of a model that its first training shares: block1 to block4 at unit rates."""
-    keep = ("backbone", "units", "width", "stem", "stem_width", "stride_at", "residual_gamma", "batch_norm_eps")
+    keep = (
+        "backbone",
+        "units",
+        "width",
+        "stem",
+        "stem_width",
+        "stride_at",
+        "residual_gamma",
+        "batch_norm_eps",
+        "vgg_batch_norm",
+    )
     return Model(**{key: getattr(model, key) for key in keep})
 
 

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from repro.data import augment
 from repro.data.images import Images
+from repro.nets.deeplab import DeepLab
+from repro.randomness import generator
 from repro.spec.protocol import Pretrain, Train
 from repro.train import checkpoint
 from repro.train.loss import pixel_loss, presence_loss
@@ -95,7 +97,6 @@ def fit(
 
     A `Pretrain` learns which classes are present, a `Train` segments. Raises DivergedError or StoppedError.
     """
-    segments = isinstance(train, Train)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
     set_batch_norm(network, train.batch_norm_decay, frozen=isinstance(train, Train) and train.batch_norm == "frozen")
@@ -133,12 +134,16 @@ def fit(
         x, y = augment.apply(pixels, labels, sizes, drawn, train.crop)
         for group in optimizer.param_groups:
             group["lr"] = train.lr * group["rate"] * multiplier(train, step)
+        torch.manual_seed(int(generator(seed, "dropout", step).integers(2**62)))  # the only draws left to torch
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-            out = network(x.contiguous(memory_format=torch.channels_last))
-        if segments:
-            loss = pixel_loss(out.float(), y, upsample_logits=train.upsample_logits)
+            x = x.contiguous(memory_format=torch.channels_last)
+            outs = network.training_logits(x) if isinstance(network, DeepLab) else (network(x),)
+        if isinstance(train, Train):
+            # one term, or v2's four of equal weight for multi-scale inputs
+            terms = [pixel_loss(out.float(), y, upsample_logits=train.upsample_logits) for out in outs]
+            loss = torch.stack(terms).sum()
         else:
-            loss = presence_loss(out, y)
+            loss = presence_loss(outs[0], y)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -148,8 +153,8 @@ def fit(
             if not torch.isfinite(loss):
                 raise DivergedError(
                     f"the loss is {value} at step {step} of {train.iterations} (learning rate "
-                    f"{train.lr * multiplier(train, step):.2g}, batch size {train.batch_size}); a smaller train.lr or a "
-                    "larger train.batch_size may help"
+                    f"{train.lr * multiplier(train, step):.2g}, batch size {train.batch_size}); a smaller train.lr or "
+                    "a larger train.batch_size may help"
                 )
             curve.step.append(step)
             curve.loss.append(value)
