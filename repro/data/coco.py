@@ -30,10 +30,8 @@ from repro.errors import InputError
 VOC_NAMES = {
     "airplane": "aeroplane",
     "motorcycle": "motorbike",
-    "dining table": "diningtable",
-    "potted plant": "pottedplant",
     "couch": "sofa",
-    "tv": "tvmonitor",
+    "tv": "tv monitor",
 }
 """COCO's name -> VOC's, where they differ."""
 MIN_PIXELS = 1000

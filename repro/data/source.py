@@ -67,8 +67,8 @@ def fingerprint(data: Data, root: Path | None, cache: Path | None = None) -> str
     form = format_of(data)
     home = form.home(root)
     digests = Digests(cache or default_folder(), home)
-    splits = (_samples(form, home, data, split) for split in (data.train_split, data.val_split))
-    return _key(data.name, *(of_samples(samples, digests) for samples in splits))
+    splits = dict.fromkeys((data.train_split, data.val_split))
+    return _key(data.name, *(of_samples(_samples(form, home, data, split), digests) for split in splits))
 
 
 def format_of(data: Data) -> Format:

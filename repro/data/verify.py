@@ -42,9 +42,9 @@ class _Pair:
 
 
 def verify(name: str, root: Path | None, cache: Path | None = None, progress: Progress | None = None) -> list[Row]:
-    """Check the data set `name` in `root`: counts, damage, sizes, label values, splits apart; then its fingerprint.
+    """Check the data set `name` in `root`: counts, damage, sizes, label values, splits apart; then fingerprints.
 
-    The fingerprint is the one that records of the papers' default splits carry. InputError if there is no such data
+    A split's fingerprint is the one that records carry which read the whole split. InputError if there is no such data
     set or `root` does not hold it; a damaged file is a row, so that one call tells about all of them.
     """
     if name == SCENES:
@@ -73,8 +73,9 @@ def verify(name: str, root: Path | None, cache: Path | None = None, progress: Pr
             common = {s.name for s in listed[split]} & {s.name for s in listed["val"]}
             rows.append(Row(f"images both in {split} and in val", "0", f"{len(common):,}", not common))
     if all(row.ok is not False for row in rows):
-        data = Data(name=name, classes=form.classes, train_split=form.train_split, val_split="val")
-        rows.append(Row("fingerprint", "", fingerprint(data, root, cache), None))
+        for split in needed:
+            data = Data(name=name, classes=form.classes, train_split=split, val_split=split)
+            rows.append(Row(f"{split}: fingerprint", "", fingerprint(data, root, cache), None))
     return rows
 
 

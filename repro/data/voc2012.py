@@ -29,16 +29,16 @@ CLASSES = (
     "cat",
     "chair",
     "cow",
-    "diningtable",
+    "dining table",
     "dog",
     "horse",
     "motorbike",
     "person",
-    "pottedplant",
+    "potted plant",
     "sheep",
     "sofa",
     "train",
-    "tvmonitor",
+    "tv monitor",
 )
 
 _SBD = ("benchmark_RELEASE/dataset", "sbd", "SBD")

@@ -116,7 +116,7 @@ def box(left, top, right, bottom):
 
 
 def test_smaller_annotations_lie_on_top_and_other_classes_are_background():
-    table, bottle = COCO_IDS[CLASSES.index("diningtable")], COCO_IDS[CLASSES.index("bottle")]
+    table, bottle = COCO_IDS[CLASSES.index("dining table")], COCO_IDS[CLASSES.index("bottle")]
     annotations = [
         {"category_id": bottle, "segmentation": box(1, 1, 3, 3)},
         {"category_id": table, "segmentation": box(0, 0, 6, 4)},
@@ -124,7 +124,7 @@ def test_smaller_annotations_lie_on_top_and_other_classes_are_background():
     ]
     labels = label_map(annotations, voc_classes(CATEGORIES), 6, 8)
     assert (labels == CLASSES.index("bottle")).sum() == 4
-    assert (labels == CLASSES.index("diningtable")).sum() == 6 * 4 - 4
+    assert (labels == CLASSES.index("dining table")).sum() == 6 * 4 - 4
     assert (labels == 0).sum() == 48 - 24
 
 

@@ -1,6 +1,7 @@
 """Loading by name, and the fingerprint."""
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from data_trees import label_map, run_python, settle, write_camvid, write_labels
 from repro.data import scenes, source
 from repro.data.images import resize_labels, resize_photo
 from repro.errors import InputError
+from repro.spec.load import load_suite
 from repro.spec.protocol import Data
 
 CAMVID = Data(name="camvid", train_split="train", classes=11)
@@ -210,3 +212,15 @@ def test_changed_labels_are_not_served_from_the_cache(tree, tmp_path):
 def test_no_torch_and_no_scipy():
     code = "import sys, repro.data.source; print({'torch', 'torchvision', 'scipy', 'pandas'} & set(sys.modules))"
     assert run_python(code).stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", [source.SCENES, *source.FORMATS])
+def test_class_names_and_counts_equal_the_declared_ones(name):
+    told = load_suite().datasets[name]
+    module = importlib.import_module(f"repro.data.{name}")
+    assert tuple(told.classes) == tuple(module.CLASSES)
+    counts = module.COUNTS if name == source.SCENES else source.FORMATS[name].counts
+    for split in set(counts) & set(told.splits) - {"train_extra"}:  # 19,998 images, "20K" in the papers
+        assert counts[split] == told.splits[split]
+    if name != source.SCENES:
+        assert told.count == source.FORMATS[name].classes
