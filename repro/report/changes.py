@@ -56,7 +56,9 @@ def changes(before: Mapping[str, Any] | None, content: ReportContent) -> tuple[C
             continue
         times = factor(cell)
         difference = signed((now - was) * times, cell.decimals) if was is not None and now is not None else NONE
-        found.append(Change(f"{cell.row_label}, {cell.column_label}", *_texts((was, now), times, cell.decimals), difference))
+        found.append(
+            Change(f"{cell.row_label}, {cell.column_label}", *_texts((was, now), times, cell.decimals), difference)
+        )
     if not found:
         return tuple(Change(**change) for change in before.get("changes", ()))
     return tuple(found)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from repro.judge.intervals import Estimate
 from repro.judge.result import ClaimResult
+from repro.report.canvas import Canvas, Scale, padded
 from repro.report.numbers import NONE, dof, fixed, probability, signed, span
-from repro.report.plots import quiet
-from repro.report.svg import chart_settings, to_svg
-from repro.report.theme import paint
+from repro.report.plots import shortened, tick_text
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
+WIDTH, STEP = 232.0, 25.0
+"""Points."""
 LINES = 7
 """More lines than that are no small picture; the weakest for the claim are shown."""
 
@@ -65,14 +61,32 @@ def effect_text(value: float | None, unit: str) -> str:
     return f"{fixed(value)} ×" if unit == "x" else f"{signed(value)} {unit}"
 
 
+def published_effect(claim: ClaimResult) -> float | None:
+    """Return the paper's own number beside ours: the same mean over pairs; the weakest pair where nothing was measured."""
+    shown = lines(claim)
+    return shown[0].published if shown else claim.published.effect
+
+
 def numbers(claim: ClaimResult) -> tuple[tuple[str, str], ...]:
     """Return what the reader needs to check a verdict, as (name, text) in order."""
-    published = claim.published
-    paper = {"holds": "holds as printed", "fails": "does not hold as printed"}.get(published.status, published.status)
-    size = "" if published.effect is None else f"{effect_text(published.effect, published.unit)}, "
-    found = [("Paper", f"{size}{paper}")]
-    if claim.published.clear is not None and claim.published.pairs:
-        found.append(("Paper's noise", f"{published.clear} of {len(published.pairs)} differences are larger than its noise"))
+    published, unit = claim.published, claim.published.unit
+    printed = {"holds": "holds as printed", "fails": "does not hold as printed"}.get(published.status, published.status)
+    words, value = [printed], published_effect(claim)
+    if published.effect is not None and value is not None:
+        words = [effect_text(value, unit), printed]
+        if len(published.pairs) > 1:
+            own = "" if value == published.effect else f" {effect_text(published.effect, unit)}"
+            words.insert(1, f"weakest of {len(published.pairs)} differences{own}")
+    if published.clear is not None and published.pairs:
+        n = len(published.pairs)
+        words.append(
+            f"{published.clear} of {n} clear of noise"
+            if n > 1
+            else "clear of noise"
+            if published.clear
+            else "within noise"
+        )
+    found = [("Published", "; ".join(words))]
     effect = claim.effect
     if effect is not None:
         text = effect_text(effect.value, claim.unit)
@@ -82,14 +96,20 @@ def numbers(claim: ClaimResult) -> tuple[tuple[str, str], ...]:
                 text += ", images only"
         found.append(("Ours (95 %)", text))
     if claim.p is not None:
-        found.append(("Probability", f"p {probability(claim.p)}, corrected for {claim.tests} claims: q {probability(claim.q)}"))
+        found.append(
+            ("Probability", f"p {probability(claim.p)}, corrected for {claim.tests} claims: q {probability(claim.q)}")
+        )
     if effect is not None and claim.seeds:
-        found.append(("Rests on", f"{len(claim.seeds)} seeds, {dof(effect.dof)} degrees of freedom"))
+        found.append(("Rests on", f"{_seeds(claim)}, {dof(effect.dof)} degrees of freedom"))
     if claim.missing:
         found.append(("Missing", f"{len(claim.missing)} cells"))
     if claim.why:
         found.append(("Why not", claim.why))
     return tuple(found)
+
+
+def _seeds(claim: ClaimResult) -> str:
+    return f"{len(claim.seeds)} seeds" if len(claim.seeds) != 1 else "one seed"
 
 
 def evidence_plot(claim: ClaimResult) -> str:
@@ -100,30 +120,23 @@ def evidence_plot(claim: ClaimResult) -> str:
     shown = lines(claim)
     if not shown:
         return ""
-    from matplotlib.figure import Figure
-
-    with chart_settings():
-        figure = Figure(figsize=(3.9, 0.5 + 0.33 * len(shown)), layout="constrained")
-        figure.patch.set_visible(False)
-        axes = figure.subplots()
-        for y, line in enumerate(shown):
-            _draw(axes, line, y)
-        neutral = 1.0 if claim.unit == "x" else 0.0
-        ends = [v for line in shown for v in _extent(line)] + [neutral]
-        low, high = min(ends), max(ends)
-        edge = 0.07 * max(high - low, 0.5)
-        low, high = low - edge, high + edge
-        axes.axvspan(max(shown[0].low, low), min(shown[0].high, high), color=paint("good"), alpha=0.08, linewidth=0)
-        axes.axvline(neutral, color=paint("faint"), linewidth=0.9)
-        axes.set_xlim(low, high)
-        axes.set_ylim(len(shown) - 0.3, -0.85)
-        quiet(axes)
-        axes.tick_params(labelsize=7.6, pad=2)
-        axes.set_yticks([])
-        axes.locator_params(axis="x", nbins=5)
-        words = f"{claim.verdict}: ours {effect_text(shown[0].estimate.value, claim.unit)}, published "
-        words += effect_text(shown[0].published, claim.unit)
-        return to_svg(figure, "claim-" + claim.id.replace(".", "-"), f"Evidence for {claim.id}", words)
+    neutral = 1.0 if claim.unit == "x" else 0.0
+    scale = padded([neutral, *(v for line in shown for v in _extent(line))], 4, WIDTH - 4, 0.07, 0.5)
+    bottom = STEP * len(shown) + 6
+    canvas = Canvas(WIDTH, bottom + 16)
+    low, high = max(shown[0].low, scale.low), min(shown[0].high, scale.high)
+    if low < high:
+        canvas.box(scale(low), 0, scale(high) - scale(low), bottom, "good", 0.09)
+    for index in range(len(shown)):
+        canvas.line([scale(neutral)] * 2, [STEP * index + 13, STEP * index + 27], "faint", 0.9)
+    ticks = scale.ticks(5)
+    for tick in ticks:
+        canvas.text(scale(tick), bottom + 9, tick_text(tick, ticks), 7.8, "soft", "center")
+    for index, line in enumerate(shown):
+        _draw(canvas, line, scale, STEP * index + 20)
+    words = f"{claim.verdict}: ours {effect_text(shown[0].estimate.value, claim.unit)}, published "
+    words += effect_text(shown[0].published, claim.unit)
+    return canvas.svg("claim-" + claim.id.replace(".", "-"), f"Evidence for {claim.id}", words)
 
 
 def _extent(line: Line) -> list[float]:
@@ -133,17 +146,16 @@ def _extent(line: Line) -> list[float]:
     return [v for v in values if math.isfinite(v)]
 
 
-def _draw(axes: Axes, line: Line, y: float) -> None:
-    colour, alpha = paint("accent"), 1.0 if line.strong else 0.6
+def _draw(canvas: Canvas, line: Line, scale: Scale, y: float) -> None:
+    alpha = 1.0 if line.strong else 0.7
+    canvas.text(
+        4, y - 11, shortened(line.label, WIDTH - 8, 7.6), 7.6, "ink" if line.strong else "soft", bold=line.strong
+    )
     estimate = line.estimate
-    axes.annotate(
-        line.label, (0.005, y - 0.44), xycoords=("axes fraction", "data"), fontsize=7.4, va="center",
-        color=paint("ink" if line.strong else "soft"), fontweight="bold" if line.strong else "normal",
-    )  # fmt: skip
     if estimate.covers != "nothing":
-        axes.plot([estimate.low, estimate.high], [y, y], color=colour, lw=2.6, alpha=0.5 * alpha, solid_capstyle="round")
+        canvas.line([scale(estimate.low), scale(estimate.high)], [y, y], "accent", 2.8, 0.5 * alpha, round_ends=True)
+    canvas.marks([scale(estimate.value)], [y], "accent", "o", 6 if line.strong else 4.8, alpha, edge="raised")
     if len(line.per_seed) > 1:
-        axes.plot([v for _, v in line.per_seed], [y] * len(line.per_seed), ".", color=paint("ink"), ms=3, alpha=0.5, zorder=5)
-    axes.plot([estimate.value], [y], "o", color=colour, ms=5.5 if line.strong else 4.5, alpha=alpha, zorder=4)
+        canvas.marks([scale(v) for _, v in line.per_seed], [y] * len(line.per_seed), "ink", "o", 2.2, 0.6)
     if line.published is not None:
-        axes.plot([line.published], [y], "D", markerfacecolor="none", color=paint("ink"), ms=4.6, mew=1.1, alpha=alpha)
+        canvas.marks([scale(line.published)], [y], "ink", "D", 4.8, alpha, hollow=True)

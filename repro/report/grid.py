@@ -87,7 +87,9 @@ def rank_pairs(cells: Sequence[CellResult]) -> dict[str, tuple[int, int]]:
 
 def grid(content: ReportContent) -> Grid:
     """Lay a report's cells out as the paper does."""
-    places: dict[tuple[int, int, str], CellResult] = {(c.cell.row, c.cell.column, c.cell.metric): c for c in content.cells}
+    places: dict[tuple[int, int, str], CellResult] = {
+        (c.cell.row, c.cell.column, c.cell.metric): c for c in content.cells
+    }
     columns: dict[tuple[int, str], str] = {}
     rows: dict[int, str] = {}
     for result in sorted(content.cells, key=lambda c: (c.cell.row, c.cell.column)):

@@ -41,7 +41,9 @@ def limits(content: ReportContent) -> tuple[str, ...]:
     if texts:
         found.append(f"{texts} of {len(content.claims)} claims cannot be put to these numbers; each says why.")
     if done:
-        found.append("The paper prints one number per cell, without seeds or intervals: its own uncertainty is unknown.")
+        found.append(
+            "The paper prints one number per cell, without seeds or intervals: its own uncertainty is unknown."
+        )
         device = content.environment.get("device", "one kind of machine")
         found.append(f"Everything ran on {device}; other hardware and library versions were not tried.")
     return tuple(found)

@@ -63,8 +63,12 @@ def mark_of(result: CellResult, scale: str) -> Mark:
 
 
 VERDICTS: dict[Verdict, Legend] = {
-    "supported": Legend("✓", "supported", "the effect lies in the claimed range, and no pair by itself speaks against it"),
+    "supported": Legend(
+        "✓", "supported", "the effect lies in the claimed range, and no pair by itself speaks against it"
+    ),
     "contradicted": Legend("✗", "contradicted", "the effect lies outside the claimed range"),
-    "inconclusive": Legend("?", "inconclusive", "neither can be told at 5 % after correction, or seed noise is unknown"),
+    "inconclusive": Legend(
+        "?", "inconclusive", "neither can be told at 5 % after correction, or seed noise is unknown"
+    ),
     "not run": Legend("○", "not run", "a cell is missing, or no measurement of this suite can decide it"),
 }

@@ -53,7 +53,8 @@ def probability(p: float | None) -> str:
 
 def dof(value: float) -> str:
     """Return degrees of freedom: one decimal below 10, none above, ∞ where exact."""
-    return fixed(value, 1 if value < 10 and value != round(value) else 0)
+    text = fixed(value, 1 if value < 9.95 else 0)
+    return text.removesuffix(".0")
 
 
 def seconds(value: float | None) -> str:

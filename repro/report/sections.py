@@ -9,13 +9,15 @@ from typing import Any
 from repro.report.changes import Change
 from repro.report.claims import claims_line, verdict_counts
 from repro.report.content import CellResult, ReportContent
+from repro.report.curves import curves_plot
 from repro.report.evidence import evidence_plot, numbers
-from repro.report.grid import Grid, GridCell, compared, difference, grid, mean
+from repro.report.grid import Grid, GridCell, compared, grid, mean
+from repro.report.heat import heat_maps, offset
 from repro.report.limits import limits
 from repro.report.marks import LEGEND, VERDICTS
 from repro.report.numbers import NONE, count, factor, fixed, seconds, setting, signed, size
 from repro.report.pictures import Sheet, sheets
-from repro.report.plots import agreement_plot, curves_plot, heat_maps, interval_plot
+from repro.report.plots import agreement_plot, interval_plot, on_one_axis
 from repro.report.wording import agreement_facts, deviation_line, facts, interval_line, more_seeds, rules
 
 EFFECTS = {"lower": "↓ lower", "higher": "↑ higher", "unknown": "? unknown"}
@@ -71,7 +73,7 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
         "changes": changes,
         **_table(content, laid),
         **_claims(content),
-        **_agreement(content, laid, both),
+        **_agreement(content),
         **_pictures(content, shown),
         **_classes(content, classed),
         **_protocol(content),
@@ -80,7 +82,7 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
         "cell_commands": [(label(c), c.command) for c in content.cells if c.command],
         "environment": list(content.environment.items()),
         "charts": _charts(content, laid, present),
-        "two_axes": content.scale != "paper",
+        "two_axes": not on_one_axis(content),
     }
     return view, [_picture_data(sheet) for sheet in shown]
 
@@ -159,13 +161,12 @@ def _claims(content: ReportContent) -> dict[str, Any]:
     }
 
 
-def _agreement(content: ReportContent, laid: Grid, both: Sequence[CellResult]) -> dict[str, Any]:
+def _agreement(content: ReportContent) -> dict[str, Any]:
     line, figures, note = agreement_facts(content)
-    offset = sum(difference(c) or 0.0 for c in both) / len(both) if both else 0.0
     heat = "Stronger is larger."
     if content.scale != "paper":
         heat = (
-            f"Ours are {signed(offset)} points from the published values on average. That offset belongs to the scale and is "
+            f"Ours are {signed(offset(content))} points from the published values on average. That offset belongs to the scale and is "
             "taken off the third map: what is left is where the pattern departs. Stronger is larger; blue above, orange below."
         )
     return {"agreement_line": line, "agreement_numbers": figures, "agreement_note": note, "heat_note": heat}

@@ -31,7 +31,7 @@ COLOURS: dict[str, tuple[str, str, str]] = {
 }
 
 ROWS = tuple(name for name in COLOURS if name.startswith("row"))
-MARKERS = ("o", "s", "^", "v", "P", "X", "p", "h")
+MARKERS = ("o", "s", "^", "v", "P", "X", "p", "H")
 """Rows also differ in their marker, for print in black and white."""
 
 
@@ -40,9 +40,9 @@ def paint(name: str) -> str:
     return COLOURS[name][0]
 
 
-def row_paint(index: int) -> str:
-    """Return the colour of the table's row with this index, the same in every chart."""
-    return paint(ROWS[index % len(ROWS)])
+def row_colour(index: int) -> str:
+    """Return the name of the colour of the table's row with this index, the same in every chart."""
+    return ROWS[index % len(ROWS)]
 
 
 def row_marker(index: int) -> str:

@@ -28,7 +28,9 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
         found.append(_fact("Cells computed", str(computed)))
     if measured:
         names = ", ".join(map(str, content.seeds))
-        found.append(_fact("Seeds", str(len(content.seeds)), f"seed {names}" if len(content.seeds) == 1 else f"seeds {names}"))
+        found.append(
+            _fact("Seeds", str(len(content.seeds)), f"seed {names}" if len(content.seeds) == 1 else f"seeds {names}")
+        )
     if content.claims:
         small = ", ".join(f"{n} {verdict}" for verdict, n in verdict_counts(content.claims) if verdict != "supported")
         supported = sum(claim.verdict == "supported" for claim in content.claims)
@@ -37,7 +39,9 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
     if tau is not None and tau.value == tau.value:
         found.append(_fact("Rank agreement", f"τ {fixed(tau.value)}", f"{span(tau.low, tau.high)}, 1 = same order"))
     if content.detectable is not None:
-        found.append(_fact("Detectable", f"{fixed(100 * content.detectable, 1)} points", "with so many seeds, 80 % power"))
+        found.append(
+            _fact("Detectable", f"{fixed(100 * content.detectable, 1)} points", "with so many seeds, 80 % power")
+        )
     found.append(_fact("Records up to", content.date[:10], f"repro {content.version}"))
     return found
 
@@ -76,11 +80,11 @@ def agreement_facts(content: ReportContent) -> tuple[str, list[tuple[str, str, s
     cells = compared(content.cells)
     judged = content.scale == "paper"
     if judged:
-        line = "Each point is a cell; on the diagonal ours equals the published value."
+        line = "Each cell's own value beside the published one, and how alike the two orders are."
     else:
         line = (
-            f"At scale “{content.scale}” absolute values are not to be compared, so the chart compares ranks: on the diagonal "
-            "a cell stands where the paper has it."
+            f"At scale “{content.scale}” absolute values are not to be compared, so ranks are: 1 is the best cell of the "
+            "table."
         )
     figures: list[tuple[str, str, str]] = []
     agreement = content.agreement

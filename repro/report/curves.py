@@ -1,0 +1,65 @@
+"""Training curves: one small panel per training, all on the same axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from repro.report.canvas import WIDE, Canvas, Scale
+from repro.report.content import Curve
+from repro.report.numbers import NONE, fixed
+from repro.report.plots import shortened, tick_text
+
+PANELS = 48
+"""More trainings than that are not drawn: nobody compares so many panels."""
+POINTS = 60
+"""Curves are thinned to so many points: more than a small panel has room for."""
+HEIGHT, TITLE, AXIS = 58.0, 18.0, 18.0
+
+
+def curves_plot(curves: Sequence[Curve]) -> str:
+    """Draw the loss over iterations: each seed faint, the mean over seeds strong."""
+    labels = list(dict.fromkeys(curve.label for curve in curves))[:PANELS]
+    across = min(4, len(labels))
+    down = math.ceil(len(labels) / across)
+    top = float(max(np.quantile(curve.loss, 0.98) for curve in curves)) * 1.08
+    last = float(max(curve.step[-1] for curve in curves))
+    left, gap = 26.0, 14.0
+    width = min((WIDE - left - gap * (across - 1)) / across, 210.0)
+    canvas = Canvas(WIDE, down * (TITLE + HEIGHT + 6) + AXIS)
+    for index, label in enumerate(labels):
+        x, y = left + (index % across) * (width + gap), (index // across) * (TITLE + HEIGHT + 6) + TITLE
+        steps, loss = Scale(0, last, x, x + width), Scale(0, top, y + HEIGHT, y)
+        canvas.text(x, y - 9, shortened(label, width, 8.2), 8.2)
+        ticks = loss.ticks(3)
+        for tick in ticks:
+            canvas.line([x, x + width], [loss(tick)] * 2, "line", 0.8)
+            if index % across == 0:
+                canvas.text(x - 6, loss(tick), tick_text(tick, ticks), 8, "soft", "right")
+        if index + across >= len(labels):
+            marks = steps.ticks(3)
+            for tick in marks:
+                canvas.text(steps(tick), y + HEIGHT + 9, tick_text(tick, marks), 8, "soft", "center")
+        _panel(canvas, [curve for curve in curves if curve.label == label], steps, loss)
+    words = f"{len(labels)} trainings; across: iterations up to {last:.0f}; upwards: loss from 0, on one common scale."
+    return canvas.svg("curves", "Loss of each training", words)
+
+
+def _panel(canvas: Canvas, seeds: Sequence[Curve], steps: Scale, loss: Scale) -> None:
+    first = seeds[0].step
+    at = np.linspace(first[0], first[-1], min(POINTS, len(first)))
+    losses = np.array([np.interp(at, curve.step, curve.loss) for curve in seeds])
+    xs = [steps(v) for v in at]
+    for values in losses if len(seeds) > 1 else []:
+        canvas.line(xs, [loss(min(v, loss.high)) for v in values], "accent", 0.8, 0.4)
+    canvas.line(xs, [loss(min(v, loss.high)) for v in losses.mean(axis=0)], "accent", 1.6)
+
+
+def final_losses(curves: Sequence[Curve]) -> dict[str, str]:
+    """Return label -> mean of the seeds' last losses, for readers of text."""
+    found: dict[str, list[float]] = {}
+    for curve in curves:
+        found.setdefault(curve.label, []).append(float(curve.loss[-1]))
+    return {label: fixed(float(np.mean(values)), 3) if values else NONE for label, values in found.items()}

@@ -1,0 +1,152 @@
+"""The index over a folder's reports: what each says of itself, read from the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from repro.report.changes import read_data
+from repro.report.marks import LEGEND, VERDICTS
+from repro.report.numbers import NONE, fixed
+from repro.report.write import ready_folder, write_file
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One table in the index."""
+
+    id: str
+    title: str
+    paper: str
+    place: str
+    file: str = ""
+    """Name of the report; empty where the table has none yet."""
+    scale: str = ""
+    seeds: int = 0
+    date: str = ""
+    headline: str = ""
+    cells: int = 0
+    states: tuple[tuple[str, int], ...] = ()
+    """(mark, cells) in the legend's order, of the marks that occur."""
+    verdicts: tuple[tuple[str, int], ...] = ()
+    """(verdict, claims) in order, of the verdicts that occur."""
+    tau: float | None = None
+    """Rank agreement with the paper."""
+
+
+def entry(data: Mapping[str, Any], file: str) -> Entry:
+    """Return a report's line from the data inside it."""
+    marks = [row["mark"] for row in data["cells"]]
+    verdicts = [row["verdict"] for row in data["claims"]]
+    return Entry(
+        id=data["table"],
+        title=data["title"],
+        paper=data["paper"],
+        place=data["place"],
+        file=file,
+        scale=data["scale"],
+        seeds=len(data["seed_list"]),
+        date=data["date"][:10],
+        headline=data["headline"],
+        cells=len(marks),
+        states=tuple((name, marks.count(name)) for name in LEGEND if name in marks),
+        verdicts=tuple((name, verdicts.count(name)) for name in VERDICTS if name in verdicts),
+        tau=data.get("tau"),
+    )
+
+
+def entries(folder: Path, known: Iterable[Entry] = ()) -> list[Entry]:
+    """Return the lines of a folder's reports, in the order of `known` tables, then by name.
+
+    `known`: the suite's tables, so that those without a report are shown as such.
+    """
+    found = {}
+    for page in sorted(folder.glob("*.html")):
+        data = read_data(page)
+        if data is not None:
+            found[data["table"]] = entry(data, page.name)
+    ordered = [found.pop(line.id, line) for line in known]
+    return [*ordered, *found.values()]
+
+
+def write_index(folder: Path, known: Sequence[Entry] = (), version: str = "") -> list[Path]:
+    """Write index.html and index.md over the reports in a folder. Raises InputError where it can't be written to."""
+    ready_folder(folder)
+    lines = entries(folder, known)
+    return [
+        write_file(folder / "index.md", index_markdown(lines).encode()),
+        write_file(folder / "index.html", index_html(lines, version).encode()),
+    ]
+
+
+def index_html(lines: Sequence[Entry], version: str) -> str:
+    """Return the index as a page."""
+    from repro.report.html import json_block, render
+
+    done = [line for line in lines if line.file]
+    totals = {name: sum(dict(line.verdicts).get(name, 0) for line in done) for name in VERDICTS}
+    view = {
+        "version": version,
+        "lines": [_view(line) for line in lines],
+        "legend": LEGEND,
+        "verdicts": VERDICTS,
+        "facts": [
+            {"name": "Tables with a report", "value": f"{len(done)} of {len(lines)}", "small": ""},
+            {"name": "Cells with a number", "value": _numbered(done), "small": ""},
+            *({"name": f"Claims {name}", "value": str(n), "small": ""} for name, n in totals.items() if n),
+        ],
+        "papers": list(dict.fromkeys(line.paper for line in lines)),
+        "data": json_block({"table": "index", "reports": [line.file for line in done]}),
+    }
+    return render("index.html.j2", view)
+
+
+def index_markdown(lines: Sequence[Entry]) -> str:
+    """Return the index as Markdown; its links lead to the Markdown reports."""
+    from repro.report.markdown import rows, text
+
+    body = [
+        [
+            f"[{text(line.id)}]({line.file.removesuffix('.html')}.md)" if line.file else text(line.id),
+            text(line.title),
+            text(line.scale) or NONE,
+            str(line.seeds) if line.file else NONE,
+            status(line),
+            ", ".join(f"{VERDICTS[name].symbol} {n}" for name, n in line.verdicts) or NONE,  # type: ignore[index]
+        ]
+        for line in lines
+    ]
+    signs = "; ".join(f"{entry.symbol} {entry.name}" for entry in VERDICTS.values())
+    table = rows(("Table", "Title", "Scale", "Seeds", "Cells", "Claims"), body, (3,))
+    return f"# Reports\n\n{table}\n\nClaims: {signs}.\n"
+
+
+def status(line: Entry) -> str:
+    """Return how many of a table's cells have a number of ours, in words."""
+    if not line.file:
+        return "not run"
+    counts = dict(line.states)
+    own = line.cells - sum(counts.get(name, 0) for name in ("failed", "missing", "quoted"))
+    parts = [f"{own} of {line.cells}"]
+    parts += [f"{counts[mark]} {LEGEND[mark].name}" for mark in ("failed", "missing", "quoted") if counts.get(mark)]  # type: ignore[index]
+    return ", ".join(parts)
+
+
+def _numbered(lines: Sequence[Entry]) -> str:
+    cells = sum(line.cells for line in lines)
+    without = sum(n for line in lines for name, n in line.states if name in ("failed", "missing", "quoted"))
+    return f"{cells - without} of {cells}"
+
+
+def _view(line: Entry) -> dict[str, Any]:
+    own = line.cells - sum(n for name, n in line.states if name in ("failed", "missing", "quoted"))
+    return {
+        **{name: getattr(line, name) for name in Entry.__dataclass_fields__},
+        "status": status(line),
+        "share": f"{own / line.cells:.4f}" if line.cells else "0",
+        "supported": dict(line.verdicts).get("supported", 0),
+        "tau_text": fixed(line.tau),
+        "tau_value": "" if line.tau is None else f"{line.tau:.4f}",
+    }

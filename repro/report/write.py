@@ -1,0 +1,108 @@
+"""Reports on disk: each file is whole or not there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from repro.errors import InputError, did_you_mean
+from repro.report.changes import changes, read_data
+from repro.report.content import ReportContent
+from repro.report.frames import frames, to_csv, to_json, to_parquet
+
+Format = Literal["md", "html", "csv", "parquet", "latex", "json"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+def parse_formats(text: str) -> tuple[Format, ...]:
+    """Return the formats of a list such as "md,html". Raises InputError for a word that is none."""
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    unknown = [word for word in words if word not in FORMATS]
+    if unknown or not words:
+        bad = unknown[0] if unknown else text
+        raise InputError(f"--format: {bad!r} is not one of {', '.join(FORMATS)}.{did_you_mean(bad, FORMATS)}")
+    return tuple(name for name in FORMATS if name in words)
+
+
+def write_report(content: ReportContent, out_dir: Path, formats: Sequence[Format] = ("md", "html")) -> list[Path]:
+    """Write a report in each format and return the files written, e.g. v3-table3.md and v3-table3.html.
+
+    An HTML report says which cells changed since the one it replaces. Raises InputError where the folder can't be
+    written to, or a format needs a package that is not installed.
+    """
+    stem = content.table.id.replace("/", "-")
+    makers: dict[Format, Callable[[], dict[str, bytes]]] = {
+        "md": lambda: {f"{stem}.md": _markdown(content)},
+        "html": lambda: {f"{stem}.html": _html(content, out_dir / f"{stem}.html")},
+        "csv": lambda: {f"{stem}-{name}.csv": to_csv(frame) for name, frame in frames(content).items()},
+        "parquet": lambda: {f"{stem}-{name}.parquet": to_parquet(frame) for name, frame in frames(content).items()},
+        "latex": lambda: {f"{stem}.tex": _latex(content)},
+        "json": lambda: {f"{stem}.json": to_json(content)},
+    }
+    ready_folder(out_dir)
+    written = []
+    for name in formats:
+        for file, data in makers[name]().items():
+            written.append(write_file(out_dir / file, data))
+    return written
+
+
+def ready_folder(folder: Path) -> None:
+    """Make a folder. Raises InputError where that can't be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"--out {folder}: {_reason(error)}. Choose a folder that can be written to.") from error
+
+
+def write_file(path: Path, data: bytes) -> Path:
+    """Write a file aside and move it into place: whoever reads it sees the old or the new one, whole.
+
+    Raises InputError where the folder can't be written to.
+    """
+    aside = None
+    try:
+        handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files for the owner only; a report is for whoever may read the folder.
+        os.chmod(aside, 0o666 & ~_umask())
+        os.replace(aside, path)
+    except OSError as error:
+        if aside is not None and os.path.exists(aside):
+            os.unlink(aside)
+        raise InputError(f"{path}: {_reason(error)}. Choose another folder with --out, or make room.") from error
+    return path
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _markdown(content: ReportContent) -> bytes:
+    from repro.report.markdown import report_markdown
+
+    return report_markdown(content).encode()
+
+
+def _html(content: ReportContent, path: Path) -> bytes:
+    from repro.report.html import report_html
+
+    return report_html(content, changes(read_data(path), content)).encode()
+
+
+def _latex(content: ReportContent) -> bytes:
+    from repro.report.latex import report_latex
+
+    return report_latex(content).encode()
