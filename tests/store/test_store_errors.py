@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from repro.errors import InputError
+from repro.store.errors import errno_of, refusal, told_as_input_error
+
+PLACE = Path("runs/trainings/k")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "no space left. Free some"),
+        (errno.EDQUOT, "no space left. Free some"),
+        (errno.EACCES, "permission denied. Change its permissions"),
+        (errno.EROFS, "the file system is read-only"),
+        (errno.ENOTDIR, "not a directory. Choose another place with --store"),
+        (errno.EIO, f"{os.strerror(errno.EIO)}. Check the disk"),
+    ],
+)
+def test_each_refusal_names_place_and_remedy(number, words):
+    text = str(refusal(PLACE, OSError(number, os.strerror(number))))
+    assert text.startswith(f"{PLACE}: ")
+    assert words in text
+
+
+def test_a_full_disk_is_known_behind_an_exception_of_a_rust_writer(tmp_path):
+    import numpy as np
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    with pytest.raises((SafetensorError, OSError)) as caught:
+        save_file({"w": np.zeros(4)}, tmp_path / "missing" / "w.safetensors")
+    assert errno_of(caught.value) == errno.ENOENT
+
+
+def test_bugs_pass_unchanged():
+    with pytest.raises(KeyError), told_as_input_error(PLACE):
+        raise KeyError("config")
+    with pytest.raises(InputError, match="no space left"), told_as_input_error(PLACE):
+        raise OSError(errno.ENOSPC, "full")
