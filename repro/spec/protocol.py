@@ -91,6 +91,32 @@ class Model(Section):
             usual["batch_norm_eps"] = XCEPTION_BATCH_NORM_EPS
         return {**usual, **values}
 
+    @model_validator(mode="after")
+    def _every_setting_acts(self) -> Model:
+        """Refuse what this network would ignore, and heads that lack what they need."""
+        resnet, vgg = self.backbone.startswith("resnet"), self.backbone == "vgg16"
+        idle = (
+            ("atrous_rates", self.atrous_rates, self.head == "cascade", 'head "aspp", "fc" or "sum_aspp"'),
+            ("image_pooling", self.image_pooling, self.head != "aspp", 'head "aspp"'),
+            ("separable", self.separable, self.head != "aspp", 'head "aspp"'),
+            ("decoder", self.decoder, self.head != "aspp" or vgg, 'head "aspp" on a ResNet or an Xception'),
+            ("dropout", self.dropout, self.head not in ("aspp", "fc"), 'head "aspp" or "fc"'),
+            ("last_block", self.last_block > 4, not resnet, "a ResNet"),
+            ("multi_grid", self.multi_grid != (1, 1, 1), vgg, "a ResNet or an Xception"),
+            ("vgg_batch_norm", self.vgg_batch_norm, not vgg, "VGG-16"),
+            ('head "fc"', self.head == "fc", not vgg, "VGG-16"),
+        )
+        for name, given, ignored, needs in idle:
+            if given and ignored:
+                raise ValueError(
+                    f"{name} needs {needs}; with {self.backbone} and head {self.head!r} it would do nothing."
+                )
+        if self.head in ("fc", "sum_aspp") and not self.atrous_rates:
+            raise ValueError(f"head {self.head!r} has one branch for each of atrous_rates: give at least one, as [12].")
+        if len(set(self.decoder)) < len(self.decoder):
+            raise ValueError(f"decoder joins a level once; {list(self.decoder)} names one twice.")
+        return self
+
 
 class Data(Section):
     """The images."""

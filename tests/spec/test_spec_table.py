@@ -14,6 +14,7 @@ id = "mine/grid"
 title = "Rows"
 source = { paper = "mine" }
 headings = ["OS", "Decoder", "MS"]
+protocol = { model.head = "aspp" }
 columns = [{ metric = "miou" }, { metric = "multiply_adds" }]
 rows = [
     { printed = ["16", "–", "–"], published = [77.21, 81.02] },

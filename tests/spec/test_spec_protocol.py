@@ -1,0 +1,40 @@
+"""The network's settings: defaults that follow from the backbone, and combinations that would do nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from repro.spec.protocol import Model
+
+
+@pytest.mark.parametrize(
+    ("backbone", "units"),
+    [("resnet50", (3, 4, 6, 3)), ("resnet101", (3, 4, 23, 3)), ("vgg16", (2, 2, 3, 3)), ("xception71", (1, 2, 2, 16))],
+)
+def test_units_follow_from_the_backbone(backbone: str, units: tuple[int, ...]) -> None:
+    assert Model(backbone=backbone).units == units
+    assert Model(backbone=backbone, units=(1, 1, 2, 3)).units == (1, 1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"decoder": ("conv2",)}, "decoder needs head"),
+        ({"atrous_rates": (6,)}, "atrous_rates needs head"),
+        ({"image_pooling": True}, "image_pooling needs head"),
+        ({"separable": True}, "separable needs head"),
+        ({"dropout": 0.1}, "dropout needs head"),
+        ({"backbone": "xception65", "last_block": 5}, "last_block needs a ResNet"),
+        ({"backbone": "vgg16", "multi_grid": (1, 2, 1)}, "multi_grid needs"),
+        ({"vgg_batch_norm": True}, "vgg_batch_norm needs VGG-16"),
+        ({"head": "fc", "atrous_rates": (12,)}, "needs VGG-16"),
+        ({"head": "sum_aspp"}, "one branch for each"),
+        ({"head": "aspp", "decoder": ("conv2", "conv2")}, "names one twice"),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Model(**settings)
