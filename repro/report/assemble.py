@@ -15,14 +15,15 @@ from repro.judge.claims import judge
 from repro.judge.evidence import Evidence, Key, cell_estimate, gather
 from repro.judge.power import detectable_difference
 from repro.judge.result import ClaimResult
+from repro.plan.labels import spelt, training_label
 from repro.plan.plan import Plan, PlannedCell
-from repro.plan.labels import spelt, training_label, word
 from repro.plan.work import Training
-from repro.report.content import CellResult, Classes, Cost, Curve, Pictures, RecordLine, ReportContent, State, Table
+from repro.report.content import CellResult, Classes, Cost, Curve, Pictures, RecordLine, ReportContent, State
+from repro.report.head import table_head
 from repro.spec.load import Suite
 from repro.spec.protocol import Train
 from repro.spec.resolve import Deviation
-from repro.spec.table import METRICS, TableSpec
+from repro.spec.table import TableSpec
 from repro.store.store import Record, Store
 
 CLAIM_SEEDS = 5
@@ -87,7 +88,7 @@ def assemble(suite: Suite, plan: Plan, table: TableSpec, store: Store, *, comman
     `command` made the report; `rerun` is it without --only and --seeds, for one cell and for more seeds.
     """
     records = _Records(plan, table.id, store)
-    evidence = _evidence(suite, plan, store, records)
+    evidence = _evidence(plan, store, records)
     cells = tuple(_cell_result(planned, records, evidence, rerun) for planned in records.planned)
     request = plan.request
     claims = judge([(claim, suite.cells_of(claim, table)) for claim in table.claims], evidence)
@@ -98,7 +99,7 @@ def assemble(suite: Suite, plan: Plan, table: TableSpec, store: Store, *, comman
     trained = [r for k, r in records.done.items() if k in records.trainings]
     judged = agreement([c.cell for c in cells], evidence, request.scale)
     return ReportContent(
-        table=_head(table),
+        table=table_head(table),
         cells=cells,
         headline=headline(judged, claims),
         scale=request.scale,
@@ -123,7 +124,7 @@ def assemble(suite: Suite, plan: Plan, table: TableSpec, store: Store, *, comman
     )
 
 
-def _evidence(suite: Suite, plan: Plan, store: Store, records: _Records) -> Evidence:
+def _evidence(plan: Plan, store: Store, records: _Records) -> Evidence:
     """What is measured of all planned cells: a claim may speak of another table's."""
     values: dict[Key, float] = {}
     files: dict[Key, Path] = {}
@@ -166,36 +167,9 @@ def _mean_iou(rows: list[list[float | None]]) -> tuple[float | None, ...]:
     return tuple(out)
 
 
-def _head(table: TableSpec) -> Table:
-    paper = table.paper
-    heads = {}
-    for cell in table.cells():
-        printed = table.rows[cell.row].printed if table.rows else ()
-        heads[cell.row] = tuple(printed) or (cell.row_label,)
-    headings = table.headings or (
-        (table.axes[0].heading or word(table.axes[0].key),) if len(table.axes) == 2 else ("",)
-    )
-    source = table.source
-    metrics = {c.metric: f"{METRICS[c.metric].title} [{METRICS[c.metric].unit}]" for c in table.cells()}
-    return Table(
-        id=table.id,
-        title=table.title,
-        paper=f"DeepLab {paper.id}"
-        if paper.id in ("v2", "v3")
-        else ("DeepLab v3+" if paper.id == "v3plus" else paper.id),
-        place=f"Table {source.table}" if source.table else f"Figure {source.figure}",
-        citation=f"{paper.authors}: {paper.title}, {paper.year}",
-        url=f"https://arxiv.org/abs/{paper.arxiv}",
-        headings=tuple(headings),
-        heads=heads,
-        metrics=metrics,
-        notes=table.notes,
-    )
-
-
 def _detectable(claims: tuple[ClaimResult, ...], seeds: int) -> float | None:
     """The difference that so many seeds detect, from the paired spread seen in this table's claims."""
-    errors = [c.effect.seed_error for c in claims if c.effect is not None and c.effect.seeds > 1]
+    errors = [c.effect.seed_error for c in claims if c.effect is not None and c.effect.seeds > 1 and c.unit == "points"]
     spreads = [e * np.sqrt(seeds) for e in errors if e == e and e > 0]
     return float(detectable_difference(float(np.median(spreads)), seeds)) if spreads and seeds > 1 else None
 

@@ -1,0 +1,69 @@
+"""Confusion matrices and mean IOU against torchmetrics, brute force and hand-made cases."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from repro.evaluate.confusion import class_iou, confusion, mean_iou
+
+
+def _maps(seed, images=4, classes=5):
+    generator = torch.Generator().manual_seed(seed)
+    truth = torch.randint(0, classes, (images, 11, 13), generator=generator)
+    truth[torch.rand(truth.shape, generator=generator) < 0.2] = 255
+    return truth, torch.randint(0, classes, truth.shape, generator=generator)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_equal_torchmetrics(seed):
+    truth, prediction = _maps(seed)
+    expected = MulticlassConfusionMatrix(num_classes=5, ignore_index=255)(prediction, truth)
+    assert torch.equal(confusion(truth, prediction, 5).sum(0), expected)
+
+
+def test_each_image_has_its_own_matrix():
+    truth, prediction = _maps(0)
+    matrices = confusion(truth, prediction, 5)
+    assert matrices.dtype == torch.int64
+    for i in range(4):
+        for t in range(5):
+            for p in range(5):
+                assert matrices[i, t, p] == ((truth[i] == t) & (prediction[i] == p)).sum()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 4))
+def test_any_split_into_batches_gives_the_same_counts(seed, batch):
+    truth, prediction = _maps(seed)
+    whole = confusion(truth, prediction, 5)
+    parts = [confusion(truth[i : i + batch], prediction[i : i + batch], 5) for i in range(0, 4, batch)]
+    assert torch.equal(whole, torch.cat(parts))
+
+
+def test_a_class_in_neither_truth_nor_prediction_is_left_out():
+    matrix = np.array([[8, 2, 0], [0, 10, 0], [0, 0, 0]])
+    assert np.isnan(class_iou(matrix)[2])
+    assert mean_iou(matrix) == pytest.approx((8 / 10 + 10 / 12) / 2)
+
+
+def test_a_class_that_is_only_predicted_counts_as_zero():
+    matrix = np.array([[8, 0, 2], [0, 10, 0], [0, 0, 0]])
+    assert mean_iou(matrix) == pytest.approx((0.8 + 1 + 0) / 3)
+
+
+def test_void_in_the_truth_is_never_counted():
+    truth = torch.full((1, 4, 4), 255)
+    assert confusion(truth, torch.zeros(1, 4, 4, dtype=torch.long), 3).sum() == 0
+    assert math.isnan(mean_iou(np.zeros((3, 3), dtype=np.int64)))
+
+
+def test_renaming_classes_does_not_change_the_mean():
+    truth, prediction = _maps(5)
+    matrix = confusion(truth, prediction, 5).sum(0).numpy()
+    order = np.array([3, 1, 4, 0, 2])
+    assert mean_iou(matrix[order][:, order]) == pytest.approx(mean_iou(matrix))

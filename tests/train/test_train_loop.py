@@ -1,0 +1,123 @@
+"""The loop: resuming, freezing, parameter groups, divergence."""
+
+import numpy as np
+import pytest
+import torch
+
+from repro.data.images import Images
+from repro.nets.deeplab import build
+from repro.nets.init import initialise
+from repro.spec.protocol import Model, Pretrain, Train
+from repro.train import checkpoint
+from repro.train.loop import DivergedError, Hooks, StoppedError, fit, parameter_groups, set_batch_norm
+from repro.train.training import train
+
+MODEL = Model(backbone="resnet50", units=(1, 1, 1, 3), width=2, stem_width=2, last_block=5, residual_gamma=0.2)
+SETTINGS = Train(
+    start="random", crop=33, batch_size=4, iterations=6, optimizer="adamw", lr=0.01, scales=(0.75, 1.0, 1.25)
+)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(0)
+    labels = np.zeros((7, 33, 33), dtype=np.uint8)
+    for i, edge in enumerate(rng.integers(8, 25, 7)):
+        labels[i, :, edge:] = 1 + i % 2
+    labels[:, ::5] = 255
+    pixels = np.repeat((labels * 60)[..., None], 3, axis=3).astype(np.uint8)
+    return Images(pixels, labels, np.full((7, 2), 33, dtype=np.int32), tuple(map(str, range(7))))
+
+
+def _run(images, settings=SETTINGS, hooks=Hooks(), seed=0):  # noqa: B008
+    return train(MODEL, 3, settings, seed, images, None, CPU, hooks)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_stopped_training_resumes_to_the_same_bits(images, tmp_path, optimizer):
+    settings = SETTINGS.model_copy(update={"optimizer": optimizer})
+    whole = _run(images, settings)
+    seen = []
+    hooks = Hooks(folder=tmp_path, on_step=lambda step, *_: seen.append(step), should_stop=lambda: len(seen) >= 3)
+    with pytest.raises(StoppedError):
+        _run(images, settings, hooks)
+    started = []
+    resumed = _run(images, settings, Hooks(folder=tmp_path, on_start=started.append))
+    assert started == [3]
+    assert resumed.curve == whole.curve
+    for name, tensor in whole.state.items():
+        assert torch.equal(tensor, resumed.state[name]), name
+
+
+def test_seeds_differ_and_a_seed_repeats(images):
+    first, again, other = _run(images), _run(images), _run(images, seed=1)
+    assert first.curve == again.curve
+    assert first.curve != other.curve
+
+
+def test_training_lowers_the_loss(images):
+    settings = SETTINGS.model_copy(update={"iterations": 60})
+    curve = _run(images, settings).curve
+    assert np.mean(curve.loss[-5:]) < 0.6 * np.mean(curve.loss[:5])
+
+
+def test_presence_training_lowers_the_loss(images):
+    settings = Pretrain(crop=33, batch_size=4, iterations=30, lr=0.01, scales=(1.0,), output_stride=16)
+    curve = _run(images, settings).curve
+    assert np.mean(curve.loss[-5:]) < np.mean(curve.loss[:5])
+
+
+def test_a_diverged_training_says_where(images):
+    settings = SETTINGS.model_copy(update={"lr": 1e30, "optimizer": "sgd"})
+    with pytest.raises(DivergedError, match=r"at step \d+ of 6 .*smaller train.lr"):
+        _run(images, settings)
+
+
+def test_a_damaged_checkpoint_is_set_aside(images, tmp_path):
+    (tmp_path / checkpoint.NAME).write_bytes(b"not a checkpoint")
+    started = []
+    _run(images, hooks=Hooks(folder=tmp_path, on_start=started.append))
+    assert started == [0]
+    assert (tmp_path / f"{checkpoint.NAME}.damaged").exists()
+
+
+def test_frozen_batch_normalisation_neither_learns_nor_moves(images):
+    network = build(MODEL, 3, 16)
+    initialise(network, 0)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    fit(network, images, SETTINGS.model_copy(update={"batch_norm": "frozen"}), 0, CPU, Hooks())
+    after = network.state_dict()
+    norms = [n for n, m in network.named_modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for name in norms:
+        for key in ("weight", "bias", "running_mean", "running_var"):
+            assert torch.equal(before[f"{name}.{key}"], after[f"{name}.{key}"])
+    assert not torch.equal(before["head.classifier.weight"], after["head.classifier.weight"])
+
+
+def test_batch_norm_decay_is_the_share_of_the_old_average_kept():
+    network = torch.nn.Sequential(torch.nn.BatchNorm2d(1))
+    set_batch_norm(network, 0.9997)
+    network.train()
+    network(torch.full((2, 1, 2, 2), 10.0))
+    assert network[0].running_mean.item() == pytest.approx(10 * (1 - 0.9997), rel=1e-4)
+
+
+def test_weight_decay_spares_batch_norm_biases_and_depthwise():
+    network = torch.nn.ModuleDict(
+        {
+            "backbone": torch.nn.Sequential(
+                torch.nn.Conv2d(4, 4, 3, groups=4, bias=False), torch.nn.Conv2d(4, 8, 1), torch.nn.BatchNorm2d(8)
+            ),
+            "head": torch.nn.Conv2d(8, 2, 1),
+        }
+    )
+    settings = Train(weight_decay=0.1, head_lr_multiplier=10, bias_lr_multiplier=2, lr=1.0)
+    told = {id(p): (g["lr"], g["weight_decay"]) for g in parameter_groups(network, settings) for p in g["params"]}
+    backbone, head = network["backbone"], network["head"]
+    assert told[id(backbone[0].weight)] == (1.0, 0.0)
+    assert told[id(backbone[1].weight)] == (1.0, 0.1)
+    assert told[id(backbone[1].bias)] == (2.0, 0.0)
+    assert told[id(backbone[2].weight)] == (1.0, 0.0)
+    assert told[id(head.weight)] == (10.0, 0.1)
+    assert told[id(head.bias)] == (20.0, 0.0)
