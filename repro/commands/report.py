@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import repro
 from repro.commands.output import print_json, say
 from repro.plan.plan import Plan
 from repro.run import session
@@ -12,36 +14,43 @@ from repro.run.session import Options
 from repro.spec.load import Suite
 from repro.store.store import Store
 
+if TYPE_CHECKING:
+    from repro.report.write import Format
+
 
 def main(options: Options, out: Path, formats: str, as_json: bool) -> None:
     """Write reports of what is stored."""
+    from repro.report.write import parse_formats
+
     suite = session.load(options)
     store = Store(options.store)
     plan = session.make_plan(options, suite, store)
-    write(options, suite, plan, store, out, tuple(f.strip() for f in formats.split(",") if f.strip()), as_json)
+    write(options, suite, plan, store, out, parse_formats(formats), as_json)
 
 
 def write(
-    options: Options, suite: Suite, plan: Plan, store: Store, out: Path, formats: tuple[str, ...], as_json: bool
+    options: Options, suite: Suite, plan: Plan, store: Store, out: Path, formats: tuple[Format, ...], as_json: bool
 ) -> None:
     """Write a report per table of the plan and the index over them; print paths, or rows with --json."""
     from repro.report.assemble import assemble
     from repro.report.frames import cell_rows
-    from repro.report.write import write_index, write_report
+    from repro.report.index import unreported, write_index
+    from repro.report.write import write_report
 
-    rows, contents = [], []
+    rows = []
     for table in plan.request.tables:
         content = assemble(
             suite, plan, table, store, command=command(options, table.id, full=True), rerun=command(options, table.id)
         )
-        contents.append(content)
         paths = write_report(content, out, formats)
         rows += cell_rows(content)
         say(f"{table.id}: {content.headline}")
         for path in paths:
             say(f"  {path}")
-    if "html" in formats and len(contents) > 1:
-        say(f"  {write_index(contents, out)}")
+    if "html" in formats:
+        known = [unreported(table) for table in suite.tables.values()]
+        for path in write_index(out, known, repro.__version__):
+            say(f"  {path}")
     if as_json:
         print_json(rows, scale=plan.request.scale, seeds=plan.request.seeds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from repro.commands.output import say
 from repro.commands.report import write
@@ -14,7 +15,10 @@ from repro.run.session import Options
 from repro.run.view import watch
 from repro.store.store import Store
 
-FORMATS = ("md", "html")
+if TYPE_CHECKING:
+    from repro.report.write import Format
+
+FORMATS: tuple[Format, ...] = ("md", "html")
 
 
 def main(options: Options, out: Path, device: str, jobs: int | None, as_json: bool) -> int:

@@ -113,14 +113,14 @@ class Canvas:
         )
 
     def marks(
-        self, xs: Sequence[float], ys: Sequence[float], colour: str, marker: str = "o", size: float = 6, alpha: float = 1.0,
-        hollow: bool = False, edge: str = "",
+        self, xs: Sequence[float], ys: Sequence[float], colour: str, marker: str = "o", size: float = 6,
+        alpha: float = 1.0, hollow: bool = False, edge: str = "",
     ) -> None:  # fmt: skip
         """Draw a mark at each point; `edge` sets it off from what it covers."""
         self.axes.plot(
-            xs, ys, linestyle="none", marker=marker, markersize=size, color=paint(colour), alpha=alpha, zorder=self._next(),
-            markerfacecolor="none" if hollow else paint(colour), markeredgecolor=paint(edge or colour),
-            markeredgewidth=1.2 if hollow else 0.8 if edge else 0.0, scalex=False, scaley=False,
+            xs, ys, linestyle="none", marker=marker, markersize=size, color=paint(colour), alpha=alpha,
+            zorder=self._next(), markerfacecolor="none" if hollow else paint(colour),
+            markeredgecolor=paint(edge or colour), markeredgewidth=1.2 if hollow else 0.8 if edge else 0.0, scalex=False, scaley=False,
         )  # fmt: skip
 
     def box(self, x: float, y: float, width: float, height: float, colour: str, alpha: float = 1.0) -> None:

@@ -163,7 +163,7 @@ class ReportContent:
     claims: tuple[ClaimResult, ...] = ()
     agreement: Any = None
     detectable: float | None = None
-    """The difference (internal unit) that so many seeds detect with 80 % power; None where it is unknown."""
+    """The difference, in points of per cent, that so many seeds detect with 80 % power; None where it is unknown."""
     protocol: Mapping[str, Any] = field(default_factory=dict)
     """Dotted key -> value as run; keys that the table's axes vary are left to the table."""
     deviations: tuple[Deviation, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+
 from repro.judge.intervals import Estimate
 from repro.judge.result import ClaimResult
 from repro.report.canvas import Canvas, Scale, padded
@@ -62,7 +63,7 @@ def effect_text(value: float | None, unit: str) -> str:
 
 
 def published_effect(claim: ClaimResult) -> float | None:
-    """Return the paper's own number beside ours: the same mean over pairs; the weakest pair where nothing was measured."""
+    """Return the paper's number beside ours: the same mean over pairs; its weakest pair where nothing was measured."""
     shown = lines(claim)
     return shown[0].published if shown else claim.published.effect
 

@@ -6,6 +6,7 @@ Values are in their internal unit (mean IOU in [0, 1]) except where a column say
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from repro.errors import InputError
@@ -138,7 +139,7 @@ def to_csv(frame: pd.DataFrame) -> bytes:
 def to_parquet(frame: pd.DataFrame) -> bytes:
     """Return a frame as Parquet. Raises InputError where pyarrow is missing."""
     try:
-        import pyarrow  # noqa: F401
+        import_module("pyarrow")
     except ImportError as missing:
         raise InputError(
             "--format parquet: pyarrow is not installed. Run `python -m pip install pyarrow`, or ask for csv or json."

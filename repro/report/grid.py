@@ -1,4 +1,4 @@
-"""The paper's table in the paper's shape: what stands in each cell, as text. Markdown, HTML and LaTeX all print this."""
+"""The paper's table in the paper's shape: what stands in each cell, as text. All formats print this."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from repro.plan.labels import word
 from repro.report.content import Table
 from repro.spec.table import METRICS, TableSpec
 
@@ -17,15 +18,15 @@ def table_head(spec: TableSpec) -> Table:
     if spec.rows and spec.headings and all(len(row.printed) == len(spec.headings) for row in spec.rows):
         headings, heads = spec.headings, {k: row.printed for k, row in enumerate(spec.rows)}
     else:
-        # A table with one axis has one row; its axis stands above the columns.
-        heading = spec.axes[0].heading if spec.axes else ""
+        # A table with one axis has one row, the metric; the axis names its columns, from the left, as the papers do.
+        heading = (spec.axes[0].heading or word(spec.axes[0].key)) if spec.axes else ""
         headings, heads = (heading,), {k: (label,) for k, label in labels.items()}
     metrics = {name: f"{METRICS[name].title} [{METRICS[name].unit}]" for name in dict.fromkeys(c.metric for c in cells)}
     arxiv = source.arxiv or paper.arxiv
     return Table(
         id=spec.id,
         title=spec.title,
-        paper=paper.id,
+        paper=f"DeepLab {paper.id.replace('plus', '+')}" if paper.id in ("v2", "v3", "v3plus") else paper.id,
         paper_title=paper.title,
         place=place,
         citation=f"{paper.authors}: {paper.title}, {paper.year}",

@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 
 def offset(content: ReportContent) -> float:
-    """Return what the third map takes off every difference: below scale `paper` their mean, which belongs to the scale."""
+    """Return what the third map takes off every difference: below scale `paper` their mean, which is the scale's."""
     both = compared(content.cells)
     if content.scale == "paper" or not both:
         return 0.0

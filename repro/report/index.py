@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from repro.judge.result import Verdict
 from repro.report.changes import read_data
-from repro.report.marks import LEGEND, VERDICTS
+from repro.report.head import table_head
+from repro.report.marks import LEGEND, VERDICTS, Mark
 from repro.report.numbers import NONE, fixed
 from repro.report.write import ready_folder, write_file
+from repro.spec.table import TableSpec
+
+NUMBERLESS: tuple[Mark, ...] = ("failed", "missing", "quoted")
+"""Marks of cells without a number of ours."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +34,18 @@ class Entry:
     date: str = ""
     headline: str = ""
     cells: int = 0
-    states: tuple[tuple[str, int], ...] = ()
+    states: tuple[tuple[Mark, int], ...] = ()
     """(mark, cells) in the legend's order, of the marks that occur."""
-    verdicts: tuple[tuple[str, int], ...] = ()
+    verdicts: tuple[tuple[Verdict, int], ...] = ()
     """(verdict, claims) in order, of the verdicts that occur."""
     tau: float | None = None
     """Rank agreement with the paper."""
+
+
+def unreported(spec: TableSpec) -> Entry:
+    """Return the line of a table that has no report yet."""
+    head = table_head(spec)
+    return Entry(head.id, head.title, head.paper, head.place)
 
 
 def entry(data: Mapping[str, Any], file: str) -> Entry:
@@ -114,7 +126,7 @@ def index_markdown(lines: Sequence[Entry]) -> str:
             text(line.scale) or NONE,
             str(line.seeds) if line.file else NONE,
             status(line),
-            ", ".join(f"{VERDICTS[name].symbol} {n}" for name, n in line.verdicts) or NONE,  # type: ignore[index]
+            ", ".join(f"{VERDICTS[name].symbol} {n}" for name, n in line.verdicts) or NONE,
         ]
         for line in lines
     ]
@@ -128,20 +140,20 @@ def status(line: Entry) -> str:
     if not line.file:
         return "not run"
     counts = dict(line.states)
-    own = line.cells - sum(counts.get(name, 0) for name in ("failed", "missing", "quoted"))
+    own = line.cells - sum(counts.get(name, 0) for name in NUMBERLESS)
     parts = [f"{own} of {line.cells}"]
-    parts += [f"{counts[mark]} {LEGEND[mark].name}" for mark in ("failed", "missing", "quoted") if counts.get(mark)]  # type: ignore[index]
+    parts += [f"{counts[mark]} {LEGEND[mark].name}" for mark in NUMBERLESS if counts.get(mark)]
     return ", ".join(parts)
 
 
 def _numbered(lines: Sequence[Entry]) -> str:
     cells = sum(line.cells for line in lines)
-    without = sum(n for line in lines for name, n in line.states if name in ("failed", "missing", "quoted"))
+    without = sum(n for line in lines for name, n in line.states if name in NUMBERLESS)
     return f"{cells - without} of {cells}"
 
 
 def _view(line: Entry) -> dict[str, Any]:
-    own = line.cells - sum(n for name, n in line.states if name in ("failed", "missing", "quoted"))
+    own = line.cells - sum(n for name, n in line.states if name in NUMBERLESS)
     return {
         **{name: getattr(line, name) for name in Entry.__dataclass_fields__},
         "status": status(line),

@@ -8,8 +8,8 @@ from repro.report.marks import LEGEND
 
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "✓": r"\checkmark{}",
-    "–": "--", "○": r"$\circ$", "<": r"\textless{}", ">": r"\textgreater{}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "±": r"$\pm$", "×": r"$\times$",
+    "✓": r"\checkmark{}", "–": "--", "○": r"$\circ$", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
 
 
@@ -22,11 +22,12 @@ def report_latex(content: ReportContent) -> str:
     """Return a `table` environment; it needs the packages booktabs and amssymb."""
     laid = grid(content)
     heads = len(laid.headings)
+    title = f"{escape(content.table.title)} ({escape('; '.join(content.table.metrics.values()))})"
     lines = [
         f"% {content.table.id} at scale {content.scale}; repro {content.version}, records up to {content.date}",
         r"\begin{table}",
         r"  \centering",
-        rf"  \caption{{{escape(content.table.title)} ({escape('; '.join(content.table.metrics.values()))}). {_caption(content)}}}",
+        rf"  \caption{{{title}. {_caption(content)}}}",
         rf"  \begin{{tabular}}{{{'l' * heads}l{'r' * len(laid.columns)}}}",
         r"    \toprule",
         "    " + " & ".join(map(escape, [*laid.headings, "", *laid.columns])) + r" \\",

@@ -13,22 +13,23 @@ def limits(content: ReportContent) -> tuple[str, ...]:
     done = [c for c in measured if c.state == "done"]
     if content.scale != "paper":
         found.append(
-            f"The scale is “{content.scale}”, not the paper's. Orders, trends and gains can be compared; absolute values "
-            "cannot, and no mark in this report judges one."
+            f"The scale is “{content.scale}”, not the paper's. Orders, trends and gains can be compared; absolute "
+            "values cannot, and no mark in this report judges one."
         )
     data = next((d for d in content.deviations if d.key == "data.name"), None)
     if data is not None:
         found.append(
-            f"The images are “{setting(data.value)}”, the paper's are “{setting(data.published)}”: what holds here may fail there."
+            f"The images are “{setting(data.value)}”, the paper's are “{setting(data.published)}”: what holds here "
+            "may fail there."
         )
     if done and len(content.seeds) == 1:
         found.append(
-            "With one seed the intervals cover the choice of validation images only. How far another training seed would "
-            "move a number is unknown, and a claim can hardly be decided."
+            "With one seed the intervals cover the choice of validation images only. How far another training seed "
+            "would move a number is unknown, and a claim can hardly be decided."
         )
     elif done:
         detect = "" if content.detectable is None else (
-            f": a difference below about {fixed(content.detectable * 100, 1)} points would most likely be missed"
+            f": a difference below about {fixed(content.detectable, 1)} points would most likely be missed"
         )  # fmt: skip
         found.append(f"{len(content.seeds)} seeds{detect}. “Inconclusive” is not “no difference”.")
     absent = len(measured) - len(done) - sum(c.state == "quoted" for c in measured)

@@ -1,4 +1,4 @@
-"""The Markdown report: the same numbers in the same order, in narrow tables that read well on a code host and in a diff."""
+"""The Markdown report: the same numbers in the same order, in narrow tables that read well, in a diff too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EFFECTS = {"lower": "lower", "higher": "higher", "unknown": "?"}
 
 
 def report_markdown(content: ReportContent) -> str:
-    """Return the report as GitHub-flavoured Markdown. Nothing in it depends on the clock: equal records, equal bytes."""
+    """Return the report as GitHub-flavoured Markdown. It does not depend on the clock: equal records, equal bytes."""
     table, laid = content.table, grid(content)
     blocks = [
         f"# {text(f'{table.paper} {table.place}')}: {text(table.title)}",
@@ -164,8 +164,8 @@ def _cells(content: ReportContent) -> list[str]:
         known = estimate.covers not in ("nothing", "exact")
         seeds = ", ".join(fixed(v * times, decimals) for _, v in sorted(result.values.items()))
         interval = span(estimate.low * times, estimate.high * times, decimals) if known else NONE
-        body.append([_name(cell.row_label, cell.column_label), fixed(cell.published, decimals), fixed(value * times, decimals),
-                     interval, seeds])  # fmt: skip
+        published, ours = fixed(cell.published, decimals), fixed(value * times, decimals)
+        body.append([_name(cell.row_label, cell.column_label), published, ours, interval, seeds])
     return ["## Every cell with its interval", rows(head, body, (1, 2, 3, 4))] if body else []
 
 

@@ -106,7 +106,8 @@ def _nearest(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Return (height, width) sampled at pixel centres: labels can't be averaged."""
     rows = ((np.arange(size[0]) + 0.5) * array.shape[0] / size[0]).astype(np.int64)
     columns = ((np.arange(size[1]) + 0.5) * array.shape[1] / size[1]).astype(np.int64)
-    return array[rows][:, columns]
+    sampled: NDArray[Any] = array[rows][:, columns]
+    return sampled
 
 
 def _jpeg(image: NDArray[np.uint8], size: tuple[int, int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from repro.report.canvas import WIDE, Canvas, Scale, padded, text_width
 from repro.report.content import CellResult, ReportContent
@@ -97,7 +98,7 @@ def tick_text(tick: float, ticks: Sequence[float]) -> str:
 
 def _places(rows: Sequence[int], top: float) -> list[float]:
     places = [top]
-    for before, row in zip(rows, rows[1:], strict=False):
+    for before, row in pairwise(rows):
         places.append(places[-1] + STEP + (GAP if row != before else 0))
     return places
 

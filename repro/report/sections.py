@@ -166,8 +166,9 @@ def _agreement(content: ReportContent) -> dict[str, Any]:
     heat = "Stronger is larger."
     if content.scale != "paper":
         heat = (
-            f"Ours are {signed(offset(content))} points from the published values on average. That offset belongs to the scale and is "
-            "taken off the third map: what is left is where the pattern departs. Stronger is larger; blue above, orange below."
+            f"Ours are {signed(offset(content))} points from the published values on average. That offset belongs to "
+            "the scale and is taken off the third map: what is left is where the pattern departs. Stronger is larger; blue "
+            "above, orange below."
         )
     return {"agreement_line": line, "agreement_numbers": figures, "agreement_note": note, "heat_note": heat}
 
@@ -256,7 +257,9 @@ def _records(content: ReportContent) -> dict[str, Any]:
     rows = []
     for result in content.cells:
         cell, times = result.cell, factor(result.cell)
-        ours = sorted(result.values.items()) if result.state in ("done", "computed") else []
+        ours: list[tuple[int | None, float | None]] = []
+        if result.state in ("done", "computed"):
+            ours += sorted(result.values.items())
         for seed, value in ours or [(None, None)]:
             printed = None if value is None else value * times
             away = None if printed is None or cell.published is None else printed - cell.published

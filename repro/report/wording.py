@@ -39,9 +39,7 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
     if tau is not None and tau.value == tau.value:
         found.append(_fact("Rank agreement", f"τ {fixed(tau.value)}", f"{span(tau.low, tau.high)}, 1 = same order"))
     if content.detectable is not None:
-        found.append(
-            _fact("Detectable", f"{fixed(100 * content.detectable, 1)} points", "with so many seeds, 80 % power")
-        )
+        found.append(_fact("Detectable", f"{fixed(content.detectable, 1)} points", "with so many seeds, 80 % power"))
     found.append(_fact("Records up to", content.date[:10], f"repro {content.version}"))
     return found
 
@@ -83,8 +81,8 @@ def agreement_facts(content: ReportContent) -> tuple[str, list[tuple[str, str, s
         line = "Each cell's own value beside the published one, and how alike the two orders are."
     else:
         line = (
-            f"At scale “{content.scale}” absolute values are not to be compared, so ranks are: 1 is the best cell of the "
-            "table."
+            f"At scale “{content.scale}” absolute values are not to be compared, so ranks are: 1 is the best cell of "
+            "the table."
         )
     figures: list[tuple[str, str, str]] = []
     agreement = content.agreement
@@ -110,15 +108,16 @@ def rules(content: ReportContent) -> tuple[str, ...]:
     protocol = content.protocol
     canvas: Any = protocol.get("evaluate.canvas")
     found = [
-        "Mean IOU: one confusion matrix over the whole validation set; void pixels (255) are never counted; a class that is "
-        "absent from both truth and prediction is left out of the mean.",
+        "Mean IOU: one confusion matrix over the whole validation set; void pixels (255) are never counted; a class "
+        "that is absent from both truth and prediction is left out of the mean.",
         "The last training step counts. No checkpoint is chosen by its score on the validation images.",
     ]
     if canvas:
         height, width = canvas
         found.append(f"Whole images are measured, padded to {height} × {width} pixels; padding is void.")
     found.append(
-        "Seeds share their images and their order of the data, and every cell is measured on the same images: differences are paired."
+        "Every cell is measured on the same images, and cells of one seed share the order of their training data: "
+        "differences are paired."
     )
     return tuple(found)
 
