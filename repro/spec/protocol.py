@@ -91,16 +91,17 @@ class Model(Section):
             usual["batch_norm_eps"] = XCEPTION_BATCH_NORM_EPS
         return {**usual, **values}
 
-    @model_validator(mode="after")
-    def _every_setting_acts(self) -> Model:
-        """Refuse what this network would ignore, and heads that lack what they need."""
+    def contradiction(self) -> str | None:
+        """What is wrong with these settings together: one that this network would ignore, a head without what it needs.
+
+        Not a validator, for a paper's or a table's settings need not make a whole network before a cell's join them.
+        """
         resnet, vgg = self.backbone.startswith("resnet"), self.backbone == "vgg16"
         idle = (
             ("atrous_rates", self.atrous_rates, self.head == "cascade", 'head "aspp", "fc" or "sum_aspp"'),
             ("image_pooling", self.image_pooling, self.head != "aspp", 'head "aspp"'),
             ("separable", self.separable, self.head != "aspp", 'head "aspp"'),
             ("decoder", self.decoder, self.head != "aspp" or vgg, 'head "aspp" on a ResNet or an Xception'),
-            ("dropout", self.dropout, self.head not in ("aspp", "fc"), 'head "aspp" or "fc"'),
             ("last_block", self.last_block > 4, not resnet, "a ResNet"),
             ("multi_grid", self.multi_grid != (1, 1, 1), vgg, "a ResNet or an Xception"),
             ("vgg_batch_norm", self.vgg_batch_norm, not vgg, "VGG-16"),
@@ -108,14 +109,12 @@ class Model(Section):
         )
         for name, given, ignored, needs in idle:
             if given and ignored:
-                raise ValueError(
-                    f"{name} needs {needs}; with {self.backbone} and head {self.head!r} it would do nothing."
-                )
+                return f"{name} needs {needs}; with {self.backbone} and head {self.head!r} it would do nothing."
         if self.head in ("fc", "sum_aspp") and not self.atrous_rates:
-            raise ValueError(f"head {self.head!r} has one branch for each of atrous_rates: give at least one, as [12].")
+            return f"head {self.head!r} has one branch for each of atrous_rates: give at least one, as [12]."
         if len(set(self.decoder)) < len(self.decoder):
-            raise ValueError(f"decoder joins a level once; {list(self.decoder)} names one twice.")
-        return self
+            return f"decoder joins a level once; {list(self.decoder)} names one twice."
+        return None
 
 
 class Data(Section):

@@ -86,6 +86,8 @@ def resolve(
             told[key] = (rule.reason, rule.direction)
             places[key] = f"{place} ({rule.key})"
     protocol = build(now, places)
+    if wrong := protocol.model.contradiction():
+        raise InputError(f"{table.place}: protocol.model: {wrong}")
     final = flat_of(protocol)
     departures = tuple(
         Deviation(key, paper[key], final[key], *told.get(key, ("follows from another setting", "unknown")))

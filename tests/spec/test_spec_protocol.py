@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from repro.spec.protocol import Model
 
@@ -26,7 +25,6 @@ def test_units_follow_from_the_backbone(backbone: str, units: tuple[int, ...]) -
         ({"atrous_rates": (6,)}, "atrous_rates needs head"),
         ({"image_pooling": True}, "image_pooling needs head"),
         ({"separable": True}, "separable needs head"),
-        ({"dropout": 0.1}, "dropout needs head"),
         ({"backbone": "xception65", "last_block": 5}, "last_block needs a ResNet"),
         ({"backbone": "vgg16", "multi_grid": (1, 2, 1)}, "multi_grid needs"),
         ({"vgg_batch_norm": True}, "vgg_batch_norm needs VGG-16"),
@@ -35,6 +33,5 @@ def test_units_follow_from_the_backbone(backbone: str, units: tuple[int, ...]) -
         ({"head": "aspp", "decoder": ("conv2", "conv2")}, "names one twice"),
     ],
 )
-def test_a_setting_that_would_do_nothing_is_refused(settings: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
-        Model(**settings)
+def test_a_setting_that_would_do_nothing_is_told(settings: dict[str, Any], told: str) -> None:
+    assert told in (Model(**settings).contradiction() or "")
