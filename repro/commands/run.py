@@ -10,7 +10,8 @@ from repro.commands.report import write
 from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from repro.plan.plan import Plan
 from repro.run import session
-from repro.run.progress import Board, Progress, Slot
+from repro.run.board import Board, board
+from repro.run.progress import Progress
 from repro.run.session import Options
 from repro.run.view import watch
 from repro.store.store import Store
@@ -56,23 +57,4 @@ def known(plan: Plan, store: Store) -> dict[str, float]:
 
 def boards(plan: Plan) -> tuple[Board, ...]:
     """The tables as the live view shows them."""
-    out = []
-    for table in plan.request.tables:
-        slots = []
-        for planned in plan.of_table(table.id):
-            cell = planned.cell
-            printed = "" if cell.published is None else f"{cell.published:.{cell.decimals}f}"
-            slots.append(
-                Slot(
-                    row=cell.row,
-                    column=cell.column,
-                    row_label=cell.row_label,
-                    column_label=cell.column_label,
-                    decimals=cell.decimals,
-                    evaluations=tuple(e.key for e in planned.evaluations.values()),
-                    trainings=tuple(e.training.key for e in planned.evaluations.values()),
-                    text="" if planned.evaluations else printed,
-                )
-            )
-        out.append(Board(f"{table.id}: {table.title}", tuple(slots)))
-    return tuple(out)
+    return tuple(board(f"{table.id}: {table.title}", plan.of_table(table.id)) for table in plan.request.tables)

@@ -37,14 +37,14 @@ class Board:
 
 
 def board(title: str, cells: Iterable[PlannedCell]) -> Board:
-    """Return the board of one table; cells that no run measures show their published value in brackets."""
+    """Return the board of one table; cells that no run measures show their published value."""
     return Board(title, tuple(_slot(planned) for planned in cells))
 
 
 def _slot(planned: PlannedCell) -> Slot:
     cell = planned.cell
     evaluations = [planned.evaluations[seed] for seed in sorted(planned.evaluations)]
-    published = "" if cell.published is None else f"({cell.published:.{cell.decimals}f})"
+    published = "" if cell.published is None else f"{cell.published:.{cell.decimals}f}"
     return Slot(
         cell.row,
         cell.column,

@@ -38,16 +38,19 @@ def execute(job: Job, store: Store, device: str, emit: Emit, should_stop: Callab
     """
     place = torch_device(device)
     training = job.training
-    if store.peek("training", training.key) is None:
+    # What another run on this store did meanwhile is told like what is done here.
+    if (stored := store.get("training", training.key)) is not None:
+        emit(TrainingDone(training.key, stored["seconds"]))
+    else:
         try:
             _train(job, store, place, emit, should_stop)
         except StoppedError:
             emit(Stopped(training.key))
             return
     for evaluation in job.evaluations:
-        if store.peek("evaluation", evaluation.key) is None and not _evaluate(
-            job, evaluation, store, place, emit, should_stop
-        ):
+        if (stored := store.peek("evaluation", evaluation.key)) is not None:
+            emit(EvaluationDone(evaluation.key, training.key, stored["result"]["miou"]))
+        elif not _evaluate(job, evaluation, store, place, emit, should_stop):
             emit(Stopped(training.key))
             return
     gc.collect()

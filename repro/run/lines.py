@@ -20,8 +20,9 @@ class Lines:
 
     def __call__(self, event: Event) -> None:
         """Take note of `event` and tell what there is to tell."""
+        trained_here = isinstance(event, TrainingDone) and event.key in self._progress.running
         self._progress.apply(event)
-        line = self._line(event)
+        line = self._line(event) if trained_here or not isinstance(event, TrainingDone) else None
         now = self._progress.clock()
         if line is None and now - self._last >= _HEARTBEAT_SECONDS and self._progress.running:
             running = "; ".join(describe(self._progress, one) for one in self._progress.running.values())

@@ -214,9 +214,9 @@ class _Run:
 
     def _dismiss(self, kill: bool) -> None:
         for worker in self.workers:
-            if kill:
-                worker.process.kill()
-            worker.connection.close()  # a worker without a job ends then, one with a job stops it first
+            if kill or not worker.work:
+                worker.process.kill()  # without a job it holds nothing, and torch takes a second to say goodbye
+            worker.connection.close()  # a worker with a job then stops it, with a checkpoint
         for worker in self.workers:
             worker.process.join(_GOODBYE_SECONDS)
             if worker.process.is_alive():
