@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 WIDE = 640.0
 """Points: charts of this width fill the page's column."""
-LETTER = 0.56
-"""Mean width of a letter in units of the type size; interface typefaces lie between 0.50 and 0.58."""
+LETTER = 0.6
+"""Mean width of a letter in units of the type size; interface typefaces lie between 0.50 and 0.60."""
 
 
 def text_width(text: str, size: float) -> float:
@@ -119,8 +119,8 @@ class Canvas:
         """Draw a mark at each point; `edge` sets it off from what it covers."""
         self.axes.plot(
             xs, ys, linestyle="none", marker=marker, markersize=size, color=paint(colour), alpha=alpha,
-            zorder=self._next(), markerfacecolor="none" if hollow else paint(colour),
-            markeredgecolor=paint(edge or colour), markeredgewidth=1.2 if hollow else 0.8 if edge else 0.0, scalex=False, scaley=False,
+            markerfacecolor="none" if hollow else paint(colour), markeredgecolor=paint(edge or colour),
+            markeredgewidth=1.2 if hollow else 0.8 if edge else 0.0, zorder=self._next(), scalex=False, scaley=False,
         )  # fmt: skip
 
     def box(self, x: float, y: float, width: float, height: float, colour: str, alpha: float = 1.0) -> None:

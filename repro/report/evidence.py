@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from repro.judge.intervals import Estimate
 from repro.judge.result import ClaimResult
@@ -51,6 +51,7 @@ def lines(claim: ClaimResult) -> tuple[Line, ...]:
             rest.append(Line(part.label, part.estimate, part.per_seed, mean, part.low, part.high, False))
     if len(rest) >= LINES:
         kept = sorted(range(len(rest)), key=lambda k: rest[k].estimate.value)[: LINES - 1]
+        found = [replace(found[0], label=f"{found[0].label}; below, the {len(kept)} weakest of {len(rest)} others")]
         rest = [rest[k] for k in sorted(kept)]
     return (*found, *rest)
 

@@ -31,7 +31,7 @@ def heat_maps(content: ReportContent, grid: Grid) -> str:
     """Draw three maps in the table's shape; a stronger colour is a larger number. Each map has its own range."""
     published, ours, departs = _matrices(content, grid)
     labels = [shortened(row.label, 130, 8.5) for row in grid.rows]
-    names = max(text_width(label, 8.5) for label in labels) + 8
+    names = max(text_width(label, 8.5) for label in labels) + 14
     columns = len(grid.columns)
     # Three maps beside each other where the numbers have room, else below each other.
     beside = (WIDE - names - 28) / 3 / columns >= 34

@@ -24,6 +24,7 @@ def report_markdown(content: ReportContent) -> str:
     blocks = [
         f"# {text(f'{table.paper} {table.place}')}: {text(table.title)}",
         f"**{text(content.headline)}**",
+        f"Scale “{text(content.scale)}”: {text(content.scale_text)}",
         bullets(f"{fact['name']}: **{text(fact['value'])}**{_remark(fact['small'])}" for fact in facts(content)),
     ]
     more = more_seeds(content)

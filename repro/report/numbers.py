@@ -67,9 +67,9 @@ def seconds(value: float | None) -> str:
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
+        return f"{whole // 60} min {whole % 60:02d} s".removesuffix(" 00 s")
     minutes = round(value / 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min".removesuffix(" 00 min")
 
 
 def count(value: float | None) -> str:

@@ -30,7 +30,9 @@ def interval_plot(content: ReportContent) -> str:
     bottom = places[-1] + STEP
     canvas = Canvas(WIDE, bottom + 26)
     rows = max(text_width(c.cell.row_label, 9) for c in cells) + 14
-    left = min(rows, 150) + max(text_width(c.cell.column_label, 8.5) for c in cells) + 12
+    # Where a table has one column, its name in every row would say nothing.
+    columns = {c.cell.column_label for c in cells} if len({c.cell.column for c in cells}) > 1 else {""}
+    left = min(rows, 150) + max(text_width(label, 8.5) for label in columns) + 12
     if together:
         right = published_scale = padded([*ours, *published], left, WIDE - 8)
     else:
@@ -40,14 +42,13 @@ def interval_plot(content: ReportContent) -> str:
         right = padded(ours, middle + 14, WIDE - 8, least=span)
     for scale in {published_scale, right}:
         axis(canvas, scale, 24, bottom)
-    ours_title = "●  ours, 95 % interval      ·  seeds"
-    if together:
-        canvas.text(left, 9, f"◇  published      {ours_title}", colour="soft")
-    else:
-        canvas.text(published_scale.start, 9, "◇  published", colour="soft")
-        canvas.text(right.start, 9, ours_title, colour="soft")
+    canvas.text(published_scale.start, 9, "◇ published", colour="soft")
+    ours_at = right.start + (90 if together else 0)
+    canvas.text(ours_at, 9, "● ours, 95 % interval", colour="soft")
+    canvas.text(ours_at + 132, 9, "· seeds", colour="soft")
     for result, y in zip(cells, places, strict=True):
-        canvas.text(left - 8, y, result.cell.column_label, 8.5, "soft", "right")
+        if result.cell.column_label in columns:
+            canvas.text(left - 8, y, result.cell.column_label, 8.5, "soft", "right")
         if result.cell.published is not None:
             canvas.marks([published_scale(result.cell.published)], [y], "ink", "D", 5.2, hollow=True)
         _cell(canvas, result, right, y)
@@ -140,7 +141,7 @@ def agreement_plot(content: ReportContent) -> str:
     if by_rank:
         across = Scale(across.high, across.low, left, left + side)
     upward = Scale(across.low, across.high, top + side, top)
-    ticks = _rank_ticks(len(cells)) if by_rank else across.ticks(5)
+    ticks = _rank_ticks(len(cells)) if by_rank else across.ticks(7)
     labels = dict((c.cell.row, c.cell.row_label) for c in cells)
     legend = 0.0 if not 1 < len(labels) <= 10 else min(150.0, max(text_width(t, 8.5) for t in labels.values())) + 34
     canvas = Canvas(left + side + 8 + legend, top + side + 36)

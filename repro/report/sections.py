@@ -66,6 +66,7 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
         "date": content.date,
         "scale": content.scale,
         "headline": content.headline,
+        "scale_text": content.scale_text,
         "facts": facts(content),
         "command": content.command,
         "more_seeds": more_seeds(content),
@@ -106,7 +107,9 @@ def _charts(content: ReportContent, laid: Grid, present: dict[str, bool]) -> dic
 def _table(content: ReportContent, laid: Grid) -> dict[str, Any]:
     rows = []
     for row in laid.rows:
-        rows.append({"index": row.index, "heads": row.heads, "cells": [_cell(c) for c in row.cells]})
+        rows.append(
+            {"index": row.index, "label": row.label, "heads": row.heads, "cells": [_cell(c) for c in row.cells]}
+        )
     used = [name for name in LEGEND if any(c.mark == name for c in laid.cells())]
     views = [("values", "Values")]
     if any(c.rank_ours for c in laid.cells()):
@@ -167,8 +170,8 @@ def _agreement(content: ReportContent) -> dict[str, Any]:
     if content.scale != "paper":
         heat = (
             f"Ours are {signed(offset(content))} points from the published values on average. That offset belongs to "
-            "the scale and is taken off the third map: what is left is where the pattern departs. Stronger is larger; blue "
-            "above, orange below."
+            "the scale and is taken off the third map: what is left is where the pattern departs. Stronger is larger; "
+            "blue above, orange below."
         )
     return {"agreement_line": line, "agreement_numbers": figures, "agreement_note": note, "heat_note": heat}
 
@@ -250,7 +253,12 @@ def _costs(content: ReportContent) -> dict[str, Any]:
         plain = [(text, "" if value is None else f"{value:g}") for text, value in figures]
         rows.append({"label": c.label, "numbers": plain, "device": c.device, "precision": c.precision})
     trainings = sum(c.seeds for c in content.costs)
-    return {"costs": rows, "cost_line": f"{trainings} trainings took {seconds(total)} of one device's time in total."}
+    line = f"{trainings} training{'s' if trainings != 1 else ''} took {seconds(total)} of one device's time in total."
+    devices = {(c.device, c.precision) for c in content.costs}
+    if len(devices) == 1:
+        line += " All ran on " + ", in ".join(part for part in devices.pop() if part) + "."
+        devices = set()
+    return {"costs": rows, "cost_line": line, "several_devices": bool(devices)}
 
 
 def _records(content: ReportContent) -> dict[str, Any]:

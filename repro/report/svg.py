@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from repro.report.theme import COLOURS
@@ -14,7 +14,7 @@ from repro.report.theme import COLOURS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "repro",
     "font.family": "sans-serif",
@@ -33,8 +33,7 @@ def chart_settings() -> Iterator[None]:
 
     with mpl.rc_context():
         mpl.rcdefaults()
-        for key, value in SETTINGS.items():
-            mpl.rcParams[key] = value
+        mpl.rcParams.update(SETTINGS)
         yield
 
 

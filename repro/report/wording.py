@@ -8,7 +8,7 @@ from repro.report.claims import verdict_counts
 from repro.report.content import ReportContent
 from repro.report.grid import compared
 from repro.report.marks import VERDICTS
-from repro.report.numbers import fixed, seconds, span
+from repro.report.numbers import NONE, fixed, seconds, span
 
 SEEDS_FOR_JUDGING = 5
 
@@ -21,7 +21,7 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
     computed = sum(c.state == "computed" for c in content.cells)
     left = len(measured) - done - failed
     gaps = ", ".join(text for n, text in ((failed, f"{failed} failed"), (left, f"{left} not run")) if n)
-    found = [_fact("Scale", content.scale, content.scale_text), _fact("Images", content.dataset)]
+    found = [_fact("Scale", content.scale), _fact("Images", content.dataset)]
     if measured:
         found.append(_fact("Cells measured", f"{done} of {len(measured)}", gaps))
     if computed:
@@ -40,7 +40,7 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
         found.append(_fact("Rank agreement", f"τ {fixed(tau.value)}", f"{span(tau.low, tau.high)}, 1 = same order"))
     if content.detectable is not None:
         found.append(_fact("Detectable", f"{fixed(content.detectable, 1)} points", "with so many seeds, 80 % power"))
-    found.append(_fact("Records up to", content.date[:10], f"repro {content.version}"))
+    found.append(_fact("Records up to", content.date[:10] or NONE, f"repro {content.version}"))
     return found
 
 
