@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.judge.intervals import REPLICATES, Estimate, estimate, exact, generator, replicate_miou, resample_images
+from repro.judge.intervals import REPLICATES, Estimate, bootstrap_miou, estimate, exact, generator, resample_images
 from repro.judge.miou import Floats
 
 Key = tuple[str, int]
@@ -67,7 +67,7 @@ def gather(
         n = len(counts)
         if n not in weights:
             weights[n] = resample_images(n, replicates, generator(seed, f"resampled images, {n}"))
-        drawn[key], images[key] = replicate_miou(counts, weights[n]), n
+        drawn[key], images[key] = bootstrap_miou(counts, weights[n]), n
     return Evidence(dict(values), dict(computed or {}), drawn, images)
 
 

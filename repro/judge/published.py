@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from repro.judge.intervals import satterthwaite, t_quantile
+from repro.judge.intervals import mixed_quantile
 from repro.judge.questions import Contrast, Question, question
 from repro.judge.result import Published, PublishedPair
 from repro.judge.significance import contains
@@ -96,8 +96,7 @@ def _limit(contrast: Contrast, asked: Question, images: int) -> float:
         trainings[key] = trainings.get(key, 0.0) + weight
     seed = SEED_DEVIATION**2 * sum(weight**2 for weight in trainings.values())
     image = IMAGE_ERROR**2 * VOC_VAL / images
-    dof = satterthwaite([(seed, SEED_DOF), (image, math.inf)])
-    return t_quantile(0.975, dof) * math.sqrt(seed + image)
+    return mixed_quantile(0.025, seed / (seed + image), SEED_DOF, math.inf) * math.sqrt(seed + image)
 
 
 def _training(cell: Cell) -> object:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from repro.judge.intervals import Estimate, t_upper_tail
+from repro.judge.intervals import Estimate, upper_tail
 from repro.judge.miou import Floats
 
 ROUNDING = 1e-9
@@ -49,7 +49,7 @@ def _tail(effect: Estimate, distance: float) -> float:
         return 0.0 if distance > 0 else 1.0
     if effect.standard_error == 0:
         return 0.5 if distance == 0 else 0.0 if distance > 0 else 1.0
-    return t_upper_tail(distance / effect.standard_error, effect.dof)
+    return upper_tail(distance / effect.standard_error, effect)
 
 
 def two_sided(inside: float, outside: float) -> float:

@@ -1,0 +1,209 @@
+"""The judge judged: experiments with a known truth, put through the judge as if they had been measured.
+
+A world draws validation images, trains cells with seeds and counts per-image confusion matrices. In logits of the
+share of a class's pixels that are found, everything that matters varies as it does in practice:
+
+    logit = level[class] + image + cell + seed + (seed x cell) + (image x cell) + (image x seed x cell)
+
+"image" (hard images) is common to all cells, "seed" to all cells of one seed, so that pairing has something to cancel;
+"image x cell" is what makes one network better on some images than on others, the image part of a comparison.
+Pixels that are not found go to the background and to a neighbouring class. The truth is computed, not assumed: the
+mean IOU of very many images, averaged over the distribution of seeds.
+
+Axes: matrices (K, n, N, C, C): cell, seed, image, truth, prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repro.judge.claims import judge
+from repro.judge.evidence import gather
+from repro.judge.intervals import Estimate, bootstrap_miou, estimate, resample_images, t_quantile
+from repro.judge.miou import Floats, miou
+from repro.judge.result import Verdict
+from repro.spec.claim import Claim
+from repro.spec.table import Cell
+
+
+@dataclass(frozen=True)
+class World:
+    """How scores come about; deviations are in logits. The defaults give cells near 0.6 with a seed noise of about one
+    point and an image noise of about two, as small networks on 100 small images have."""
+
+    cells: tuple[float, ...] = (0.0, 0.0)
+    """Level of each cell: 0.1 is worth about 1.7 points."""
+    images: int = 100
+    classes: int = 6
+    objects: int = 2
+    """Classes beside the background in each image."""
+    image: float = 0.9
+    seed: float = 0.05
+    seed_cell: float = 0.05
+    image_cell: float = 0.3
+    image_seed_cell: float = 0.5
+
+    def truth_counts(self, images: int, rng: np.random.Generator) -> Floats:
+        """Return pixels (images, C) of each class: background everywhere, objects of very different size."""
+        counts = np.zeros((images, self.classes))
+        counts[:, 0] = rng.integers(6000, 12000, size=images)
+        order = rng.random((images, self.classes - 1)).argsort(axis=1)[:, : self.objects] + 1
+        np.put_along_axis(counts, order, np.exp(rng.normal(6.5, 0.8, size=order.shape)), axis=1)
+        return np.rint(counts)
+
+    def _levels(self) -> Floats:
+        """Return level (C,): the background is easy, classes differ."""
+        return np.concatenate([[3.0], np.linspace(0.6, 1.8, self.classes - 1)])
+
+    def _matrices(self, truth: Floats, logits: Floats) -> NDArray[np.int64]:
+        """Return counts (..., N, C, C) of logits (..., N, C)."""
+        found = np.rint(truth / (1 + np.exp(-logits)))
+        missed = truth - found
+        to_background = np.rint(0.6 * missed)
+        to_background[..., 0] = 0
+        out = np.zeros((*logits.shape, self.classes), dtype=np.int64)
+        index = np.arange(self.classes)
+        neighbour = np.where(index == 0, 1, index % (self.classes - 1) + 1)
+        out[..., index, index] = found
+        out[..., index, 0] += to_background.astype(np.int64)
+        out[..., index, neighbour] += (missed - to_background).astype(np.int64)
+        return out
+
+    def measure(self, seeds: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return per-image confusion matrices (K, n, N, C, C) of one experiment."""
+        cells, images, classes = len(self.cells), self.images, self.classes
+        logits = self._levels() + np.array(self.cells)[:, None, None, None]
+        logits = logits + self.image * rng.normal(size=(images, classes))
+        logits = logits + self.seed * rng.normal(size=(seeds, 1, 1))
+        logits = logits + self.seed_cell * rng.normal(size=(cells, seeds, 1, 1))
+        logits = logits + self.image_cell * rng.normal(size=(cells, 1, images, classes))
+        logits = logits + self.image_seed_cell * rng.normal(size=(cells, seeds, images, classes))
+        return self._matrices(self.truth_counts(images, rng), logits)
+
+    def truth(self, rng: np.random.Generator, nodes: int = 33) -> Floats:
+        """Return the true mean IOU (K,) of each cell: very many images, seeds at equally likely quantiles."""
+        images = 200 * self.images  # so that the truth is 14 times sharper than one experiment
+        own = np.sqrt(self.seed**2 + self.seed_cell**2)
+        quantiles = own * np.array([t_quantile((k + 0.5) / nodes, np.inf) for k in range(nodes)])
+        noise = np.sqrt(self.image**2 + self.image_cell**2 + self.image_seed_cell**2)
+        counts = self.truth_counts(images, rng)
+        base = self._levels() + noise * rng.normal(size=(images, self.classes))
+        scores = [
+            [float(miou(self._matrices(counts, base + cell + q).sum(axis=0))) for q in quantiles] for cell in self.cells
+        ]
+        return np.asarray(np.mean(scores, axis=1))
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How often the 95 % interval held the truth, over so many experiments."""
+
+    experiments: int
+    cell: float
+    """Of the first cell's mean over seeds."""
+    difference: float
+    """Of the paired difference of the last and the first cell."""
+    cell_seeds_only: float
+    """Of an interval that leaves the images out."""
+    width: float
+    """Mean width of the difference's interval, in points."""
+
+    @property
+    def simulation_error(self) -> float:
+        """Standard error of a coverage near 0.95."""
+        return float(np.sqrt(0.95 * 0.05 / self.experiments))
+
+
+def coverage(world: World, seeds: int, experiments: int, rng: np.random.Generator, replicates: int = 400) -> Coverage:
+    """Return how often intervals hold the truth. One seed: intervals of images only, for a world without seed noise."""
+    truth = world.truth(rng)
+    hits = np.zeros(3)
+    width = 0.0
+    for _ in range(experiments):
+        matrices = world.measure(seeds, rng)
+        scores = miou(matrices.sum(axis=2))  # (K, n)
+        weights = resample_images(world.images, replicates, rng)
+        rows = np.array([[bootstrap_miou(m, weights) for m in of_cell] for of_cell in matrices])  # (K, n, B)
+        cell = estimate(scores[0], rows[0], world.images)
+        difference = estimate(scores[-1] - scores[0], rows[-1] - rows[0], world.images)
+        hits += [
+            _holds(cell, truth[0]),
+            _holds(difference, truth[-1] - truth[0]),
+            seeds > 1 and _holds(estimate(scores[0]), truth[0]),
+        ]
+        width += 100 * (difference.high - difference.low)
+    share = hits / experiments
+    return Coverage(experiments, share[0], share[1], share[2], width / experiments)
+
+
+def _holds(interval: Estimate, truth: float) -> bool:
+    return interval.low <= truth <= interval.high
+
+
+def table_of(cells: int) -> tuple[Cell, ...]:
+    """Return a made-up table with so many measured cells in one row."""
+    return tuple(
+        Cell("made/up", 0, k, "mIOU", f"net {k}", "miou", "measured", {"model.width": k}, 50.0 + k, 2, f"made/up/{k}")
+        for k in range(cells)
+    )
+
+
+def greater(left: int, right: int) -> Claim:
+    """Return the claim that one cell of `table_of` is above another."""
+    return Claim(
+        id=f"made.{left}.{right}", text=f"net {left} beats net {right}", kind="greater",
+        left={"width": left}, right={"width": right},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Shares of verdicts over many experiments."""
+
+    experiments: int
+    supported: float
+    contradicted: float
+    any_supported: float
+    """Share of experiments in which at least one claim was supported."""
+    false_discovery: float
+    """Mean share of wrong ones among the claims found supported or contradicted; 0 where none was found."""
+
+
+def verdicts(
+    world: World, claims: Sequence[Claim], true: Sequence[bool], seeds: int, experiments: int,
+    rng: np.random.Generator, replicates: int = 200,
+) -> Rates:  # fmt: skip
+    """Return what the judge says of a world's claims. `true`: whether each claim is so; where not, it is a true null
+    or the opposite holds, and "supported" is wrong. "contradicted" counts as wrong for true claims and for nulls."""
+    cells = table_of(len(world.cells))
+    counts: dict[Verdict, int] = {"supported": 0, "contradicted": 0}
+    any_supported, wrong_share = 0, 0.0
+    for experiment in range(experiments):
+        matrices = world.measure(seeds, rng)
+        scores = miou(matrices.sum(axis=2))
+        keys = [(cell.id, s) for cell in cells for s in range(seeds)]
+        values = dict(zip(keys, scores.ravel().tolist(), strict=True))
+        stored = dict(zip(keys, matrices.reshape(-1, *matrices.shape[2:]), strict=True))
+        evidence = gather(values, matrices=stored, seed=experiment, replicates=replicates)
+        found: list[Verdict] = [r.verdict for r in judge([(c, cells) for c in claims], evidence)]
+        for name in counts:
+            counts[name] += found.count(name)
+        any_supported += "supported" in found
+        made = [(v, t) for v, t in zip(found, true, strict=True) if v in counts]
+        wrong_share += (
+            float(np.mean([(v == "supported") != t or v == "contradicted" for v, t in made])) if made else 0.0
+        )
+    total = experiments * len(claims)
+    return Rates(
+        experiments, counts["supported"] / total, counts["contradicted"] / total,
+        any_supported / experiments, float(wrong_share) / experiments,
+    )  # fmt: skip
+
+
+def without_seed_noise(world: World) -> World:
+    """Return the world in which every seed gives the same network."""
+    return replace(world, seed=0.0, seed_cell=0.0, image_seed_cell=0.0)
