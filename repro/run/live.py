@@ -19,8 +19,9 @@ from repro.run.progress import CellState, Progress, in_words
 
 _STYLES = {"fixed": "dim", "waiting": "dim", "elsewhere": "dim", "training": "cyan", "done": "bold", "failed": "red"}
 _LEGEND = {"waiting": "· waiting", "elsewhere": "~ another run", "training": "> training", "failed": "x failed"}
-_LINES_AROUND = 10
-"""Lines of the view besides the table's rows: title, header, frame, bar, and a few running trainings."""
+_LINES_AROUND = 7
+"""Lines of the view besides the table's rows and the running trainings: title, header and its rule, which rows are
+shown, legend, bar, and one to spare for the prompt."""
 
 
 class LiveView:
@@ -37,7 +38,8 @@ class LiveView:
             self._console.print(say(self._progress, event), markup=False, highlight=False)
 
     def __rich__(self) -> RenderableType:
-        return draw(self._progress, room=max(self._console.size.height - _LINES_AROUND, 3))
+        room = self._console.size.height - _LINES_AROUND - len(self._progress.running)
+        return draw(self._progress, max(room, 3))
 
 
 @contextmanager
@@ -95,7 +97,7 @@ def cell_text(state: CellState, slot: Slot) -> str:
     return value + sign[state.state]
 
 
-def _table(progress: Progress, board: Board, room: int) -> Table:
+def _table(progress: Progress, board: Board, room: int) -> RenderableType:
     columns = {slot.column: slot.column_label for slot in sorted(board.slots, key=lambda slot: slot.column)}
     rows = {slot.row: slot.row_label for slot in sorted(board.slots, key=lambda slot: slot.row)}
     slots = {(slot.row, slot.column): slot for slot in board.slots}
@@ -108,7 +110,7 @@ def _table(progress: Progress, board: Board, room: int) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("", overflow="fold")
     for label in columns.values():
-        table.add_column(label, justify="right", overflow="fold")
+        table.add_column(Text(label), justify="right", overflow="fold")
     for row in (order[index] for index in shown):
         texts = [
             Text(cell_text(states[row, column], slots[row, column]), style=_STYLES[states[row, column].state])
@@ -118,7 +120,7 @@ def _table(progress: Progress, board: Board, room: int) -> Table:
         ]
         table.add_row(Text(rows[row]), *texts)
     if len(shown) < len(order):
-        table.caption = f"rows {shown[0] + 1} to {shown[-1] + 1} of {len(order)}"
+        return Group(table, Text(f"rows {shown[0] + 1} to {shown[-1] + 1} of {len(order)}", style="dim"))
     return table
 
 

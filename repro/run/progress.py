@@ -220,7 +220,7 @@ def _labels(boards: Sequence[Board]) -> dict[str, str]:
 
 def in_words(seconds: float) -> str:
     """Return a duration as one or two units: ``45 s``, ``3 min``, ``2 h 05 min``."""
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{round(seconds)} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from repro.run.board import Slot, board
+from repro.spec.load import load_suite
+
+
+def test_a_table_keeps_its_shape_and_its_seeds_their_order():
+    cells = load_suite().find("v3/table3").cells()
+    planned = [
+        SimpleNamespace(
+            cell=cell,
+            evaluations={
+                seed: SimpleNamespace(key=f"{cell.id} {seed}", training=SimpleNamespace(key=f"t {seed}"))
+                for seed in (1, 0)
+            },
+        )
+        for cell in cells
+    ]
+    found = board("v3/table3", planned)
+    assert len(found.slots) == len(cells) == 20
+    assert {(slot.row, slot.column) for slot in found.slots} == {
+        (row, column) for row in range(5) for column in range(4)
+    }
+    assert found.slots[0].evaluations == (f"{cells[0].id} 0", f"{cells[0].id} 1")
+    assert found.slots[0].trainings == ("t 0", "t 1")
+    assert found.slots[0].text == ""
+
+
+def test_a_cell_that_no_run_measures_shows_what_was_published():
+    cell = load_suite().find("v3/table3").cells()[0]
+    (slot,) = board("a table", [SimpleNamespace(cell=cell, evaluations={})]).slots
+    assert slot.text == "68.39"
+    assert slot.evaluations == ()
+    assert isinstance(slot, Slot)
