@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from repro.store.store import Record, Store
 
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
 CODE = {"digest": "c0", "modules": {"repro.nets.resnet": "a1", "repro.train.loop": "b1"}}
 
 
@@ -44,3 +49,15 @@ def writer(data: bytes) -> Callable[[Path], None]:
 def put_training(store: Store, key: str, seed: int = 0, weights: bytes = b"weights", **other: Any) -> Record:
     """Store a training under `key`."""
     return store.put("training", key, training(seed, **other), {"weights.safetensors": writer(weights)})
+
+
+def python(code: str, *arguments: object, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    """Start `code` in a process of its own that finds the project and the helpers of these tests."""
+    paths = os.pathsep.join((str(PROJECT), str(HERE)))
+    return subprocess.Popen(
+        [*before, sys.executable, "-c", code, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

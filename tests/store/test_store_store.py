@@ -6,22 +6,16 @@ import multiprocessing
 import os
 import pickle
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from store_records import evaluation, put_training, training, writer
+from store_records import evaluation, put_training, python, training, writer
 
 from repro.errors import InputError
 from repro.store import disk
 from repro.store.record import decode, encode
 from repro.store.store import Store
-
-HERE = Path(__file__).parent
-PROJECT = HERE.parents[1]
 
 
 @pytest.fixture
@@ -32,18 +26,6 @@ def warnings():
 @pytest.fixture
 def store(tmp_path, warnings):
     return Store(tmp_path / "runs", warnings.append)
-
-
-def python(code: str, *arguments: object, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-    """Start `code` in a process of its own that finds the project and the helpers of these tests."""
-    paths = os.pathsep.join((str(PROJECT), str(HERE)))
-    return subprocess.Popen(
-        [*before, sys.executable, "-c", code, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": paths},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 # -- round trip
@@ -356,58 +338,3 @@ def test_failures_need_no_hard_links(store, monkeypatch):
     for reason in ("first", "second"):
         store.put_failure("k", "training", reason)
     assert [failure["reason"] for failure in store.failures("k")] == ["first", "second"]
-
-
-# -- locks
-
-
-def test_a_lock_is_held_by_one(store):
-    with store.try_lock("k") as ours:
-        assert ours
-        with Store(store.root).try_lock("k") as second:
-            assert not second
-        with store.try_lock("other") as other:
-            assert other
-    with store.try_lock("k") as ours:
-        assert ours
-
-
-def test_a_lock_is_released_by_an_exception(store):
-    with pytest.raises(RuntimeError), store.try_lock("k"):
-        raise RuntimeError
-    with store.try_lock("k") as ours:
-        assert ours
-
-
-HOLD = """
-import sys, time; from pathlib import Path
-from repro.store.store import Store
-with Store(Path(sys.argv[1])).lock("k"):
-    print("held", flush=True); time.sleep(float(sys.argv[2]))
-"""
-
-
-def test_the_lock_of_a_killed_process_does_not_block(store):
-    process = python(HOLD, store.root, 60)
-    assert process.stdout.readline() == "held\n"
-    with store.try_lock("k") as ours:
-        assert not ours
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    with store.try_lock("k") as ours:
-        assert ours
-
-
-def test_lock_waits_for_its_turn(store):
-    process = python(HOLD, store.root, 0.5)
-    assert process.stdout.readline() == "held\n"
-    began = time.monotonic()
-    with store.lock("k"):
-        assert time.monotonic() - began > 0.3
-    process.communicate()
-
-
-def test_a_lock_that_can_not_be_made_is_the_users_to_repair(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="not a directory"), Store(tmp_path / "file").try_lock("k"):
-        pass
