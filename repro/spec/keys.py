@@ -42,7 +42,7 @@ def unknown(key: str) -> str:
     """What to say of a key that does not exist: its namesakes in other sections, or near misses."""
     known = [k for k, value in keys().items() if value]
     namesakes = [k for k in known if k.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
-    near = namesakes or get_close_matches(key, known, n=3, cutoff=0.75)
+    near = sorted(namesakes, key=lambda k: k.count("."))[:3] or get_close_matches(key, known, n=3, cutoff=0.75)
     hint = " Did you mean " + " or ".join(near) + "?" if near else " See `repro show TABLE` for all settings."
     return f"there is no such setting.{hint}"
 

@@ -43,6 +43,9 @@ class Rule(BaseModel):
         given = self.model_fields_set & {"value", "factor", "map"}
         if len(given) != 1:
             raise ValueError("a deviation needs exactly one of `value`, `factor`, `map`.")
+        for old, new in (self.map or {}).items():
+            if isinstance(new, dict):
+                raise ValueError(f'map: TOML splits {old}.{next(iter(new))} at its point. Write it in quotes: "{old}.{next(iter(new))}".')
         return self
 
     def applies(self, flat: Mapping[str, Any], place: str) -> bool:

@@ -162,7 +162,7 @@ def test_what_a_table_varies_still_varies_at_every_scale(suite: Suite) -> None:
         ("train.corp=3", "--set train.corp: there is no such setting. Did you mean train.crop"),
         (
             "iterations=3",
-            "--set iterations: there is no such setting. Did you mean train.iterations or pretrain.iterations",
+            "--set iterations: there is no such setting. Did you mean train.iterations or pretrain.iterations or coco.iterations?",
         ),
         ("train=3", "--set train: is a section; name a value in it, for example train.start."),
         (
