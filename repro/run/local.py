@@ -110,6 +110,7 @@ class _Run:
         self.failed: dict[str, str] = {}
         self.workers: list[_Worker] = []
         self.ask_again_at: dict[str, float] = {}  # jobs that another run works on
+        self.told: set[str] = set()
         self.stopping = False
         self.wrong_input = ""
 
@@ -179,9 +180,16 @@ class _Run:
             elif isinstance(message, End):
                 self._end(worker, message)
             else:
-                if isinstance(message, Failed):
-                    self.failed[message.key] = message.reason
-                self.listener(message)
+                self._pass_on(message)
+
+    def _pass_on(self, event: Event) -> None:
+        if isinstance(event, Failed):
+            self.failed[event.key] = event.reason
+        if isinstance(event, Message):
+            if event.text in self.told:
+                return  # each worker has the same warning
+            self.told.add(event.text)
+        self.listener(event)
 
     def _bury(self, worker: _Worker) -> None:
         """A worker's process has ended: its job, if it had one, failed; another worker takes its place."""

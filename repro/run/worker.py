@@ -15,9 +15,11 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Literal
 
 from repro.errors import InputError
@@ -56,8 +58,12 @@ def main(connection: Connection, execute: str, store: Store, device: str, thread
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     inbox = _Inbox(connection)
     signal.signal(signal.SIGTERM, lambda *_: inbox.close())
-    function = _load(execute, threads)
     outbox = _Outbox(connection, inbox.stop)
+    # Written to stderr, a warning would tear the live picture.
+    warnings.showwarning = lambda message, kind, file, line, *_: outbox.send(
+        Message(f"{Path(file).name}:{line}: {kind.__name__}: {' '.join(str(message).split())}")
+    )
+    function = _load(execute, threads)
     outbox.send(Ready())
     own_store = replace(store, warn=lambda text: outbox.send(Message(text)))
     while (data := inbox.jobs.get()) != QUIT:

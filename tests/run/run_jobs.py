@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,12 @@ def damage_warning(_job: str, store: Store, _device: str, _emit: Emit, _should_s
     store.put_failure("k", "training", "reason")
     (store.root / "failures" / "k-1.json").write_text("{")
     store.failures("k")
+
+
+def warn(job: str, _store: Store, _device: str, emit: Emit, _should_stop: Callable[[], bool]) -> None:
+    """Do what numeric libraries like to do."""
+    warnings.warn("something\n  is deprecated", UserWarning, stacklevel=1)
+    emit(Message(job))
 
 
 def stubborn(job: Job, _store: Store, device: str, _emit: Emit, _should_stop: Callable[[], bool]) -> None:

@@ -216,6 +216,16 @@ def test_warnings_of_a_store_in_a_worker_reach_the_listener(store):
     assert "k-1.json" in events[0].text
 
 
+def test_warnings_in_workers_reach_the_listener_once_and_not_the_terminal(store, capfd):
+    events = []
+    run([Work(f"k{n}", f"job {n}") for n in range(4)], "run_jobs:warn", store, ["cpu", "cpu"], events.append)
+    (warning,) = [event.text for event in events if "deprecated" in event.text]
+    assert warning.startswith("run_jobs.py:")
+    assert warning.endswith("UserWarning: something is deprecated")
+    assert len(events) == 5
+    assert capfd.readouterr().err == ""
+
+
 def test_an_exception_of_the_listener_leaves_no_worker_and_no_lock(log, store):
     def fail(event):
         if isinstance(event, TrainingStarted):
