@@ -123,13 +123,13 @@ def write_sbd(root: Path, train: list[str], val: list[str], size: tuple[int, int
     return told
 
 
-def write_cityscapes(root: Path, split: str, kind: str, names: list[str], size: tuple[int, int] = (4, 8)) -> dict:
+def write_cityscapes(root: Path, split: str, kind: str, names: list[str], size: tuple[int, int] = (4, 9)) -> dict:
     """leftImg8bit and gtFine or gtCoarse for names such as `ulm_000000_000019`; returns name -> label ids."""
     rng, told = np.random.default_rng(19), {}
     for name in names:
         city = name.split("_")[0]
         write_photo(root / f"leftImg8bit/{split}/{city}/{name}_leftImg8bit.png", photo(rng, *size))
-        told[name] = rng.integers(0, 34, size, dtype=np.uint8)
+        told[name] = (rng.permutation(size[0] * size[1]) % 34).astype(np.uint8).reshape(size)  # every id occurs
         write_labels(root / f"{kind}/{split}/{city}/{name}_{kind}_labelIds.png", told[name])
         (root / f"{kind}/{split}/{city}/{name}_{kind}_polygons.json").write_text("{}")
     return told

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import shutil
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -102,6 +103,7 @@ def _load(folder, calls, out):
     def counted():
         with calls.get_lock():
             calls.value += 1
+        time.sleep(0.3)  # so that the others find the lock taken
         return content()
 
     out.put(int(cached(Path(folder), "k", counted).pixels.sum()))

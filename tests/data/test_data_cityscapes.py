@@ -60,7 +60,7 @@ def test_an_image_without_labels_is_named(tmp_path):
 def test_ids_beyond_the_last(tmp_path):
     write_cityscapes(tmp_path, "val", "gtFine", NAMES[:1])
     path = tmp_path / f"gtFine/val/ulm/{NAMES[0]}_gtFine_labelIds.png"
-    labels = label_map(np.random.default_rng(0), 4, 8, [7])
+    labels = label_map(np.random.default_rng(0), 4, 9, [7])
     labels[2, 5] = 34
     write_labels(path, labels)
     (sample,) = CITYSCAPES.samples(tmp_path, "val")

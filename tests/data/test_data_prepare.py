@@ -25,7 +25,8 @@ MD5 = hashlib.md5(CONTENTS).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves `server.files`; breaks off after `server.cut` bytes as often as `server.breaks` says."""
+    """Serves `server.files`; breaks off after `server.cut` bytes as often as `server.breaks` says;
+    resumes `server.early` bytes too early."""
 
     def do_GET(self):
         server = self.server
@@ -40,6 +41,7 @@ class Handler(BaseHTTPRequestHandler):
             if start >= len(data):
                 self.send_error(416)
                 return
+            start -= min(start, server.early)
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         else:
@@ -60,7 +62,8 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        httpd.files, httpd.asked, httpd.ranges, httpd.breaks, httpd.cut = {"/a.tar": CONTENTS}, [], True, 0, 3000
+        httpd.files, httpd.asked, httpd.ranges = {"/a.tar": CONTENTS}, [], True
+        httpd.breaks, httpd.cut, httpd.early = 0, 3000, 0
         httpd.url = f"http://127.0.0.1:{httpd.server_port}/a.tar"
         thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -108,6 +111,14 @@ def test_a_server_that_cannot_resume_sends_all_again(server, tmp_path):
     (tmp_path / "a.tar.part").write_bytes(b"x" * 700)
     fetch(server, tmp_path / "a.tar")
     assert (tmp_path / "a.tar").read_bytes() == CONTENTS
+
+
+def test_a_server_that_resumes_elsewhere_is_not_believed(server, tmp_path):
+    server.early = 1000
+    (tmp_path / "a.tar.part").write_bytes(CONTENTS[:1000])
+    fetch(server, tmp_path / "a.tar")
+    assert (tmp_path / "a.tar").read_bytes() == CONTENTS
+    assert server.asked == ["bytes=1000-"]
 
 
 @pytest.mark.parametrize("length", [700, len(CONTENTS), len(CONTENTS) + 9])

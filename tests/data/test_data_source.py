@@ -66,6 +66,12 @@ def test_side_resizes_then_pads(tree, tmp_path):
     assert np.array_equal(images.labels[2, :3], np.where(expected == 11, 255, expected))
 
 
+def test_sizes_do_not_share_a_cache_entry(tree, tmp_path):
+    root, _ = tree
+    for side, shape in ((4, (3, 4)), (None, (6, 8)), (16, (12, 16))):
+        assert source.load(with_values(side=side), "val", root, tmp_path / "c").pixels.shape[1:3] == shape
+
+
 def test_more_images_than_are_decoded_at_once_keep_their_order(tmp_path, monkeypatch):
     told = write_camvid(tmp_path / "d", {"train": 11}, size=(2, 3))
     monkeypatch.setattr(source, "_AT_ONCE", 4)
