@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,8 @@ from repro.report.content import Classes, Pictures
 
 BUDGET = 1_700_000
 """Bytes of data URIs in one page: the page has to stay below 3 MB, charts and tables included."""
-SIDES = (512, 384, 288, 224, 160, 112)
-"""Longer sides (px) tried in turn until a page's pictures fit."""
+LONGEST, SHORTEST = 512, 96
+"""Longer side (px) of a picture in the page: at most, and at least before cells are left out."""
 VOID = 255
 VOID_COLOUR = (224, 224, 192)
 """PASCAL VOC's colour of void."""
@@ -49,16 +50,22 @@ class Sheet:
 
 
 def sheets(pictures: Sequence[Pictures], classes: Classes, labels: dict[str, str]) -> tuple[Sheet, ...]:
-    """Return one sheet per image, all at the largest of SIDES that fits BUDGET.
+    """Return one sheet per image, all made small enough to fit BUDGET together.
 
     `labels` has each cell's name for the reader. Image and truth are taken from the first cell: all cells of a table
     are measured on the same images; a cell with other images (another data set) gets sheets of its own.
     """
-    for side in SIDES:
-        made = _sheets(pictures, classes, labels, side)
-        if sum(_bytes(sheet) for sheet in made) <= BUDGET:
+    side, shown = LONGEST, pictures
+    while shown:
+        made = _sheets(shown, classes, labels, side)
+        total = sum(_bytes(sheet) for sheet in made)
+        if total <= BUDGET:
             return made
-    return _sheets(pictures[: len(pictures) // 2], classes, labels, SIDES[-1]) if len(pictures) > 1 else ()
+        if side == SHORTEST:
+            shown = shown[: len(shown) // 2]
+        # Bytes grow with the area at most; a little less than that settles it in one or two steps.
+        side = max(SHORTEST, int(side * 0.95 * math.sqrt(BUDGET / total)))
+    return ()
 
 
 def _sheets(pictures: Sequence[Pictures], classes: Classes, labels: dict[str, str], side: int) -> tuple[Sheet, ...]:
@@ -122,24 +129,21 @@ def _jpeg(image: NDArray[np.uint8], size: tuple[int, int]) -> str:
 
 
 def _label_png(labels: NDArray[np.uint8], palette: list[int]) -> str:
-    from PIL import Image
-
-    picture = Image.fromarray(np.ascontiguousarray(labels.astype(np.uint8)), mode="L").convert("P")
-    picture.putdata(labels.ravel().tolist())
-    picture.putpalette(palette)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return _uri(buffer, "png")
+    return _png(labels.astype(np.uint8), palette)
 
 
 def _mask_png(mask: NDArray[np.bool_]) -> str:
+    return _png(mask.astype(np.uint8), [255, 255, 255, *WRONG_COLOUR], transparency=0, bits=1)
+
+
+def _png(indices: NDArray[np.uint8], palette: list[int], **options: int) -> str:
     from PIL import Image
 
-    picture = Image.new("P", (mask.shape[1], mask.shape[0]))
-    picture.putdata(mask.ravel().astype(np.uint8).tolist())
-    picture.putpalette([255, 255, 255, *WRONG_COLOUR])
+    height, width = indices.shape
+    picture = Image.frombytes("P", (width, height), np.ascontiguousarray(indices).tobytes())
+    picture.putpalette(palette)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True, transparency=0, bits=1)
+    picture.save(buffer, "PNG", **options)
     return _uri(buffer, "png")
 
 

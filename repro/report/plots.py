@@ -41,7 +41,7 @@ def interval_plot(content: ReportContent) -> str:
         published_scale = padded(published, left, middle - 14, least=span)
         right = padded(ours, middle + 14, WIDE - 8, least=span)
     for scale in {published_scale, right}:
-        axis(canvas, scale, 24, bottom)
+        axis(canvas, scale, 24, bottom, 9 if together else 5)
     canvas.text(published_scale.start, 9, "◇ published", colour="soft")
     ours_at = right.start + (90 if together else 0)
     canvas.text(ours_at, 9, "● ours, 95 % interval", colour="soft")
@@ -83,7 +83,7 @@ def shortened(text: str, width: float, size: float) -> str:
     return text[: max(1, int(width / text_width("x", size)) - 1)].rstrip() + "…"
 
 
-def axis(canvas: Canvas, scale: Scale, top: float, bottom: float, most: int = 6) -> None:
+def axis(canvas: Canvas, scale: Scale, top: float, bottom: float, most: int) -> None:
     """Draw a horizontal axis: faint lines at round values, the values below."""
     ticks = scale.ticks(most)
     for tick in ticks:

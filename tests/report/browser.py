@@ -91,8 +91,12 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
+        self.go(path.resolve().as_uri())
+
+    def go(self, address: str) -> None:
+        """Load an address and wait until it is loaded; what was complained of before is forgotten."""
         self.events.clear()
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=address)
         self._wait_for("Page.loadEventFired")
 
     def evaluate(self, expression: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -160,3 +161,9 @@ def without_results(base: ReportContent) -> ReportContent:
     return dataclasses.replace(
         base, cells=empty, claims=(), agreement=None, curves=(), pictures=(), costs=(), records=(), detectable=None
     )
+
+
+@cache
+def usual() -> ReportContent:
+    """The content that most tests look at, made once."""
+    return content()

@@ -1,0 +1,175 @@
+"""Reports in a real browser: no complaints, no requests, no sideways scrolling, and controls that do what they say."""
+
+import pytest
+from browser import Browser, find_browser
+from report_fixture import SUITE, content, usual
+
+from repro.report.index import unreported, write_index
+from repro.report.write import write_report
+
+pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium here")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("reports")
+    write_report(usual(), out, ("html",))
+    write_report(content(table="v3/table1", seeds=(0,), broken=False), out, ("html",))
+    write_index(out, [unreported(table) for table in SUITE.tables.values()], "1")
+    return out
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Browser(tmp_path_factory.mktemp("profile")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", ["v3-table3.html", "v3-table1.html", "index.html"])
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (375, True)])
+def test_opens_quietly_and_fits(browser, folder, name, width, dark):
+    browser.open(folder / name, width=width, dark=dark)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    # The policy inside the page would turn any request into a complaint; the page itself is the only address asked for.
+    assert browser.complaints() == []
+    assert [address.rpartition("/")[2] for address in browser.requests()] == [name]
+
+
+def test_theme_follows_the_system_until_the_reader_chooses(browser, folder):
+    background = "getComputedStyle(document.body).backgroundColor"
+    browser.open(folder / "v3-table3.html", dark=True)
+    dark = browser.evaluate(background)
+    browser.open(folder / "v3-table3.html", dark=False)
+    light = browser.evaluate(background)
+    assert dark != light
+    browser.evaluate("document.getElementById('theme').click()")
+    assert browser.evaluate(background) == dark
+    ink = browser.evaluate("getComputedStyle(document.querySelector('.chart text')).fill")
+    browser.evaluate("document.getElementById('theme').click()")
+    assert browser.evaluate(background) == light
+    assert browser.evaluate("getComputedStyle(document.querySelector('.chart text')).fill") != ink
+
+
+def test_words_stand_out_from_what_is_behind_them(browser, folder):
+    contrast = """(() => {
+      const rgb = (text) => text.match(/[\\d.]+/g).slice(0, 3).map(Number);
+      const light = (text) => { const [r, g, b] = rgb(text).map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+      const ratio = (name, behind) => { const probe = document.createElement("i"); probe.style.color = `var(--${name})`;
+        probe.style.backgroundColor = `var(--${behind})`; document.body.append(probe); const style = getComputedStyle(probe);
+        const [a, b] = [light(style.color), light(style.backgroundColor)]; probe.remove();
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); };
+      return Math.min(...["ink", "soft", "accent", "good", "bad", "open"].flatMap((n) => ["page", "panel", "raised"].map((b) => ratio(n, b))));
+    })()"""  # noqa: E501
+    for dark in (False, True):
+        browser.open(folder / "index.html", dark=dark)
+        # WCAG 2, level AA, for text of ordinary size.
+        assert browser.evaluate(contrast) >= 4.5
+
+
+def test_sorting_by_number_and_back(browser, folder):
+    browser.open(folder / "v3-table3.html")
+    column = "[...document.querySelectorAll('#row-table tbody tr')].map(r => r.cells[4].dataset.v)"
+    button = "document.querySelectorAll('#row-table .sort')[4].click()"
+    original = browser.evaluate(column)
+    browser.evaluate(button)
+    rising = [float(v) for v in browser.evaluate(column) if v]
+    assert rising == sorted(rising)
+    assert browser.evaluate(column)[-2:] == ["", ""]
+    browser.evaluate(button)
+    falling = [float(v) for v in browser.evaluate(column) if v]
+    assert falling == sorted(falling, reverse=True)
+    assert browser.evaluate("document.querySelectorAll('#row-table th')[4].getAttribute('aria-sort')") == "descending"
+    browser.evaluate(button)
+    assert browser.evaluate(column) == original
+
+
+def test_filtering_rows(browser, folder):
+    browser.open(folder / "v3-table3.html")
+    browser.evaluate(
+        "(() => { const q = document.getElementById('row-table-q'); q.value = '(1, 2, 1) block7';"
+        " q.dispatchEvent(new Event('input')); })()"
+    )
+    shown = "[...document.querySelectorAll('#row-table tbody tr')].filter(r => !r.hidden).length"
+    assert browser.evaluate(shown) == 2
+    assert browser.evaluate("document.getElementById('row-table-count').textContent") == "2 of 38 rows"
+
+
+def test_views_of_the_table(browser, folder):
+    browser.open(folder / "v3-table3.html")
+    visible = "getComputedStyle(document.querySelector('#paper-table .v-{}')).display"
+    assert browser.evaluate(visible.format("values")) == "block"
+    browser.evaluate("document.querySelector('input[name=view][value=ranks]').click()")
+    assert browser.evaluate(visible.format("values")) == "none"
+    assert browser.evaluate(visible.format("ranks")) == "block"
+
+
+def test_a_link_keeps_the_chosen_view(browser, folder):
+    browser.open(folder / "v3-table3.html")
+    browser.evaluate("document.querySelector('input[name=view][value=seeds]').click()")
+    browser.evaluate("document.querySelectorAll('#row-table .sort')[4].click()")
+    address = browser.evaluate("location.href")
+    browser.open(folder / "index.html")
+    browser.go(address)
+    assert browser.evaluate("document.getElementById('paper-table').dataset.view") == "seeds"
+    assert browser.evaluate("document.querySelectorAll('#row-table th')[4].getAttribute('aria-sort')") == "ascending"
+
+
+def test_pictures_by_keyboard(browser, folder):
+    browser.open(folder / "v3-table3.html")
+    image = "document.querySelector('img.prediction').src"
+    before = browser.evaluate(image)
+    browser.evaluate("document.querySelector('button[data-step=\"-1\"]').click()")
+    assert browser.evaluate("document.getElementById('picture-cell').selectedOptions[0].text") == "(2, 2, 2), block5"
+    assert browser.evaluate(image) != before
+    browser.evaluate("document.querySelector('.slide').focus()")
+    browser.press("ArrowRight", 39)
+    assert browser.evaluate("document.querySelector('.compare').style.getPropertyValue('--cut')") == "51%"
+
+
+def test_the_first_tab_stop_leads_past_the_contents(browser, folder):
+    browser.open(folder / "v3-table3.html")
+    browser.press("Tab", 9)
+    assert browser.evaluate("document.activeElement.className") == "skip"
+    assert browser.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+
+
+def test_claims_by_verdict(browser, folder):
+    browser.open(folder / "v3-table3.html")
+    browser.evaluate(
+        "(() => { const s = document.getElementById('verdict'); s.value = 'not run';"
+        " s.dispatchEvent(new Event('change')); })()"
+    )
+    verdicts = "[...document.querySelectorAll('.claim')].filter(c => !c.hidden).map(c => c.dataset.verdict)"
+    assert set(browser.evaluate(verdicts)) == {"not run"}
+
+
+def test_copying_a_command(browser, folder):
+    browser.open(folder / "v3-table3.html")
+    button = "document.querySelector('#commands button[data-copy]')"
+    browser.evaluate(
+        "navigator.clipboard.writeText = async (text) => { window.copied = text; };"
+        f"(async () => {{ {button}.click(); await new Promise(done => setTimeout(done, 20)); }})()"
+    )
+    assert browser.evaluate("window.copied") == "python -m repro run v3/table3 --scale tiny --seeds 2"
+    assert browser.evaluate(f"{button}.textContent") == "Copied"
+    assert browser.evaluate("document.getElementById('said').textContent") == "Command copied"
+
+
+def test_printed_on_white_without_controls(browser, folder):
+    browser.open(folder / "v3-table3.html", dark=True, media="print")
+    assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser.evaluate("getComputedStyle(document.querySelector('.bar')).display") == "none"
+
+
+def test_everything_is_there_without_scripts(browser, folder):
+    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(folder / "v3-table3.html")
+        tree = browser.call("Accessibility.getFullAXTree")["nodes"]
+    finally:
+        browser.call("Emulation.setScriptExecutionDisabled", value=False)
+    names = " ".join(str(node.get("name", {}).get("value", "")) for node in tree)
+    assert "76.66" in names
+    assert "Evidence for v3.t3.c1" in names
+    assert "Theme" not in names

@@ -1,0 +1,70 @@
+"""What verdicts rest on: effects beside their published counterparts."""
+
+import numpy as np
+import pytest
+from report_fixture import SUITE, content, usual, without_results
+
+from repro.judge.claims import judge
+from repro.judge.evidence import gather
+from repro.report.evidence import LINES, effect_text, evidence_plot, lines, numbers, published_effect
+
+
+@pytest.fixture(scope="module")
+def claims():
+    return {claim.id: claim for claim in content(broken=False).claims}
+
+
+def test_the_published_number_is_the_same_mean_as_ours(claims):
+    # Paper v3, Table 3: (1, 2, 1), (1, 2, 3), (1, 2, 4) minus (1, 1, 1), at each of four blocks.
+    table = np.array([[70.23, 75.67, 76.09, 76.66], [73.14, 75.78, 75.96, 76.11], [73.45, 75.74, 75.85, 76.02]])
+    expected = (table - np.array([68.39, 73.21, 75.34, 75.76])).mean()
+    assert published_effect(claims["v3.t3.c1"]) == pytest.approx(expected)
+
+
+def test_our_number_is_the_mean_over_pairs_and_seeds(claims):
+    first = lines(claims["v3.t3.c1"])[0]
+    values = {c.cell.id: np.mean(list(c.values.values())) for c in content(broken=False).cells}
+    pairs = [pair.cells for pair in claims["v3.t3.c1"].pairs]
+    assert len(pairs) == 12
+    assert first.estimate.value == pytest.approx(100 * np.mean([values[a] - values[b] for a, b in pairs]))
+
+
+def test_many_rivals_are_cut_to_the_closest_and_it_says_so(claims):
+    best = claims["v3.t3.c4"]
+    shown = lines(best)
+    assert len(best.parts) == 19
+    assert len(shown) == LINES
+    assert f"{LINES - 1} weakest of 18" in shown[0].label
+    hidden = sorted(part.estimate.value for part in best.parts)[LINES:]
+    assert max(line.estimate.value for line in shown[1:]) <= min(hidden) + 1e-12
+
+
+def test_numbers_say_what_the_paper_says(claims):
+    found = dict(numbers(claims["v3.t3.c2.shallow"]))
+    # (1, 1, 1) - (2, 2, 2): -3.06 at block4 and -1.09 at block5, so the sentence fails on the printed numbers.
+    assert found["Published"].startswith(
+        "−2.08 points; weakest of 2 differences −3.06 points; does not hold as printed"
+    )
+
+
+def test_nothing_measured_no_picture():
+    spec = SUITE.find("v3/table3")
+    results = judge([(claim, SUITE.cells_of(claim, spec)) for claim in spec.claims], gather({}))
+    assert {evidence_plot(claim) for claim in results} == {""}
+    assert published_effect(results[0]) == results[0].published.effect
+    assert without_results(usual()).claims == ()
+
+
+def test_one_seed_says_that_the_interval_covers_images_only():
+    claim = content(seeds=(0,), broken=False).claims[0]
+    found = dict(numbers(claim))
+    assert found["Ours (95 %)"].endswith("images only")
+    assert found["Rests on"].startswith("one seed")
+    assert "Probability" not in found
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"), [(0.42, "points", "+0.42 points"), (3.71, "x", "3.71 ×"), (None, "points", "–")]
+)
+def test_effect_text(value, unit, text):
+    assert effect_text(value, unit) == text

@@ -1,0 +1,57 @@
+"""The index over a folder's reports."""
+
+import pytest
+from report_fixture import SUITE, content, usual
+from test_report_html import Page
+
+from repro.report.frames import to_document
+from repro.report.index import entries, entry, index_html, index_markdown, status, unreported, write_index
+from repro.report.write import write_report
+
+KNOWN = [unreported(table) for table in SUITE.tables.values()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("reports")
+    write_report(usual(), out, ("html",))
+    write_report(content(table="v3/table4", broken=False), out, ("html",))
+    return out
+
+
+def test_known_tables_come_in_their_order_with_what_their_reports_say(folder):
+    found = entries(folder, KNOWN)
+    assert [line.id for line in found] == [line.id for line in KNOWN]
+    reported = [line.id for line in found if line.file]
+    assert reported == ["v3/table3", "v3/table4"]
+
+
+def test_counts(folder):
+    line = next(e for e in entries(folder) if e.id == "v3/table3")
+    assert (line.cells, dict(line.states)) == (20, {"incomparable": 18, "failed": 1, "missing": 1})
+    assert status(line) == "18 of 20, 1 failed, 1 not run"
+    assert sum(n for _, n in line.verdicts) == len(usual().claims)
+    assert status(KNOWN[0]) == "not run"
+
+
+def test_index_pages(folder):
+    paths = write_index(folder, KNOWN, "1.2.3")
+    assert [path.name for path in paths] == ["index.md", "index.html"]
+    page = Page(paths[1].read_text())
+    assert {"v3-table3.html", "v3-table4.html"} <= {a.get("href") for a in page.all("a")}
+    assert all((folder / a["href"]).exists() for a in page.all("a") if a.get("href", "").endswith(".html"))
+    # Made again, the index is the same: it does not take itself for a report.
+    before = [path.read_bytes() for path in paths]
+    assert [path.read_bytes() for path in write_index(folder, KNOWN, "1.2.3")] == before
+
+
+def test_markdown_links_to_markdown():
+    line = entry(to_document(usual()), "v3-table3.html")
+    page = index_markdown([line, KNOWN[0]])
+    assert "[v3/table3](v3-table3.md)" in page
+    assert f"| {KNOWN[0].id} |" in page
+
+
+def test_titles_are_escaped():
+    document = {**to_document(usual()), "title": "<script>"}
+    assert "<script>" not in index_html([entry(document, "a.html")], "1").replace('<script>"use strict"', "")

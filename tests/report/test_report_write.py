@@ -1,0 +1,66 @@
+"""Reports on disk."""
+
+import os
+
+import pytest
+from report_fixture import content, usual
+
+from repro.errors import InputError
+from repro.report import write
+from repro.report.write import FORMATS, parse_formats, write_file, write_report
+
+
+def test_all_formats_with_names_from_the_table(tmp_path):
+    pytest.importorskip("pyarrow")
+    paths = write_report(usual(), tmp_path / "new" / "folder", FORMATS)
+    assert [path.name for path in paths] == [
+        "v3-table3.md", "v3-table3.html",
+        "v3-table3-cells.csv", "v3-table3-seeds.csv", "v3-table3-claims.csv",
+        "v3-table3-cells.parquet", "v3-table3-seeds.parquet", "v3-table3-claims.parquet",
+        "v3-table3.tex", "v3-table3.json",
+    ]  # fmt: skip
+    assert sorted(os.listdir(tmp_path / "new" / "folder")) == sorted(path.name for path in paths)
+
+
+def test_writing_twice_gives_the_same_bytes(tmp_path):
+    first = [path.read_bytes() for path in write_report(usual(), tmp_path)]
+    assert [path.read_bytes() for path in write_report(content(), tmp_path)] == first
+
+
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"--out .*file.*: .*\. Choose a folder"):
+        write_report(usual(), tmp_path / "file" / "out")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = write_file(tmp_path / "a.md", b"old")
+
+    def no_space(_handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(write.os, "fsync", no_space)
+    with pytest.raises(InputError, match=r"a\.md: no space left on device\. Choose another folder"):
+        write_file(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.md"]
+
+
+def test_files_are_readable_as_the_umask_allows(tmp_path):
+    before = os.umask(0o022)
+    try:
+        assert write_file(tmp_path / "a", b"").stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
+
+
+def test_formats_are_parsed_in_a_fixed_order():
+    assert parse_formats("json, md") == ("md", "json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("htm", "'htm' is not one of md, html, .*Did you mean 'html'"), ("", "'' is not one of")]
+)
+def test_unknown_formats(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_formats(text)
