@@ -12,22 +12,23 @@ import torch
 from torch import Tensor
 
 
-@lru_cache(maxsize=64)
-def matrix(size_in: int, size_out: int) -> Tensor:
-    """(size_out, size_in) float32 interpolation weights; output i reads at i (size_in - 1) / (size_out - 1)."""
-    if size_out == 1 or size_in == 1:
-        weights = torch.zeros(size_out, size_in, device="cpu")
-        weights[:, 0] = 1.0
-        return weights
-    # on the CPU even inside `with torch.device(...)`: the result is kept for later calls
-    at = torch.arange(size_out, dtype=torch.float64, device="cpu") * (size_in - 1) / (size_out - 1)
-    low = at.floor().clamp(max=size_in - 2).long()
-    part = at - low
-    weights = torch.zeros(size_out, size_in, dtype=torch.float64, device="cpu")
-    rows = torch.arange(size_out, device="cpu")
-    weights[rows, low] = 1 - part
-    weights[rows, low + 1] += part
-    return weights.float()
+@lru_cache(maxsize=128)
+def matrix(size_in: int, size_out: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """(size_out, size_in) interpolation weights; output i reads at i (size_in - 1) / (size_out - 1)."""
+    # kept for later calls, so neither tied to inference mode nor to `with torch.device(...)`
+    with torch.inference_mode(False):
+        if size_out == 1 or size_in == 1:
+            weights = torch.zeros(size_out, size_in, dtype=torch.float64, device="cpu")
+            weights[:, 0] = 1.0
+        else:
+            at = torch.arange(size_out, dtype=torch.float64, device="cpu") * (size_in - 1) / (size_out - 1)
+            low = at.floor().clamp(max=size_in - 2).long()
+            part = at - low
+            weights = torch.zeros(size_out, size_in, dtype=torch.float64, device="cpu")
+            rows = torch.arange(size_out, device="cpu")
+            weights[rows, low] = 1 - part
+            weights[rows, low + 1] += part
+        return weights.to(device, dtype)
 
 
 def scaled_side(side: int, scale: float) -> int:
@@ -40,6 +41,6 @@ def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     height, width = x.shape[-2:]
     if (height, width) == tuple(size):
         return x
-    rows = matrix(height, size[0]).to(x.device, x.dtype)
-    columns = matrix(width, size[1]).to(x.device, x.dtype)
+    rows = matrix(height, size[0], x.device, x.dtype)
+    columns = matrix(width, size[1], x.device, x.dtype)
     return rows @ (x.contiguous() @ columns.T)

@@ -42,6 +42,8 @@ class ModulePlan:
     rates: tuple[int, int, int]
     stage: int
     """1 to 3 entry flow, 4 middle flow, 5 and 6 exit flow."""
+    projected: bool = False
+    """The shortcut is a 1x1 convolution: also where the module gave up its stride and keeps its depth (71 at 8)."""
     last: bool = False
     """The final module: no shortcut, ReLU inside the separable convolutions."""
 
@@ -56,8 +58,8 @@ def plan_modules(model: Model, output_stride: int) -> list[ModulePlan]:
         return max(1, round(filters * model.width / 64))
 
     stages: list[tuple[int, tuple[int, int, int], int, bool]] = []
-    for stage, (filters, modules) in enumerate(zip((128, 256, 728), model.units[:3], strict=True), start=1):
-        stages += [(stage, (filters, filters, filters), modules, True)]
+    for stage, (depth, modules) in enumerate(zip((128, 256, 728), model.units[:3], strict=True), start=1):
+        stages += [(stage, (depth, depth, depth), modules, True)]
     stages += [(4, (728, 728, 728), model.units[3], False), (5, (728, 1024, 1024), 1, True)]
     current, rate, plans = STEM_STRIDE, 1, []
     for stage, (a, b, c), modules, strided in stages:
@@ -68,7 +70,9 @@ def plan_modules(model: Model, output_stride: int) -> list[ModulePlan]:
                     stride, current = 2, current * 2
                 else:
                     next_rate = rate * 2
-            plans.append(ModulePlan((scaled(a), scaled(b), scaled(c)), stride, (rate, rate, rate), stage))
+            projected = strided and i == modules - 1
+            filters = (scaled(a), scaled(b), scaled(c))
+            plans.append(ModulePlan(filters, stride, (rate, rate, rate), stage, projected))
             rate = next_rate
     grid = (rate * model.multi_grid[0], rate * model.multi_grid[1], rate * model.multi_grid[2])
     plans.append(ModulePlan((scaled(1536), scaled(1536), scaled(2048)), 1, grid, 6, last=True))
@@ -90,12 +94,11 @@ class Module(nn.Module):
             convs.append(SeparableConvBN(channels, filters, stride=stride, rate=rate, eps=eps, relu=plan.last))
             channels = filters
         self.convs = nn.ModuleList(convs)
-        self.shortcut: nn.Module | None = None
         self.add = None if plan.last else Add()
         if not plan.last:
             nn.init.constant_(convs[-1].pointwise.norm.weight, gamma)
-        if not plan.last and (channels != c_in or plan.stride > 1):
-            self.shortcut = ConvBN(c_in, channels, 1, stride=plan.stride, eps=eps, relu=False)
+        projected = plan.projected or (channels != c_in and not plan.last)
+        self.shortcut = ConvBN(c_in, channels, 1, stride=plan.stride, eps=eps, relu=False) if projected else None
 
     def forward(self, x: Tensor) -> Tensor:
         return self.tapped(x)[0]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 import torchvision
+from nets_random import drawn, randomise
 from torch import Tensor, nn
 
 from repro.nets.deeplab import build
-from repro.nets.init import initialise
 from repro.nets.layers import IMAGENET_MEAN, IMAGENET_STD
 from repro.nets.resnet import ResNet, plan_units
 from repro.nets.weights import load_backbone
@@ -26,18 +26,6 @@ RATES = {
     128: ((1, 1, 1, 1, 2), 5),
     256: ((1, 1, 1, 1, 1), 3),
 }
-
-
-def randomise(network: nn.Module, seed: int) -> None:
-    """Random weights and statistics that keep activations of order one."""
-    generator = torch.Generator().manual_seed(seed)
-    initialise(network, seed)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1, generator=generator)
-            module.running_var.uniform_(0.5, 1.5, generator=generator)
-            nn.init.uniform_(module.weight, 0.3, 0.6, generator=generator)
-            nn.init.normal_(module.bias, 0, 0.1, generator=generator)
 
 
 def torchvision_features(network: nn.Module, x: Tensor) -> Tensor:
@@ -58,8 +46,7 @@ def torchvision_features(network: nn.Module, x: Tensor) -> Tensor:
     ],
 )
 def test_features_equal_torchvision(backbone: str, output_stride: int, dilated: tuple[bool, ...]) -> None:
-    theirs = getattr(torchvision.models, backbone)(replace_stride_with_dilation=dilated).eval()
-    randomise(theirs, 0)
+    theirs = drawn(lambda: getattr(torchvision.models, backbone)(replace_stride_with_dilation=dilated))
     model = Model(backbone=backbone, stem="conv7", stride_at="first_unit")
     ours = build(model, classes=3, output_stride=output_stride).eval()
     load_backbone(ours, theirs.state_dict(), "torchvision")
@@ -141,8 +128,7 @@ def test_output_stride_out_of_reach() -> None:
 
 def test_blocks_5_to_7_start_as_copies_of_block4() -> None:
     network = build(Model(backbone="resnet50", stem="conv7", last_block=7), 3, 16).backbone
-    theirs = torchvision.models.resnet50()
-    randomise(theirs, 0)
+    theirs = drawn(torchvision.models.resnet50)
     load_backbone(network, theirs.state_dict(), "torchvision")
     block4 = network.blocks["block4"]
     for name in ("block5", "block6", "block7"):

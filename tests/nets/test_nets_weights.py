@@ -1,0 +1,188 @@
+"""Weight files: what is found, read and refused, and what the refusal says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import torchvision
+from nets_random import drawn
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from repro.errors import InputError
+from repro.nets.deeplab import build, build_backbone
+from repro.nets.weights import find, load_backbone, read
+from repro.spec.protocol import Model
+
+State = dict[str, Tensor]
+
+
+@pytest.fixture(scope="module")
+def resnet50() -> State:
+    return dict(drawn(torchvision.models.resnet50).state_dict())
+
+
+def torchvision_model(**settings: object) -> Model:
+    return Model(backbone="resnet50", stem="conv7", stride_at="first_unit", **settings)
+
+
+def refusal(model: Model, state: State) -> str:
+    with torch.device("meta"):
+        network = build_backbone(model, 16)
+    with pytest.raises(InputError) as caught:
+        load_backbone(network, state, "weights.pth")
+    message = str(caught.value)
+    assert message.startswith("weights.pth: ")
+    assert "\n" not in message
+    return message
+
+
+def test_a_7x7_stem_does_not_fit_the_papers(resnet50: State) -> None:
+    message = refusal(Model(backbone="resnet50"), resnet50)
+    assert "7x7" in message
+    assert "set model.stem=conv7 and model.stride_at=first_unit" in message
+
+
+def test_another_depth(resnet50: State) -> None:
+    message = refusal(Model(stem="conv7"), resnet50)
+    assert "(3, 4, 6, 3)" in message
+    assert "(3, 4, 23, 3)" in message
+
+
+def test_another_width(resnet50: State) -> None:
+    message = refusal(torchvision_model(width=8, stem_width=8), resnet50)
+    assert "(64, 3, 7, 7) in the file, (8, 3, 7, 7) in the network" in message
+    assert "train.start=presence" in message
+
+
+def test_another_network(resnet50: State) -> None:
+    assert "weights of a ResNet; this backbone takes those of timm's" in refusal(Model(backbone="xception65"), resnet50)
+    assert "no network known here" in refusal(torchvision_model(), {"x": torch.zeros(1)})
+    own = build(Model(backbone="resnet50", width=4, stem_width=4), 3, 16).state_dict()
+    assert "this suite's own" in refusal(Model(backbone="resnet50"), own)
+
+
+def test_missing_and_unexpected(resnet50: State) -> None:
+    lacking = {k: v for k, v in resnet50.items() if not k.startswith("layer4.2.bn3")}
+    message = refusal(torchvision_model(), lacking)
+    assert "missing blocks.block4.2.conv3.1.weight, blocks.block4.2.conv3.1.bias and 2 more" in message
+    message = refusal(torchvision_model(), {**resnet50, "layer4.2.se.weight": torch.zeros(1)})
+    assert "unexpected layer4.2.se.weight" in message
+
+
+def test_vgg_with_and_without_batch_norm_are_told_apart() -> None:
+    def state(batch_norm: bool) -> State:
+        with torch.device("meta"):
+            return dict((torchvision.models.vgg16_bn if batch_norm else torchvision.models.vgg16)().state_dict())
+
+    assert "unexpected" in refusal(Model(backbone="vgg16"), state(batch_norm=True))
+    message = refusal(Model(backbone="vgg16", vgg_batch_norm=True), state(batch_norm=False))
+    assert "missing" in message
+    assert "vgg16_bn with model.vgg_batch_norm=true" in message
+
+
+def test_xception_of_another_depth() -> None:
+    with torch.device("meta"):
+        state = dict(timm.create_model("xception71").state_dict())
+    assert "blocks." in refusal(Model(backbone="xception65"), state)
+
+
+def test_old_files_without_counters(resnet50: State) -> None:
+    network = build(torchvision_model(last_block=5), 3, 16)
+    load_backbone(network, {k: v for k, v in resnet50.items() if "num_batches" not in k}, "old.pth")
+    assert torch.equal(network.backbone.blocks["block3"][5].conv2[0].weight, resnet50["layer3.5.conv2.weight"])
+
+
+def test_a_stem_of_three_convolutions_fits_the_papers(resnet50: State) -> None:
+    """Names as in PyTorch-Encoding: conv1.0, conv1.1, conv1.3, conv1.4, conv1.6, bn1."""
+    state = {k: v for k, v in resnet50.items() if not k.startswith(("conv1.", "bn1."))}
+    norm = {"weight": 64, "bias": 64, "running_mean": 64, "running_var": 64}
+    state["conv1.0.weight"], state["conv1.3.weight"] = torch.rand(64, 3, 3, 3), torch.rand(64, 64, 3, 3)
+    state["conv1.6.weight"] = torch.rand(128, 64, 3, 3)
+    state.update({f"conv1.{at}.{k}": torch.rand(n) for at in (1, 4) for k, n in norm.items()})
+    state.update({f"bn1.{k}": torch.rand(2 * n) for k, n in norm.items()})
+    state["layer1.0.conv1.weight"] = torch.rand(64, 128, 1, 1)
+    state["layer1.0.downsample.0.weight"] = torch.rand(256, 128, 1, 1)
+    network = build(Model(backbone="resnet50"), 3, 16)
+    load_backbone(network, state, "encoding.pth")
+    assert torch.equal(network.backbone.stem[2][1].running_var, state["bn1.running_var"])
+    assert torch.equal(network.backbone.stem[1][0].weight, state["conv1.3.weight"])
+    assert "Set model.stem=beta" in refusal(torchvision_model(), state)
+
+
+SMALL = {"conv.weight": torch.arange(6.0).reshape(2, 3), "conv.bias": torch.ones(2)}
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.safetensors", lambda p: save_file(SMALL, p)),
+        ("a.pth", lambda p: torch.save(SMALL, p)),
+        ("a.pt", lambda p: torch.save({"epoch": 3, "state_dict": SMALL}, p)),
+        ("a.bin", lambda p: torch.save({"model": {f"module.{k}": v for k, v in SMALL.items()}}, p)),
+        ("old.pth", lambda p: torch.save(SMALL, p, _use_new_zipfile_serialization=False)),
+    ],
+)
+def test_read(tmp_path: Path, name: str, write: Callable[[Path], None]) -> None:
+    write(tmp_path / name)
+    state = read(tmp_path / name)
+    assert set(state) == set(SMALL)
+    assert all(torch.equal(state[k], v) for k, v in SMALL.items())
+
+
+def cut(path: Path, write: Callable[[Path], None]) -> None:
+    write(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "told"),
+    [
+        ("a.safetensors", lambda p: cut(p, lambda q: save_file(SMALL, q)), "not readable as weights"),
+        ("a.pth", lambda p: cut(p, lambda q: torch.save(SMALL, q)), "not readable as weights"),
+        ("a.pth", lambda p: p.write_text("not found\n"), "not readable as weights"),
+        ("a.pth", lambda p: p.write_bytes(b""), "not readable as weights"),
+        ("a.pth", lambda p: torch.save(nn.Linear(2, 2), p), "not readable as weights"),
+        ("a.pth", lambda p: torch.save({"epoch": 3}, p), "no state dict"),
+        ("a.pth", lambda _p: None, "no such file"),
+    ],
+)
+def test_unreadable(tmp_path: Path, name: str, write: Callable[[Path], None], told: str) -> None:
+    write(tmp_path / name)
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_with_code_is_not_run(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+            return exec, (f"open({str(tmp_path / 'sprung')!r}, 'w')",)
+
+    torch.save({"weight": Trap()}, tmp_path / "a.pth")
+    with pytest.raises(InputError, match="not readable"):
+        read(tmp_path / "a.pth")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_find(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no weights for resnet101 here; put one file named resnet101\*"):
+        find(tmp_path, "resnet101")
+    file = tmp_path / "resnet101-63fe2227.pth"
+    file.touch()
+    (tmp_path / "resnet50-1.pth").touch()
+    (tmp_path / "resnet101.txt").touch()
+    assert find(tmp_path, "resnet101") == file
+    assert find(file, "resnet101") == file
+    (tmp_path / "resnet101.safetensors").touch()
+    with pytest.raises(InputError, match=r"several files .*\(resnet101-63fe2227.pth, resnet101.safetensors\)"):
+        find(tmp_path, "resnet101")
+    with pytest.raises(InputError, match="no such file or folder"):
+        find(tmp_path / "absent", "resnet101")
