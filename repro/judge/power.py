@@ -1,0 +1,56 @@
+"""Which difference can n seeds detect? Power of the judge's paired test, before anything is run.
+
+A claim's difference is tested by a two-sided paired t test over seeds at 5 %. Its power at a true difference d is that
+of a noncentral t with n - 1 degrees of freedom at d / standard error; the images' part, where given, adds its variance
+and its degrees of freedom as in `repro.judge.intervals`. A correction for many claims costs more; it is not counted.
+"""
+
+from __future__ import annotations
+
+import math
+
+from repro.judge.intervals import dof_of_quantile, mixed_quantile
+
+POWER = 0.8
+ALPHA = 0.05
+IMAGES = 100
+
+
+def power(difference: float, deviation: float, seeds: int, image_error: float = 0.0, images: int = IMAGES) -> float:
+    """Return the probability that the test finds a true difference, in its direction.
+
+    `deviation`: standard deviation over seeds of the paired difference; `image_error`: standard error that the choice
+    of `images` validation images gives it. Both in the unit of `difference`. Needs 2 seeds or more.
+    """
+    from scipy.special import nctdtr
+
+    variance = deviation**2 / seeds
+    error = math.sqrt(variance + image_error**2)
+    if error == 0:
+        return 1.0 if difference > 0 else ALPHA / 2
+    bar = mixed_quantile(ALPHA / 2, variance / error**2, seeds - 1, images - 1)
+    dof = dof_of_quantile(1 - ALPHA / 2, bar)
+    return float(1 - nctdtr(dof, difference / error, bar))
+
+
+def detectable_difference(deviation: float, seeds: int, image_error: float = 0.0, wanted: float = POWER) -> float:
+    """Return the smallest true difference that is found with probability `wanted`, in the unit of `deviation`.
+
+    Infinite with one seed: its noise is unknown. Arguments as in `power`.
+    """
+    from scipy.optimize import brentq
+
+    if seeds < 2:
+        return math.inf
+    error = math.sqrt(deviation**2 / seeds + image_error**2)
+    if error == 0:
+        return 0.0
+    return error * float(brentq(lambda d: power(d * error, deviation, seeds, image_error) - wanted, 0.0, 1e3))
+
+
+def seeds_needed(difference: float, deviation: float, image_error: float = 0.0, most: int = 100) -> int | None:
+    """Return the smallest number of seeds that detects a difference with power 0.8; None if `most` do not."""
+    for seeds in range(2, most + 1):
+        if power(difference, deviation, seeds, image_error) >= POWER:
+            return seeds
+    return None

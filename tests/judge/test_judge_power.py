@@ -1,0 +1,51 @@
+"""Power against tabulated values, the rate at which scipy's test rejects, and its own inverse."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from repro.judge.power import detectable_difference, power, seeds_needed
+
+
+@pytest.mark.parametrize(("seeds", "effect"), [(3, 3.2), (5, 1.7), (10, 1.0), (20, 0.66)])
+def test_detectable_difference_in_standard_deviations(seeds: int, effect: float) -> None:
+    """Two-sided paired t test, alpha 0.05, power 0.8, as tables of Cohen's d give it in two digits."""
+    assert detectable_difference(1.0, seeds) == pytest.approx(effect, rel=0.03)
+
+
+@pytest.mark.parametrize(("seeds", "difference"), [(3, 2.0), (5, 1.2), (8, 0.7)])
+def test_power_equals_the_rate_of_scipys_test(seeds: int, difference: float) -> None:
+    rng = np.random.default_rng(seeds)
+    samples = rng.normal(difference, 1.0, size=(20000, seeds))
+    test = stats.ttest_1samp(samples, 0.0, axis=1)
+    rate = ((test.pvalue <= 0.05) & (test.statistic > 0)).mean()
+    assert power(difference, 1.0, seeds) == pytest.approx(rate, abs=0.012)
+
+
+def test_unit_cancels_and_power_grows() -> None:
+    assert detectable_difference(0.02, 5) == pytest.approx(detectable_difference(2.0, 5) / 100)
+    assert power(detectable_difference(1.3, 4), 1.3, 4) == pytest.approx(0.8)
+    assert [detectable_difference(1, n) for n in (2, 3, 5, 10)] == sorted(
+        (detectable_difference(1, n) for n in (2, 3, 5, 10)), reverse=True
+    )
+
+
+def test_images_limit_what_seeds_can_do() -> None:
+    assert detectable_difference(0.0, 50, image_error=1.0) == pytest.approx(2.8, abs=0.1)  # (1.98 + 0.85) errors
+    assert detectable_difference(1.0, 5, image_error=0.5) > detectable_difference(1.0, 5)
+
+
+def test_one_seed_detects_nothing_and_no_noise_everything() -> None:
+    assert math.isinf(detectable_difference(1.0, 1))
+    assert detectable_difference(0.0, 3) == 0.0
+    assert power(0.1, 0.0, 3) == 1.0
+
+
+def test_seeds_needed_is_the_first_that_suffices() -> None:
+    assert seeds_needed(1.0, 1.0) == 10
+    assert power(1.0, 1.0, 10) >= 0.8 > power(1.0, 1.0, 9)
+    assert seeds_needed(0.01, 1.0, most=20) is None
