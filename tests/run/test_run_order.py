@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from repro.run.order import Work, dependents, priorities
@@ -20,6 +20,7 @@ def forests(draw):
     return draw(st.permutations(work))
 
 
+@settings(deadline=None)
 @given(forests())
 def test_priority_is_the_longest_chain_that_starts_here(work):
     by_key = {one.key: one for one in work}
@@ -30,6 +31,7 @@ def test_priority_is_the_longest_chain_that_starts_here(work):
     assert priorities(work) == {key: longest(key) for key in by_key}
 
 
+@settings(deadline=None)
 @given(forests())
 def test_dependents_are_all_that_lead_here(work):
     by_key = {one.key: one for one in work}

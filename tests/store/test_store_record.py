@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from repro.store.record import Damaged, OtherSchema, check, decode, encode
@@ -21,6 +21,7 @@ json_values = st.recursive(
 records = st.dictionaries(st.text().filter(lambda name: name != "sha256"), json_values, min_size=1, max_size=5)
 
 
+@settings(deadline=None)
 @given(records)
 def test_what_is_encoded_is_decoded_and_plain_json(record):
     data = encode(record)
@@ -30,6 +31,7 @@ def test_what_is_encoded_is_decoded_and_plain_json(record):
     assert plain == record
 
 
+@settings(deadline=None)
 @given(records, st.data())
 def test_any_changed_byte_is_seen(record, data):
     whole = bytearray(encode(record))
@@ -39,6 +41,7 @@ def test_any_changed_byte_is_seen(record, data):
         decode(bytes(whole))
 
 
+@settings(deadline=None)
 @given(records, st.data())
 def test_any_missing_end_is_seen(record, data):
     whole = encode(record)

@@ -61,6 +61,35 @@ def test_a_record_never_changes(store):
     assert {path: path.read_bytes() for path in store.folder("training", "k").iterdir()} == before
 
 
+def test_what_is_stored_is_not_written_again(store):
+    put_training(store, "k")
+
+    def never(path: Path) -> None:
+        raise AssertionError(path)
+
+    assert store.put("training", "k", training(), {"weights.safetensors": never})["key"] == "k"
+
+
+def test_all_is_on_the_disk_before_it_is_visible(store, monkeypatch):
+    done: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def note_sync(descriptor: int) -> None:
+        done.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        fsync(descriptor)
+
+    def note_rename(path: Path, target: Path) -> Path:
+        done.extend((path.name, "renamed"))
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "rename", note_rename)
+    put_training(store, "k")
+    aside = done[-3]
+    assert aside.startswith("k-")
+    assert done == ["weights.safetensors", "record.json", aside, aside, "renamed", "trainings"]
+
+
 def test_a_training_and_an_evaluation_of_one_key_are_two_records(store):
     put_training(store, "k")
     assert store.get("evaluation", "k") is None
