@@ -190,10 +190,8 @@ def expand(table: TableSpec) -> tuple[Cell, ...]:
         if twice:
             raise InputError(f'{table.place}: {name}: "{twice[0]}" stands twice. Give each its own label.')
     varying = {key for entry in (*rows, *columns) for key in entry.settings}
-    default = {}
-    if varying:
-        shared = flat_of(build(*published_settings(table)))
-        default = {key: shared[key] for key in varying if key in shared}
+    shared = flat_of(build(*published_settings(table)))
+    default = {key: shared[key] for key in varying if key in shared}
     cells = []
     for i, row in enumerate(rows):
         if len(row.published) != len(columns):

@@ -7,6 +7,7 @@ A scale may extend another: what it says of a key replaces whatever it would inh
 from __future__ import annotations
 
 import tomllib
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
@@ -45,7 +46,8 @@ class Rule(BaseModel):
             raise ValueError("a deviation needs exactly one of `value`, `factor`, `map`.")
         for old, new in (self.map or {}).items():
             if isinstance(new, dict):
-                raise ValueError(f'map: TOML splits {old}.{next(iter(new))} at its point. Write it in quotes: "{old}.{next(iter(new))}".')
+                whole = f"{old}.{next(iter(new))}"
+                raise ValueError(f'map: TOML splits {whole} at its point. Write it in quotes: "{whole}".')
         return self
 
     def applies(self, flat: Mapping[str, Any], place: str) -> bool:
@@ -93,6 +95,7 @@ def fits(value: Any, wanted: Any) -> bool:
     return bool(frozen(value) == wanted)
 
 
+@cache
 def read_value(text: str) -> Any:
     """A value as TOML spells it; `none` is no value, any other bare word a string."""
     if text == "none":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import TABLE, Write
+from spec_files import TABLE, Write
 
 from repro.errors import InputError
 

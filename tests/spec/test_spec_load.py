@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PAPER, TABLE, Write
+from spec_files import PAPER, TABLE, Write
 
 from repro.errors import InputError
 from repro.spec.load import Suite, load_suite
@@ -47,7 +47,23 @@ def test_datasets_agree_with_the_papers_counts(suite: Suite) -> None:
     for name, data in suite.datasets.items():
         assert not data.colours or len(data.colours) == data.count, name
         assert len(set(data.colours)) == len(data.colours), name
-    assert suite.datasets["voc2012"].splits == {"train": 1464, "trainaug": 10582, "val": 1449, "test": 1456}
+    counts = {"train": 1464, "trainaug": 10582, "trainval": 2913, "val": 1449, "test": 1456}
+    assert suite.datasets["voc2012"].splits == counts
+
+
+def test_hard_classes_of_v3_are_classes_of_voc(suite: Suite) -> None:
+    spec = suite.find("v3/table7")
+    duplicated = spec.protocol["data"]["duplicated"]
+    assert len(duplicated) == 5
+    assert set(duplicated) <= set(suite.datasets["voc2012"].classes)  # type: ignore[arg-type]
+
+
+def test_a_quoted_tables_protocol_is_checked_too(write: Write) -> None:
+    table = TABLE.replace("output_stride = 16", "output_stride = 12").replace(
+        'title = "A grid"', 'title = "G"\nkind = "quoted"'
+    )
+    with pytest.raises(InputError, match=r"protocol.train.output_stride: 12 is not one of"):
+        write(table).find("grid")
 
 
 def test_voc_colours_are_those_of_the_development_kit(suite: Suite) -> None:
@@ -78,7 +94,8 @@ def test_loading_imports_nothing_heavy() -> None:
         (
             "output_stride = 16",
             "output_stride = 12",
-            "specs/grid.toml: protocol.train.output_stride: 12 is not one of 4, 8, 16, 32, 64, 128, 256. Did you mean 16?",
+            "specs/grid.toml: protocol.train.output_stride: "
+            "12 is not one of 4, 8, 16, 32, 64, 128, 256. Did you mean 16?",
         ),
         (
             "output_stride = 16",
@@ -143,7 +160,8 @@ def test_loading_imports_nothing_heavy() -> None:
         (
             'paper = "mine"',
             'paper = "mime"',
-            "specs/grid.toml: source.paper: there is no paper \"mime\". Did you mean 'mine'? A paper.toml declares one.",
+            'specs/grid.toml: source.paper: there is no paper "mime". '
+            "Did you mean 'mine'? A paper.toml declares one.",
         ),
         (
             '"block5", "block6"]',
@@ -219,7 +237,7 @@ def test_misspelt_dataset_and_scale_get_suggestions(suite: Suite) -> None:
 
 
 def test_missing_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such folder of table specs. Check --tables"):
+    with pytest.raises(InputError, match=r"no such folder of table specs\. Check --tables"):
         load_suite([tmp_path / "nowhere"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import TABLE, Write
+from spec_files import PAPER, TABLE, Write
 
 from repro.errors import InputError
 from repro.spec.keys import flat_of
@@ -94,6 +94,37 @@ def test_a_tables_own_rule_replaces_the_scales(write: Write) -> None:
     assert first(suite, "grid", "paper").deviations == ()
 
 
+def test_a_papers_rule_stands_between_the_scales_and_the_tables(write: Write) -> None:
+    rule = '[[deviations]]\nscale = "base"\nkey = "{}"\nvalue = {}\nreason = "own"\n'
+    paper = PAPER + rule.format("train.crop", 49) + rule.format("train.iterations", 5)
+    table = TABLE.replace("[published]", rule.format("train.crop", 33) + "[published]")
+    suite = write(table, scales=SCALES, paper=paper)
+    at_base = departures(first(suite, "grid", "base"))
+    assert (at_base["train.crop"], at_base["train.iterations"]) == ((513, 33), (1000, 5))
+    # what the child scale says itself is more particular than what paper and table said of its parent
+    at_child = departures(first(suite, "grid", "child"))
+    assert (at_child["train.crop"], at_child["train.iterations"]) == ((513, 33), (1000, 1))
+
+
+def test_a_rule_for_a_part_of_the_crf_needs_the_crf(suite: Suite) -> None:
+    spec = suite.find("v2/table4")
+    *_, without, with_crf = spec.cells()
+    assert resolve(suite, spec, without.settings, "tiny").protocol.evaluate.crf is None
+    resolved = resolve(suite, spec, with_crf.settings, "tiny")
+    crf = resolved.protocol.evaluate.crf
+    assert crf is not None
+    assert (crf.w1, crf.sigma_alpha, crf.sigma_beta, crf.w2, crf.sigma_gamma) == (8, 8, 20, 1, 1)
+    assert crf.iterations == 10
+    assert "evaluate.crf" in departures(resolved)
+
+
+def test_images_of_full_and_half_size_stay_apart(suite: Suite) -> None:
+    spec = suite.find("v2/table9")
+    sides = {c.row_label: resolve(suite, spec, c.settings, "tiny").protocol.data.side for c in spec.cells()}
+    assert sides["VGG-16, LargeFOV"] == 65
+    assert sides["VGG-16, Full, LargeFOV"] == 129
+
+
 def test_overrides_win_over_rules_which_see_them(write: Write) -> None:
     suite = write(scales=SCALES)
     got = first(suite, "grid", "base", overrides=["train.crop=321", "train.iterations = 7", "model.backbone=resnet50"])
@@ -149,9 +180,10 @@ def test_every_departure_has_a_reason_of_its_own(suite: Suite) -> None:
 
 def test_what_a_table_varies_still_varies_at_every_scale(suite: Suite) -> None:
     """Two cells that differ in the paper may not fall together at a smaller scale."""
-    for name in ("small", "tiny"):
-        for spec in suite.select(["v3/table1", "v3/table2", "v3/table3", "v3/table4"]):
-            seen = [resolve(suite, spec, c.settings, name).protocol for c in spec.cells()]
+    for name in ("small", "tiny", "smoke"):
+        for spec in suite.select(["all"]):
+            measured = [c for c in spec.cells() if c.kind == "measured"]
+            seen = [resolve(suite, spec, c.settings, name).protocol for c in measured]
             assert len(set(map(str, seen))) == len(seen), (spec.id, name)
 
 
@@ -162,7 +194,8 @@ def test_what_a_table_varies_still_varies_at_every_scale(suite: Suite) -> None:
         ("train.corp=3", "--set train.corp: there is no such setting. Did you mean train.crop"),
         (
             "iterations=3",
-            "--set iterations: there is no such setting. Did you mean train.iterations or pretrain.iterations or coco.iterations?",
+            "--set iterations: there is no such setting. "
+            "Did you mean train.iterations or pretrain.iterations or coco.iterations?",
         ),
         ("train=3", "--set train: is a section; name a value in it, for example train.start."),
         (

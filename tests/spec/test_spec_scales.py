@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from repro.spec.scales import Rule, fits, read_value, scaled
 
@@ -33,6 +36,11 @@ def test_map_is_by_value_and_leaves_others() -> None:
     assert rule.new_value("imagenet", "") == "presence"
 
 
+def test_a_number_that_toml_splits_is_told() -> None:
+    with pytest.raises(ValidationError, match=r'map: TOML splits 0.007 at its point. Write it in quotes: "0.007"'):
+        Rule.model_validate({"key": "train.lr", "reason": "r", **tomllib.loads("map = { 0.007 = 0.004 }")})
+
+
 def test_fits() -> None:
     assert fits((1, 2), [1, 2])
     assert fits(3, {"any": [2, 3]})
@@ -41,7 +49,8 @@ def test_fits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("3", 3), ("[1, 2]", (1, 2)), ("true", True), ("adamw", "adamw"), ('"3"', "3"), ("1e-3", 1e-3)]
+    ("text", "value"),
+    [("3", 3), ("none", None), ("[1, 2]", (1, 2)), ("true", True), ("adamw", "adamw"), ('"3"', "3"), ("1e-3", 1e-3)],
 )
 def test_values_are_read_as_toml_spells_them(text: str, value: object) -> None:
     assert read_value(text) == value

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from conftest import TABLE, Write
+from spec_files import TABLE, Write
 
 from repro.errors import InputError
-from repro.spec.load import Suite
 from repro.spec.expand import slug
+from repro.spec.load import Suite
 
 ROWS = """
 id = "mine/grid"
@@ -19,7 +19,7 @@ columns = [{ metric = "miou" }, { metric = "multiply_adds" }]
 rows = [
     { printed = ["16", "–", "–"], published = [77.21, 81.02] },
     { printed = ["16", "✓", "–"], set = { model.decoder = ["conv2"] }, published = [78.850, "unknown"] },
-    { printed = ["8", "✓", "✓"], set = { model.decoder = ["conv2"], "evaluate.output_stride" = 8 }, published = [80, 297.92] },
+    { printed = ["8", "✓", "✓"], published = [80, 297.92], set.model.decoder=["conv2"], set.evaluate.output_stride = 8 },
     { label = "Another system", kind = "quoted", note = "its own paper", published = [70.1, 5] },
 ]
 """
@@ -73,8 +73,8 @@ def test_rows_have_labels_from_what_is_printed_and_settings_filled_in(write: Wri
             'rows[1].set.model.decoder: "conv4" is not one of conv2, conv3. Did you mean',
         ),
         (
-            'output_stride" = 8',
-            'output_strid" = 8',
+            "output_stride = 8",
+            "output_strid = 8",
             "rows[2].set.evaluate.output_strid: there is no such setting. Did you mean evaluate.output_stride",
         ),
         ("[77.21, 81.02]", "[true, 81.02]", "rows[0].published: True is not a number."),
@@ -100,7 +100,8 @@ def test_axis_needs_values_or_points(write: Write) -> None:
 
 
 def test_points_set_several_keys(write: Write) -> None:
-    points = 'points = [{ label = "A", set = { train.crop = 321 } }, { label = "B", set = { train.crop = 513, train.flip = false } }]'
+    a, b = "{ train.crop = 321 }", "{ train.crop = 513, train.flip = false }"
+    points = f'points = [{{ label = "A", set = {a} }}, {{ label = "B", set = {b} }}]'
     table = TABLE.replace('key = "model.multi_grid"\nvalues = [[1, 1, 1], [1, 2, 1]]', points)
     cells = write(table).find("grid").cells()
     assert cells[0].settings == {"train.crop": 321, "train.flip": True, "model.last_block": 4}
