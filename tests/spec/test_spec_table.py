@@ -19,7 +19,7 @@ columns = [{ metric = "miou" }, { metric = "multiply_adds" }]
 rows = [
     { printed = ["16", "–", "–"], published = [77.21, 81.02] },
     { printed = ["16", "✓", "–"], set = { model.decoder = ["conv2"] }, published = [78.850, "unknown"] },
-    { printed = ["8", "✓", "✓"], published = [80, 297.92], set.model.decoder=["conv2"], set.evaluate.output_stride = 8 },
+    { printed = ["8", "✓", "✓"], published = [80, 297.92], set.model.decoder=["conv2"], set.evaluate.output_stride=8 },
     { label = "Another system", kind = "quoted", note = "its own paper", published = [70.1, 5] },
 ]
 """
