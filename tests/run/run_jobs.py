@@ -23,7 +23,10 @@ Emit = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class Job:
-    """Do `steps` of `step_seconds` each, then what `ending` says: a name in `execute` or a signal's name."""
+    """Do `steps` of `step_seconds` each, then what `ending` says: a name in `_end` or a signal's name.
+
+    While the file ``closed`` stands beside the log, wait before the first step.
+    """
 
     key: str
     log: Path
@@ -38,6 +41,8 @@ def execute(job: Job, store: Store, device: str, emit: Emit, should_stop: Callab
         checkpoint = store.checkpoint_dir(job.key) / "step"
         done = int(checkpoint.read_text()) if checkpoint.exists() else 0
         emit(TrainingStarted(job.key, job.steps, done))
+        while (job.log / "closed").exists():
+            time.sleep(0.01)
         for step in range(done + 1, job.steps + 1):
             if should_stop():
                 checkpoint.write_text(str(step - 1))
