@@ -108,7 +108,7 @@ def _training(cell: Cell) -> object:
 def _distance(value: float, claim: Claim) -> float:
     """How far a printed difference is from the nearest one that would speak otherwise."""
     if claim.kind == "equal":
-        return (claim.tolerance or 0.0) - abs(value)
+        return abs((claim.tolerance or 0.0) - abs(value))
     if claim.kind == "ratio":
         return math.inf
     return abs(value - claim.margin)

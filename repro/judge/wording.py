@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from repro.judge.intervals import Estimate
@@ -114,14 +113,10 @@ def published_note(published: Published, kind: Kind) -> str:
         )
     if published.clear is None or kind == "ratio":
         return said
-    limit = max(pair.limit for pair in pairs)
-    if math.isinf(limit):
-        return said
-    if published.clear == len(pairs):
-        return f"{said} More than single runs differ by chance ({limit:.2f} {unit})."
-    if len(pairs) == 1:
-        return f"{said} Too small to tell: single runs differ by up to {limit:.2f} {unit} by chance."
-    return (
-        f"{said} {len(pairs) - published.clear} of {len(pairs)} comparisons are too small to tell: "
-        f"single runs differ by up to {limit:.2f} {unit} by chance."
-    )
+    limit = f"{max(pair.limit for pair in pairs):.2f} {unit}"
+    few = len(pairs) - published.clear
+    if few == 0:
+        return f"{said} More than single runs differ by chance ({limit})."
+    where = "Too close to tell" if len(pairs) == 1 else f"{few} of {len(pairs)} comparisons are too close to tell"
+    aim = f" from a difference of {number(published.high, unit, sign=False)}" if kind == "equal" else ""
+    return f"{said} {where}{aim}: single runs differ by up to {limit} by chance."

@@ -1,0 +1,130 @@
+"""Claims become the contrasts that their words ask for, on the suite's own tables and on made-up cells."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from repro.errors import InputError
+from repro.judge.questions import Question, question
+from repro.judge.simulate import table_of
+from repro.spec.claim import Claim
+from repro.spec.load import Suite, load_suite
+from repro.spec.table import Cell
+
+
+@pytest.fixture(scope="module")
+def suite() -> Suite:
+    return load_suite()
+
+
+def asked(suite: Suite, claim_id: str) -> Question:
+    table = next(t for t in suite.tables.values() if any(c.id == claim_id for c in t.claims))
+    claim = next(c for c in table.claims if c.id == claim_id)
+    return question(claim, suite.cells_of(claim, table))
+
+
+def made(kind: str, **fields: Any) -> Claim:
+    return Claim(id="made.up", text="", kind=kind, **fields)
+
+
+def grid(rows: int, columns: int) -> tuple[Cell, ...]:
+    """Cells that set two keys: model.width by row, train.crop by column (larger to the left)."""
+    return tuple(
+        Cell(
+            "made/up", r, c, f"width {r}", f"crop {9 - c}", "miou", "measured",
+            {"model.width": r, "train.crop": 9 - c}, 50.0, 2, f"made/up/{r}/{c}",
+        )
+        for r in range(rows)
+        for c in range(columns)
+    )  # fmt: skip
+
+
+def weights(q: Question) -> list[list[dict[str, float]]]:
+    return [[dict(c.weights) for c in effect.contrasts] for effect in q.effects]
+
+
+def test_greater_is_one_effect_over_the_pairs_of_the_table(suite: Suite) -> None:
+    (effect,) = asked(suite, "v3.t3.c1").effects
+    assert len(effect.contrasts) == 12  # three grids over four depths
+    assert (effect.low, effect.high) == (0.0, math.inf)
+    left, right = effect.contrasts[0].weights
+    assert "1-1-1" in right[0]
+    assert left[0].rsplit("/", 1)[-1] == right[0].rsplit("/", 1)[-1]
+    assert (left[1], right[1]) == (1.0, -1.0)
+
+
+def test_monotone_orders_numbers_by_size_and_averages_lines() -> None:
+    q = question(made("monotone", along="crop", direction="increasing"), grid(2, 3))
+    assert weights(q) == [
+        [{"made/up/0/1": 1, "made/up/0/2": -1}, {"made/up/1/1": 1, "made/up/1/2": -1}],  # crop 7 to 8
+        [{"made/up/0/0": 1, "made/up/0/1": -1}, {"made/up/1/0": 1, "made/up/1/1": -1}],  # crop 8 to 9
+    ]
+    down = question(made("monotone", along="crop", direction="decreasing"), grid(1, 3))
+    assert weights(down)[0] == [{"made/up/0/2": 1, "made/up/0/1": -1}]
+
+
+def test_monotone_takes_a_single_line_whatever_else_its_cells_set(suite: Suite) -> None:
+    q = asked(suite, "v3.t1.c1")
+    assert [len(e.contrasts) for e in q.effects] == [1] * 5
+    assert q.effects[0].contrasts[0].label == "8 − 16"
+    diagonal = tuple(c for c in grid(3, 3) if c.row == c.column)
+    assert len(question(made("monotone", along="width", direction="increasing"), diagonal).effects) == 2
+
+
+def test_best_meets_every_rival_but_itself() -> None:
+    q = question(made("best", left={"width": 1, "crop": 9}, among={}, margin=0.5), grid(2, 2))
+    assert weights(q) == [[{"made/up/1/0": 1, f"made/up/{rival}": -1}] for rival in ("0/0", "0/1", "1/1")]
+    assert {effect.low for effect in q.effects} == {0.5}
+    with pytest.raises(InputError, match="picks no cell but"):
+        question(made("best", left={"width": 1}, among={"width": 1}), grid(2, 2))
+
+
+def test_equal_gain_and_ratio_ranges() -> None:
+    pair = {"left": {"width": 1}, "right": {"width": 0}}
+    cells = table_of(2)
+    equal = question(made("equal", tolerance=0.5, **pair), cells)
+    assert (equal.effects[0].low, equal.effects[0].high, equal.strict) == (-0.5, 0.5, False)
+    gain = question(made("gain", low=1.0, **pair), cells)
+    assert (gain.effects[0].low, gain.effects[0].high) == (1.0, math.inf)
+    ratio = question(made("ratio", low=2.0, high=4.0, **pair), cells)
+    assert (ratio.effects[0].low, ratio.effects[0].high) == pytest.approx((math.log(2), math.log(4)))
+    assert (ratio.unit, ratio.logarithmic) == ("x", True)
+
+
+def test_largest_gain_compares_gains_of_the_same_curve() -> None:
+    claim = made("largest-gain-at", left={"width": 1}, right={"width": 0}, along="crop", at=9)
+    (alternative,) = question(claim, grid(2, 3)).alternatives
+    first = dict(alternative[0].contrasts[0].weights)
+    assert first == {"made/up/1/0": 1, "made/up/0/0": -1, "made/up/1/1": -1, "made/up/0/1": 1}
+    assert len(alternative) == 2
+    either = made("largest-gain-at", left={"width": 1}, right={"width": 0}, along="crop", at={"any": [9, 8]})
+    assert [len(a) for a in question(either, grid(2, 3)).alternatives] == [1, 1]
+
+
+def test_labels_say_only_what_varies(suite: Suite) -> None:
+    assert asked(suite, "v3.t5.c1").effects[0].label.count("−") == 1
+    names = {c.label for e in asked(suite, "v3.t3.c5").effects for c in e.contrasts}
+    assert "(1, 2, 4) − (1, 1, 1)" in {name.replace(", block4", "") for name in names}
+
+
+def test_wrong_claims_are_told_apart() -> None:
+    with pytest.raises(InputError, match="asks nothing of numbers"):
+        question(made("text", why="a picture"), table_of(2))
+    with pytest.raises(InputError, match="Name some of them"):
+        question(made("largest-gain-at", left={"width": 1}, right={"width": 0}, along="crop", at=77), grid(2, 2))
+    scattered = tuple(c for c in grid(3, 3) if (c.row, c.column) in {(0, 0), (1, 0), (2, 1)})
+    with pytest.raises(InputError, match="no partner along"):
+        question(made("monotone", along="crop", direction="increasing"), scattered)
+
+
+def test_every_claim_of_the_suite_can_be_asked(suite: Suite) -> None:
+    for table in suite.tables.values():
+        for claim in table.claims:
+            if claim.kind != "text":
+                for effect in question(claim, suite.cells_of(claim, table)).effects:
+                    for contrast in effect.contrasts:
+                        assert sum(w for _, w in contrast.weights) == 0, claim.id
+                        assert len({cell for cell, _ in contrast.weights}) >= 2, claim.id
