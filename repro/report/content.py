@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from repro.judge.agreement import Agreement
 from repro.judge.intervals import Estimate
 from repro.judge.result import ClaimResult
 
@@ -161,7 +162,7 @@ class ReportContent:
     more_seeds_time: float | None = None
     """Seconds that it would take."""
     claims: tuple[ClaimResult, ...] = ()
-    agreement: Any = None
+    agreement: Agreement | None = None
     detectable: float | None = None
     """The difference, in points of per cent, that so many seeds detect with 80 % power; None where it is unknown."""
     protocol: Mapping[str, Any] = field(default_factory=dict)

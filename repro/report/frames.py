@@ -153,6 +153,7 @@ def to_parquet(frame: pd.DataFrame) -> bytes:
 
 def to_document(content: ReportContent) -> dict[str, Any]:
     """Return the whole report as one JSON document (plain dicts, lists, strings and finite numbers)."""
+    agreed = content.agreement
     document = {
         "schema": SCHEMA,
         "table": content.table.id,
@@ -166,6 +167,9 @@ def to_document(content: ReportContent) -> dict[str, Any]:
         "version": content.version,
         "command": content.command,
         "headline": content.headline,
+        "tau": agreed.tau.value if agreed else None,
+        "tau_low": agreed.tau.low if agreed else None,
+        "tau_high": agreed.tau.high if agreed else None,
         "cells": cell_rows(content),
         "seeds": seed_rows(content),
         "claims": claim_rows(content),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from repro.judge.agreement import TOLERANCE
 from repro.judge.result import Verdict
 from repro.report.content import CellResult
 from repro.report.numbers import factor
@@ -21,11 +22,25 @@ class Legend:
     meaning: str
 
 
+CLOSE = f"{TOLERANCE.points:g} point{'s' if TOLERANCE.points != 1 else ''}"
+
 LEGEND: dict[Mark, Legend] = {
-    "agrees": Legend("=", "agrees", "the published value lies in our 95 % interval; computed cells: equal as printed"),
-    "above": Legend("+", "above", "ours is higher, and the interval excludes the published value"),
-    "below": Legend("−", "below", "ours is lower, and the interval excludes the published value"),
-    "noisy": Legend("~", "too noisy to tell", "our interval is wider than ± 1.00 point, or there is none"),
+    "agrees": Legend(
+        "=",
+        "agrees",
+        f"the published value lies in our 95 % interval or within {CLOSE} of ours; computed cells: equal as printed",
+    ),
+    "above": Legend(
+        "+",
+        "above",
+        f"ours is higher by more than {CLOSE}, and the published value outside our interval",
+    ),
+    "below": Legend(
+        "−",
+        "below",
+        f"ours is lower by more than {CLOSE}, and the published value outside our interval",
+    ),
+    "noisy": Legend("~", "too noisy to tell", f"our interval is wider than ± {CLOSE}, or there is none"),
     "incomparable": Legend(
         "n/c", "not comparable", "another scale than the paper's: order and trends count, the absolute value does not"
     ),
@@ -33,10 +48,6 @@ LEGEND: dict[Mark, Legend] = {
     "missing": Legend("○", "not run", "no record of it yet"),
     "quoted": Legend("q", "quoted", "another system's or a test server's number: shown, never claimed as ours"),
 }
-
-NOISE_POINTS = 1.0
-"""Half-width (points) from which an interval that holds the published value says too little: the papers' tables
-argue over differences of about one point."""
 
 
 def mark_of(result: CellResult, scale: str) -> Mark:
@@ -57,9 +68,12 @@ def mark_of(result: CellResult, scale: str) -> Mark:
     if estimate.covers == "nothing":
         return "noisy"
     low, high = estimate.low * times, estimate.high * times
-    if low <= cell.published <= high:
-        return "noisy" if (high - low) / 2 > NOISE_POINTS else "agrees"
-    return "above" if low > cell.published else "below"
+    inside, away = low <= cell.published <= high, estimate.value * times - cell.published
+    if inside and (high - low) / 2 > TOLERANCE.points:
+        return "noisy"
+    if inside or abs(away) <= TOLERANCE.points:
+        return "agrees"
+    return "above" if away > 0 else "below"
 
 
 VERDICTS: dict[Verdict, Legend] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from repro.report.claims import verdict_counts
@@ -35,9 +36,8 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
         small = ", ".join(f"{n} {verdict}" for verdict, n in verdict_counts(content.claims) if verdict != "supported")
         supported = sum(claim.verdict == "supported" for claim in content.claims)
         found.append(_fact("Claims supported", f"{supported} of {len(content.claims)}", small))
-    tau = getattr(content.agreement, "tau", None)
-    if tau is not None and tau.value == tau.value:
-        found.append(_fact("Rank agreement", f"τ {fixed(tau.value)}", f"{span(tau.low, tau.high)}, 1 = same order"))
+    if content.agreement is not None and not math.isnan(content.agreement.tau.value):
+        found.append(_fact("Rank agreement", f"τ {fixed(content.agreement.tau.value)}", "1: the paper's order"))
     if content.detectable is not None:
         found.append(_fact("Detectable", f"{fixed(content.detectable, 1)} points", "with so many seeds, 80 % power"))
     found.append(_fact("Records up to", content.date[:10] or NONE, f"repro {content.version}"))
@@ -85,14 +85,19 @@ def agreement_facts(content: ReportContent) -> tuple[str, list[tuple[str, str, s
             "the table."
         )
     figures: list[tuple[str, str, str]] = []
-    agreement = content.agreement
-    note = f"{len(cells)} cells have both numbers."
-    if agreement is not None:
-        tau = agreement.tau
-        if tau.value == tau.value:
-            figures.append(("Kendall's τ-b", fixed(tau.value), f"95 %: {span(tau.low, tau.high)}"))
-        note = agreement.sentence
-    return line, figures, note
+    agreed = content.agreement
+    if agreed is None:
+        return line, figures, f"{len(cells)} cells have both numbers."
+    if not math.isnan(agreed.tau.value):
+        known = not math.isnan(agreed.tau.low)
+        interval = f"95 %: {span(agreed.tau.low, agreed.tau.high)}" if known else "too few cells for an interval"
+        figures.append(("Kendall's τ-b", fixed(agreed.tau.value), interval))
+    if not math.isnan(agreed.concordant):
+        figures.append(
+            ("Pairs in the paper's order", f"{100 * agreed.concordant:.0f} %", f"of {agreed.cells} cells' pairs")
+        )
+    figures += [(f"Within {step:g} points", f"{n} of {agreed.cells}", "cells") for step, n in agreed.within]
+    return line, figures, agreed.sentence
 
 
 def deviation_line(content: ReportContent) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from repro.judge.agreement import agreement, headline
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence, cell_estimate
 from repro.report.content import (
@@ -105,6 +106,7 @@ def content(
         )
     cells = tuple(results)
     claims = judge([(claim, SUITE.cells_of(claim, spec)) for claim in spec.claims], evidence)
+    agreed = agreement([c.cell for c in cells], evidence, scale)
     curves = []
     for result in cells:
         for seed in seeds if result.state == "done" else ():
@@ -122,12 +124,12 @@ def content(
     values: dict[str, Any] = {
         "table": table_head(spec),
         "cells": cells,
-        "headline": "Of 5 claims, 2 are supported, 1 is contradicted, 1 is undecided and 1 was not run. The order of "
-        "the cells agrees with the paper's (Kendall's τ 0.71). Absolute values are not comparable at this scale.",
+        "headline": headline(agreed, claims),
+        "agreement": agreed,
         "scale": scale,
-        "scale_text": "Narrow networks on the embedded scenes: minutes on two CPU cores.",
+        "scale_text": SUITE.scale(scale).description,
         "seeds": seeds,
-        "dataset": "Embedded scenes",
+        "dataset": classes.title,
         "date": "2026-11-21T09:35:12Z",
         "version": "0.1.0",
         "command": f"python -m repro run {table} --scale {scale} --seeds {len(seeds)}",

@@ -23,8 +23,9 @@ def measured(value: float, half: float, covers: str = "images and seeds") -> Cel
     ("value", "half", "mark"),
     [
         (0.702, 0.005, "agrees"),
-        (0.71, 0.005, "above"),
-        (0.69, 0.005, "below"),
+        (0.712, 0.005, "above"),
+        (0.708, 0.005, "agrees"),
+        (0.688, 0.005, "below"),
         (0.702, 0.02, "noisy"),
         (0.60, 0.02, "below"),
     ],
