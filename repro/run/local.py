@@ -83,6 +83,8 @@ def run(
     stop before the end. `threads` is each worker's number of CPU threads. `listener` gets every event, in this
     process. Raises `InputError` if a job does, or if workers can't be started.
     """
+    if work and not devices:
+        raise ValueError("no device to work on")
     store.prepare()
     with _told_of_signals() as signals:
         return _Run(work, execute, store, tuple(devices), listener, threads, signals).run()
@@ -121,6 +123,7 @@ class _Run:
             while self.open and self.signals.count < 2:
                 if self.signals.count and not self.stopping:
                     self._stop()
+                    self.listener(Message("stopping at the next step, with checkpoints; once more to end at once"))
                 if self.stopping and not any(worker.work for worker in self.workers):
                     break
                 self._assign()

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from repro.errors import InputError
 from repro.run.events import Event, Message, Stopped, TrainingStep
+from repro.store.errors import no_space, refusal
 from repro.store.store import Store
 
 STOP = b"stop"
@@ -99,6 +100,9 @@ def _work(
     except InputError as error:
         return End("wrong_input", str(error))
     except Exception as error:
+        if no_space(error):
+            # A checkpoint, usually. It would be the same for every other job.
+            return End("wrong_input", str(refusal(store.root, error)))
         return End("failed", describe(error), traceback.format_exc())
 
 
@@ -139,7 +143,8 @@ class _Inbox:
         self._connection = connection
         self.jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self.stop = threading.Event()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.thread = threading.Thread(target=self._listen, daemon=True)
+        self.thread.start()
 
     def close(self) -> None:
         """Ask the running job to stop, and take no other."""

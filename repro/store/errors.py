@@ -28,11 +28,24 @@ def errno_of(error: BaseException) -> int | None:
     return int(found.group(1)) if found else None
 
 
+def no_space(error: BaseException) -> bool:
+    """Return whether a full disk is behind `error`, directly or through what it was raised from.
+
+    torch.save answers a failed write with a RuntimeError about file positions, raised while the OSError was handled.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if errno_of(seen) in _NO_SPACE:
+            return True
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return False
+
+
 def refusal(path: Path, error: BaseException) -> InputError:
     """Return what to tell the user when writing or reading below `path` failed with `error`."""
     number = errno_of(error)
     kept = "What was finished is kept; the same command then goes on from there."
-    if number in _NO_SPACE:
+    if no_space(error):
         return InputError(f"{path}: no space left. Free some, or choose another place with --store. {kept}")
     if number in _NO_PERMISSION:
         why = "the file system is read-only" if number == errno.EROFS else "permission denied"
@@ -48,7 +61,9 @@ def told_as_input_error(path: Path) -> Iterator[None]:
     """Turn what the operating system refuses inside into an `InputError` about `path`."""
     try:
         yield
+    except InputError:
+        raise
     except Exception as error:
-        if isinstance(error, OSError) or errno_of(error) is not None:
+        if isinstance(error, OSError) or errno_of(error) is not None or no_space(error):
             raise refusal(path, error) from error
         raise

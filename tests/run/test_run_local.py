@@ -200,6 +200,13 @@ def test_wrong_input_ends_the_run_with_its_message_and_loses_nothing(log, store)
         assert int((store.checkpoint_dir("long") / "step").read_text()) == len(steps(log, "long"))
 
 
+def test_a_full_disk_in_a_job_is_no_failure_of_that_job(log, store):
+    work = [Work("bad", Job("bad", log, ending="full disk"))]
+    with pytest.raises(InputError, match=r"runs: no space left. Free some.*the same command"):
+        run(work, EXECUTE, store, ["cpu"], lambda _: None)
+    assert store.failures("bad") == ()
+
+
 def test_a_job_that_can_not_be_imported_is_told(store, capfd):
     with pytest.raises(
         InputError, match=r"--device cpu: a worker process ended with exit code 1 before it could begin"
@@ -249,6 +256,7 @@ def test_an_interrupted_run_stops_at_a_checkpoint_and_goes_on_from_there(log, st
     assert process.returncode == 0, err
     assert err == ""
     assert "Stopped(key='k0')" in out
+    assert "stopping at the next step" in out
     assert "interrupted=True" in out.splitlines()[-1]
     assert "left=('k0', 'k1', 'k2')" in out.splitlines()[-1]
     assert 3 < len(steps(log, "k0")) < 60

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from repro.errors import InputError
-from repro.store.errors import errno_of, refusal, told_as_input_error
+from repro.store.errors import errno_of, no_space, refusal, told_as_input_error
 
 PLACE = Path("runs/trainings/k")
 
@@ -37,6 +37,36 @@ def test_a_full_disk_is_known_behind_an_exception_of_a_rust_writer(tmp_path):
     with pytest.raises((SafetensorError, OSError)) as caught:
         save_file({"w": np.zeros(4)}, tmp_path / "missing" / "w.safetensors")
     assert errno_of(caught.value) == errno.ENOENT
+
+
+def as_torch_does(*, hidden: bool) -> RuntimeError:
+    """Return an exception that was raised while a full disk was handled."""
+    try:
+        try:
+            raise OSError(errno.ENOSPC, "full")
+        except OSError as error:
+            if hidden:
+                raise RuntimeError("of no concern") from None
+            raise RuntimeError("unexpected pos 704 vs 598") from error
+    except RuntimeError as error:
+        return error
+
+
+def test_a_full_disk_is_known_behind_what_torch_makes_of_it():
+    error = as_torch_does(hidden=False)
+    assert no_space(error)
+    with pytest.raises(InputError, match="no space left"), told_as_input_error(PLACE):
+        raise error
+    error.__cause__ = None
+    error.__suppress_context__ = False
+    assert no_space(error)
+    assert not no_space(as_torch_does(hidden=True))
+
+
+def test_a_message_that_names_a_place_keeps_it():
+    inner = refusal(PLACE / "inner", OSError(errno.ENOSPC, "full"))
+    with pytest.raises(InputError, match="k/inner: no space left"), told_as_input_error(PLACE):
+        raise inner from OSError(errno.ENOSPC, "full")
 
 
 def test_bugs_pass_unchanged():

@@ -51,7 +51,11 @@ def test_added_and_removed_modules_count_and_long_lists_are_cut(store):
 
 def test_the_record_that_differs_least_explains(store):
     put_training(
-        store, "older", code=code(**{"repro.nets.resnet": "a0", "repro.train.loop": "b0"}), data_fingerprint="d9"
+        store,
+        "newer",
+        started="2026",
+        code=code(**{"repro.nets.resnet": "a0", "repro.train.loop": "b0"}),
+        data_fingerprint="d9",
     )
     put_training(store, "old")
     assert explain(store, "training", wanted(data_fingerprint="d1")) == "data changed"
