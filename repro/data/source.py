@@ -51,7 +51,7 @@ def load(data: Data, split: str, root: Path | None, cache: Path) -> Images:
     home = form.home(root)
     samples = _samples(form, home, data, split)
     content = of_samples(samples, Digests(cache, home))
-    modules = _module_digests("images", "cache", "source", Path(form.read_labels.__code__.co_filename).stem)
+    modules = _module_digests("images", "cache", "mat", "source", Path(form.read_labels.__code__.co_filename).stem)
     key = _key(data.name, content, str(data.side), *modules)
     return cached(cache, key, lambda: _decoded(form, samples, data.side))
 
