@@ -5,8 +5,9 @@ on it: objects over a range of sizes (log-uniform radius), thin parts (wheel, po
 two pairs of classes that look alike and are told apart only by the scene they stand in: stripes along the upper and
 lower border of the image run across in one kind of scene and down in the other, so the cue is far from most objects.
 
-An image depends on (SEED, split, index) alone. Angles and sines go through integer tables and colours through
-integer arithmetic, so that a last-bit difference between maths libraries cannot change a byte.
+An image depends on (seed, split, index) alone. Angles and sines are rounded to steps of 1/4096 turn and 1/65536 and colours
+go through integer arithmetic, so that a last-bit difference between maths libraries does not reach a byte; a test
+compares the bytes with a committed hash.
 """
 
 from __future__ import annotations
@@ -42,17 +43,19 @@ class Look:
     seed: int = 1706
     version: int = 1
     side: int = 129
-    min_radius: float = 11.0
+    min_radius: float = 14.0
     max_radius: float = 50.0
-    min_objects: int = 2
-    max_objects: int = 5
-    half_width: float = 2.6
-    cue_amplitude: float = 32.0
+    min_objects: int = 1
+    max_objects: int = 4
+    half_width: float = 3.0
+    cue_amplitude: float = 48.0
     cue_share: float = 0.15
     """Height of the striped band at the top and at the bottom, as a share of the side."""
     cue_period: tuple[float, float] = (7.0, 11.0)
-    colour_sd: float = 12.0
-    noise_sd: float = 8.0
+    colour_sd: float = 6.0
+    noise_sd: float = 5.0
+    base: tuple[float, float] = (90.0, 130.0)
+    """Range of the background colour, per channel."""
 
 
 COLOURS = np.array(
@@ -84,7 +87,7 @@ def _grid(side: int) -> tuple[FloatArray, FloatArray]:
 def _background(rng: np.random.Generator, look: Look, scene: int) -> FloatArray:
     """(side, side, 3) float64: a flat colour, soft noise on 5 x 5 cells, and the scene's stripes near two borders."""
     side = look.side
-    base = rng.uniform(70, 150, 3)
+    base = rng.uniform(*look.base, 3)
     cells = rng.normal(size=(6, 6, 3)) * 18
     at = np.arange(side) * 5.0 / side
     low = np.floor(at).astype(np.int64)
