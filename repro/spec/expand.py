@@ -33,23 +33,33 @@ class _Entry:
     published: tuple[Any, ...] = ()
 
 
-def published_settings(
-    table: TableSpec, own: Mapping[str, Any] | None = None, own_place: str = ""
-) -> tuple[Flat, dict[str, str]]:
-    """The published protocol of a table (or of one cell's own settings) and where each key was written."""
+def shared_settings(table: TableSpec) -> tuple[Flat, dict[str, str]]:
+    """What the paper and the table set for every cell, and where each key was written."""
     flat: Flat = {}
     places: dict[str, str] = {}
-    sources = [
-        (flatten(table.paper.protocol, f"{table.paper._place}: protocol"), f"{table.paper._place}: protocol"),
-        (flatten(table.protocol, f"{table.place}: protocol"), f"{table.place}: protocol"),
-        (dict(own or {}), own_place or table.place + ": set"),
-    ]
-    for values, place in sources:
-        if "model.backbone" in values and "model.units" not in values:
-            flat.pop("model.units", None)
-        flat.update(values)
-        places.update({key: f"{place}.{key}" for key in values})
+    for tree, file in ((table.paper.protocol, table.paper._place), (table.protocol, table.place)):
+        _put(flat, places, flatten(tree, f"{file}: protocol"), f"{file}: protocol")
     return flat, places
+
+
+def published_settings(
+    table: TableSpec, own: Mapping[str, Any], shared: tuple[Flat, dict[str, str]] | None = None
+) -> tuple[Flat, dict[str, str]]:
+    """The published protocol of a cell with these settings of its own, and where each key was written.
+
+    `shared` is `shared_settings(table)` where it is at hand.
+    """
+    flat, places = shared or shared_settings(table)
+    flat, places = dict(flat), dict(places)
+    _put(flat, places, own, f"{table.place}: set")
+    return flat, places
+
+
+def _put(flat: Flat, places: dict[str, str], values: Mapping[str, Any], place: str) -> None:
+    if "model.backbone" in values and "model.units" not in values:
+        flat.pop("model.units", None)
+    flat.update(values)
+    places.update({key: f"{place}.{key}" for key in values})
 
 
 def slug(label: str) -> str:
@@ -190,22 +200,21 @@ def expand(table: TableSpec) -> tuple[Cell, ...]:
         if twice:
             raise InputError(f'{table.place}: {name}: "{twice[0]}" stands twice. Give each its own label.')
     varying = {key for entry in (*rows, *columns) for key in entry.settings}
-    shared = flat_of(build(*published_settings(table)))
-    default = {key: shared[key] for key in varying if key in shared}
+    shared = shared_settings(table)
+    usual = flat_of(build(*shared))
+    default = {key: usual[key] for key in varying if key in usual}
     cells = []
     for i, row in enumerate(rows):
+        printed = f"{table.place}: rows[{i}].published" if table.rows else f"{table.place}: published.{table.metric}"
         if len(row.published) != len(columns):
             count = f"{len(row.published)} values for {len(columns)} columns"
-            raise InputError(f"{table.place}: rows[{i}].published: {count}. Give one each.")
+            raise InputError(f"{printed}: {count}. Give one each.")
         for j, column in enumerate(columns):
             kind = _kind(table, row, column)
             own = {} if kind == "quoted" else {**default, **column.settings, **row.settings}
             if own:
-                places = {**dict.fromkeys(column.settings, column.place), **dict.fromkeys(row.settings, row.place)}
-                flat, written = published_settings(table, own)
-                build(flat, {**written, **{k: v if k in v else f"{v}.{k}" for k, v in places.items()}})
-            place = f"{table.place}: rows[{i}].published" if table.rows else f"{table.place}: published.{table.metric}"
-            value, decimals = _number(row.published[j], place)
+                _check(table, row, column, own, shared)
+            value, decimals = _number(row.published[j], printed)
             parts = [row.slug] if row.slug else []
             parts += [column.slug] if len(columns) > 1 or not parts else []
             cells.append(
@@ -216,3 +225,12 @@ def expand(table: TableSpec) -> tuple[Cell, ...]:
                 )
             )  # fmt: skip
     return tuple(cells)
+
+
+def _check(table: TableSpec, row: _Entry, column: _Entry, own: Flat, shared: tuple[Flat, dict[str, str]]) -> None:
+    """Build the cell's protocol once, so that a wrong value is told with the place where it was written."""
+    flat, places = published_settings(table, own, shared)
+    for entry in (column, row):
+        for key in entry.settings:
+            places[key] = entry.place if key in entry.place else f"{entry.place}.{key}"
+    build(flat, places)

@@ -73,8 +73,8 @@ def test_rows_have_labels_from_what_is_printed_and_settings_filled_in(write: Wri
             'rows[1].set.model.decoder: "conv4" is not one of conv2, conv3. Did you mean',
         ),
         (
-            "output_stride = 8",
-            "output_strid = 8",
+            "output_stride=8",
+            "output_strid=8",
             "rows[2].set.evaluate.output_strid: there is no such setting. Did you mean evaluate.output_stride",
         ),
         ("[77.21, 81.02]", "[true, 81.02]", "rows[0].published: True is not a number."),
