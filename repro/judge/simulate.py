@@ -25,7 +25,6 @@ from repro.judge.claims import judge
 from repro.judge.evidence import gather
 from repro.judge.intervals import Estimate, bootstrap_miou, estimate, resample_images, t_quantile
 from repro.judge.miou import Floats, miou
-from repro.judge.result import Verdict
 from repro.spec.claim import Claim
 from repro.spec.table import Cell
 
@@ -137,7 +136,8 @@ def coverage(world: World, seeds: int, experiments: int, rng: np.random.Generato
         ]
         width += 100 * (difference.high - difference.low)
     share = hits / experiments
-    return Coverage(experiments, share[0], share[1], share[2], width / experiments)
+    cell_share, difference_share, seeds_only_share = share.tolist()
+    return Coverage(experiments, cell_share, difference_share, seeds_only_share, width / experiments)
 
 
 def _holds(interval: Estimate, truth: float) -> bool:
@@ -166,22 +166,27 @@ class Rates:
 
     experiments: int
     supported: float
+    """Share of all claims."""
     contradicted: float
-    any_supported: float
-    """Share of experiments in which at least one claim was supported."""
+    any_wrong: float
+    """Share of experiments with at least one wrong verdict."""
     false_discovery: float
-    """Mean share of wrong ones among the claims found supported or contradicted; 0 where none was found."""
+    """Mean share of wrong ones among the verdicts "supported" and "contradicted"; 0 where there was none."""
 
 
 def verdicts(
-    world: World, claims: Sequence[Claim], true: Sequence[bool], seeds: int, experiments: int,
-    rng: np.random.Generator, replicates: int = 200,
+    world: World, claims: Sequence[Claim], signs: Sequence[int], seeds: int, experiments: int, rng: np.random.Generator,
+    replicates: int = 200,
 ) -> Rates:  # fmt: skip
-    """Return what the judge says of a world's claims. `true`: whether each claim is so; where not, it is a true null
-    or the opposite holds, and "supported" is wrong. "contradicted" counts as wrong for true claims and for nulls."""
+    """Return what the judge says of a table of claims about a world.
+
+    `signs`: 1 where a claim is true, -1 where the opposite is, 0 where there is no difference. "supported" is wrong
+    unless the sign is 1, "contradicted" unless it is -1.
+    """
     cells = table_of(len(world.cells))
-    counts: dict[Verdict, int] = {"supported": 0, "contradicted": 0}
-    any_supported, wrong_share = 0, 0.0
+    right = {"supported": 1, "contradicted": -1}
+    counts = dict.fromkeys(right, 0)
+    any_wrong, wrong_share = 0, 0.0
     for experiment in range(experiments):
         matrices = world.measure(seeds, rng)
         scores = miou(matrices.sum(axis=2))
@@ -189,18 +194,16 @@ def verdicts(
         values = dict(zip(keys, scores.ravel().tolist(), strict=True))
         stored = dict(zip(keys, matrices.reshape(-1, *matrices.shape[2:]), strict=True))
         evidence = gather(values, matrices=stored, seed=experiment, replicates=replicates)
-        found: list[Verdict] = [r.verdict for r in judge([(c, cells) for c in claims], evidence)]
-        for name in counts:
-            counts[name] += found.count(name)
-        any_supported += "supported" in found
-        made = [(v, t) for v, t in zip(found, true, strict=True) if v in counts]
-        wrong_share += (
-            float(np.mean([(v == "supported") != t or v == "contradicted" for v, t in made])) if made else 0.0
-        )
+        found = [result.verdict for result in judge([(claim, cells) for claim in claims], evidence)]
+        wrong = [right[v] != sign for v, sign in zip(found, signs, strict=True) if v in right]
+        for verdict in right:
+            counts[verdict] += sum(v == verdict for v in found)
+        any_wrong += any(wrong)
+        wrong_share += sum(wrong) / len(wrong) if wrong else 0.0
     total = experiments * len(claims)
     return Rates(
         experiments, counts["supported"] / total, counts["contradicted"] / total,
-        any_supported / experiments, float(wrong_share) / experiments,
+        any_wrong / experiments, wrong_share / experiments,
     )  # fmt: skip
 
 

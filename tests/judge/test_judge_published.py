@@ -64,7 +64,8 @@ def test_one_training_measured_twice_has_no_seed_noise(audited: dict[str, Publis
     """v3 Table 4's rows are one training; Table 5's are five."""
     same, apart = audited["v3.t4.c1"].pairs[0].limit, audited["v3.t5.c1"].pairs[0].limit
     assert same == pytest.approx(1.96 * IMAGE_ERROR, rel=0.01)
-    assert apart > 2 * 1.96 * SEED_DEVIATION > same
+    two_runs = np.sqrt(2) * SEED_DEVIATION * 2.571  # Student's t with the 5 degrees of freedom of six runs
+    assert same < two_runs < apart < np.hypot(two_runs, same)
 
 
 def test_fewer_images_tell_less() -> None:

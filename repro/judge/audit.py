@@ -1,0 +1,153 @@
+"""The papers audited as a whole, without any training: claims, cells printed twice, figures that can be computed.
+
+Three questions to printed numbers only. Do they bear out what the paper says of them, and are they far enough apart to
+tell (`repro.judge.published`)? Is one and the same protocol printed with two values? Does a figure that follows from
+the architecture come out as printed?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from repro.judge.published import audit, published_images
+from repro.judge.result import Published
+from repro.judge.wording import number
+from repro.spec.cell import METRICS, Cell
+from repro.spec.load import Suite
+from repro.spec.resolve import resolve
+from repro.spec.table import TableSpec
+
+
+@dataclass(frozen=True)
+class Double:
+    """Cells of different tables that print one protocol's result with different values."""
+
+    first: Cell
+    second: Cell
+
+    @property
+    def difference(self) -> float:
+        """Second minus first, in the printed unit."""
+        return round((self.second.published or 0.0) - (self.first.published or 0.0), 9)
+
+
+@dataclass(frozen=True)
+class Misprint:
+    """A computed figure that does not come out as printed."""
+
+    cell: Cell
+    computed: float
+    """In the printed unit."""
+
+    @property
+    def difference(self) -> float:
+        """Computed minus printed."""
+        return self.computed - (self.cell.published or 0.0)
+
+
+@dataclass(frozen=True)
+class TableAudit:
+    """The claims of one table, or of a paper's text, put to what was printed."""
+
+    id: str
+    """The table's id; the paper's for claims of its text."""
+    title: str
+    claims: tuple[Published, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the papers' own numbers say."""
+
+    tables: tuple[TableAudit, ...]
+    doubles: tuple[Double, ...]
+    repeats: int
+    """Cells that repeat another table's protocol with the same value."""
+    misprints: tuple[Misprint, ...]
+    computed: int
+    """Computed figures that were compared."""
+    headline: tuple[str, ...]
+    """Sentences in plain words, the most important first."""
+
+    @property
+    def claims(self) -> tuple[Published, ...]:
+        """All claims, in the tables' order."""
+        return tuple(claim for table in self.tables for claim in table.claims)
+
+
+def audit_suite(suite: Suite, computed: Mapping[str, float] | None = None) -> Audit:
+    """Audit every paper of the suite. `computed`: cell id -> value in the printed unit, where it was counted.
+
+    Raises InputError for a claim that picks no cells.
+    """
+    specs = _printed(suite)
+    tables = [
+        TableAudit(spec.id, spec.title, tuple(audit(c, suite.cells_of(c, spec), images) for c in spec.claims))
+        for spec in specs
+        for images in (published_images(suite, spec),)
+    ]
+    for paper in suite.papers.values():
+        if paper.claims:
+            found = tuple(audit(claim, suite.cells_of(claim, None)) for claim in paper.claims)
+            tables.append(TableAudit(paper.id, paper.title, found))
+    doubles, repeats = _doubles(suite)
+    cells = [cell for spec in specs for cell in spec.cells() if cell.id in (computed or {})]
+    misprints = tuple(
+        Misprint(cell, value)
+        for cell in cells
+        for value in ((computed or {})[cell.id],)
+        if cell.published is not None and abs(value - cell.published) > 0.5001 * 10**-cell.decimals
+    )
+    result = Audit(tuple(tables), doubles, repeats, misprints, len(cells), ())
+    return Audit(result.tables, doubles, repeats, misprints, len(cells), _headline(result))
+
+
+def _printed(suite: Suite) -> list[TableSpec]:
+    """Return the specs of tables and figures that stand in a paper; a suite may have others of its own."""
+    return [spec for spec in suite.select(["all"]) if spec.source.table or spec.source.figure]
+
+
+def _doubles(suite: Suite) -> tuple[tuple[Double, ...], int]:
+    """Return cells whose published protocol equals an earlier one's but whose value differs, and how many agree."""
+    first: dict[tuple[str, str], Cell] = {}
+    doubles, repeats = [], 0
+    for spec in _printed(suite):
+        for cell in spec.cells():
+            if cell.kind == "quoted" or cell.published is None:
+                continue
+            protocol = resolve(suite, spec, cell.settings, "paper").protocol
+            before = first.setdefault((cell.metric, protocol.model_dump_json()), cell)
+            if before is cell or before.table == cell.table or before.published is None:
+                continue
+            places = min(before.decimals, cell.decimals)
+            if round(before.published, places) == round(cell.published, places):
+                repeats += 1
+            else:
+                doubles.append(Double(before, cell))
+    return tuple(doubles), repeats
+
+
+def _headline(audit: Audit) -> tuple[str, ...]:
+    claims = audit.claims
+    testable = [c for c in claims if c.status != "not testable"]
+    fails = [c for c in testable if c.status == "fails"]
+    close = [c for c in testable if c.clear is not None and c.clear < len(c.pairs)]
+    lines = [
+        f"Of {len(testable)} claims that printed numbers can decide, {len(testable) - len(fails)} hold and "
+        f"{len(fails)} fail; {len(claims) - len(testable)} more are texts.",
+        f"{len(close)} rest in part on differences that single runs cannot tell apart.",
+    ]
+    lines += [f"{c.id} fails: “{c.text}” {c.note}" for c in fails]
+    lines += [
+        f"{d.first.id} prints {d.first.published:.{d.first.decimals}f}, {d.second.id} prints "
+        f"{d.second.published:.{d.second.decimals}f} for the same protocol: no reason is given."
+        for d in audit.doubles
+    ]
+    for m in audit.misprints:
+        unit = METRICS[m.cell.metric].unit
+        lines.append(
+            f"{m.cell.id} prints {m.cell.published:.{m.cell.decimals}f} {unit}; the network counts "
+            f"{m.computed:.{m.cell.decimals}f}: {number(m.difference, unit)}."
+        )
+    return tuple(lines)
