@@ -131,6 +131,15 @@ class Canvas:
             Rectangle((x, y), width, height, facecolor=paint(colour), alpha=alpha, linewidth=0, zorder=self._next())
         )
 
+    def band(
+        self, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], colour: str, alpha: float
+    ) -> None:
+        """Fill what lies between two lines over the same xs."""
+        from matplotlib.patches import Polygon
+
+        corners = [*zip(xs, lows, strict=True), *reversed(list(zip(xs, highs, strict=True)))]
+        self.axes.add_artist(Polygon(corners, facecolor=paint(colour), alpha=alpha, linewidth=0, zorder=self._next()))
+
     def svg(self, name: str, title: str, description: str) -> str:
         """Return what was drawn; see `repro.report.svg.to_svg`."""
         with chart_settings():

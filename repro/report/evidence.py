@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass
 
 from repro.judge.intervals import Estimate
 from repro.judge.result import ClaimResult
@@ -51,9 +52,15 @@ def lines(claim: ClaimResult) -> tuple[Line, ...]:
             rest.append(Line(part.label, part.estimate, part.per_seed, mean, part.low, part.high, False))
     if len(rest) >= LINES:
         kept = sorted(range(len(rest)), key=lambda k: rest[k].estimate.value)[: LINES - 1]
-        found = [replace(found[0], label=f"{found[0].label}; below, the {len(kept)} weakest of {len(rest)} others")]
         rest = [rest[k] for k in sorted(kept)]
     return (*found, *rest)
+
+
+def left_out(claim: ClaimResult) -> str:
+    """Return what `lines` left out, in words; empty where nothing was."""
+    decisive = claim.parts[claim.decisive]
+    others = len(claim.parts) - 1 + (len(decisive.pairs) if len(decisive.pairs) > 1 else 0)
+    return f"{LINES - 1} weakest of {others} others shown" if others >= LINES else ""
 
 
 def effect_text(value: float | None, unit: str) -> str:
@@ -102,11 +109,11 @@ def numbers(claim: ClaimResult) -> tuple[tuple[str, str], ...]:
             ("Probability", f"p {probability(claim.p)}, corrected for {claim.tests} claims: q {probability(claim.q)}")
         )
     if effect is not None and claim.seeds:
-        found.append(("Rests on", f"{_seeds(claim)}, {dof(effect.dof)} degrees of freedom"))
+        found.append(
+            ("Rests on", f"{_seeds(claim)}, {dof(effect.dof)} degree{'s' if dof(effect.dof) != '1' else ''} of freedom")
+        )
     if claim.missing:
         found.append(("Missing", f"{len(claim.missing)} cells"))
-    if claim.why:
-        found.append(("Why not", claim.why))
     return tuple(found)
 
 
@@ -125,7 +132,9 @@ def evidence_plot(claim: ClaimResult) -> str:
     neutral = 1.0 if claim.unit == "x" else 0.0
     scale = padded([neutral, *(v for line in shown for v in _extent(line))], 4, WIDTH - 4, 0.07, 0.5)
     bottom = STEP * len(shown) + 6
-    canvas = Canvas(WIDTH, bottom + 16)
+    note = left_out(claim)
+    canvas = Canvas(WIDTH, bottom + (30 if note else 16))
+    canvas.text(4, bottom + 23, note, 7.4, "faint")
     low, high = max(shown[0].low, scale.low), min(shown[0].high, scale.high)
     if low < high:
         canvas.box(scale(low), 0, scale(high) - scale(low), bottom, "good", 0.09)
@@ -148,10 +157,28 @@ def _extent(line: Line) -> list[float]:
     return [v for v in values if math.isfinite(v)]
 
 
+def tidy(label: str) -> str:
+    """Return "A, x − A, y" as "A: x − y", so that what differs is not cut off where a label is long."""
+    left, sign, right = label.partition(" − ")
+    if not sign or " − " in right:
+        return label
+    ours, theirs = _parts(left), _parts(right)
+    common = [part for part in ours if part in theirs]
+    first, second = ([part for part in parts if part not in common] for parts in (ours, theirs))
+    if not common or not first or not second:
+        return label
+    return f"{', '.join(common)}: {', '.join(first)} − {', '.join(second)}"
+
+
+def _parts(label: str) -> list[str]:
+    """Split at commas outside of parentheses."""
+    return re.split(r", (?![^()]*\))", label)
+
+
 def _draw(canvas: Canvas, line: Line, scale: Scale, y: float) -> None:
     alpha = 1.0 if line.strong else 0.7
     canvas.text(
-        4, y - 11, shortened(line.label, WIDTH - 8, 7.6), 7.6, "ink" if line.strong else "soft", bold=line.strong
+        4, y - 11, shortened(tidy(line.label), WIDTH - 8, 7.6), 7.6, "ink" if line.strong else "soft", bold=line.strong
     )
     estimate = line.estimate
     if estimate.covers != "nothing":

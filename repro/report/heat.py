@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from repro.report.canvas import WIDE, Canvas, text_width
 from repro.report.content import ReportContent
-from repro.report.grid import Grid, compared, difference, mean
+from repro.report.grid import Grid, GridCell, GridRow, compared, difference, mean
 from repro.report.numbers import factor, fixed, signed
 from repro.report.plots import shortened
 
 ROW, TITLE = 23.0, 22.0
 """Heights in points."""
-WIDEST = 74.0
+WIDEST, LEGIBLE = 74.0, 26.0
+"""Widths of a cell in points: at most, and at least for its number to be written in it."""
 Array = NDArray[np.float64]
 
 
@@ -27,8 +28,24 @@ def offset(content: ReportContent) -> float:
     return float(np.mean([difference(c) or 0.0 for c in both]))
 
 
+def measured_part(grid: Grid) -> Grid:
+    """Return the rows and columns of a table that hold measured cells: other metrics have other ranges."""
+
+    def measured(cell: GridCell | None) -> bool:
+        return cell is not None and cell.result.cell.kind == "measured"
+
+    kept = [j for j in range(len(grid.columns)) if any(measured(row.cells[j]) for row in grid.rows)]
+    rows = [
+        GridRow(row.index, row.label, row.heads, tuple(row.cells[j] for j in kept))
+        for row in grid.rows
+        if any(measured(cell) for cell in row.cells)
+    ]
+    return Grid(grid.headings, tuple(grid.columns[j] for j in kept), tuple(rows))
+
+
 def heat_maps(content: ReportContent, grid: Grid) -> str:
     """Draw three maps in the table's shape; a stronger colour is a larger number. Each map has its own range."""
+    grid = measured_part(grid)
     published, ours, departs = _matrices(content, grid)
     labels = [shortened(row.label, 130, 8.5) for row in grid.rows]
     names = max(text_width(label, 8.5) for label in labels) + 14
@@ -47,8 +64,10 @@ def heat_maps(content: ReportContent, grid: Grid) -> str:
         if k == 0 or not beside:
             for i, label in enumerate(labels):
                 canvas.text(names - 8, y + TITLE + ROW * (i + 0.5), label, 8.5, "soft", "right")
-        for j, column in enumerate(grid.columns):
-            words = shortened(column, cell + 4, 8)
+        # Narrow columns are named now and then only.
+        step = max(1, math.ceil(16 / cell))
+        for j, column in list(enumerate(grid.columns))[::step]:
+            words = shortened(column, step * cell + 4, 8)
             canvas.text(x + cell * (j + 0.5), y + TITLE + ROW * len(labels) + 8, words, 8, "soft", "center")
         _map(canvas, values, x, y + TITLE, cell, diverging=values is departs)
     words = "The paper's table as colours: published, ours, difference; a stronger colour is a larger number."
@@ -88,5 +107,7 @@ def _map(canvas: Canvas, values: Array, left: float, top: float, cell: float, di
         strength = 0.07 + 0.78 * share
         colour = "row2" if diverging and value < 0 else "accent"
         canvas.box(left + cell * j + 1, top + ROW * i + 1, cell - 2, ROW - 2, colour, strength)
+        if cell < LEGIBLE:
+            continue
         text = signed(value, decimals) if diverging else fixed(value, decimals)
         canvas.text(x, y, text, 7.8, "raised" if strength > 0.55 else "ink", "center")

@@ -15,6 +15,8 @@ from repro.report.marks import LEGEND, VERDICTS
 from repro.report.numbers import NONE, count, factor, fixed, probability, seconds, setting, size, span
 from repro.report.wording import agreement_facts, deviation_line, facts, interval_line, more_seeds, rules
 
+NARROW = 8
+"""Columns of one table at most."""
 EFFECTS = {"lower": "lower", "higher": "higher", "unknown": "?"}
 
 
@@ -83,20 +85,10 @@ def _remark(words: str) -> str:
 
 
 def _paper_table(content: ReportContent, laid: Grid) -> list[str]:
-    head = [*(text(h) or " " for h in laid.headings), " ", *(text(column) for column in laid.columns)]
-    body: list[list[str]] = []
-    blank = [" "] * (len(laid.headings))
-    for row in laid.rows:
-        heads = [text(h) for h in row.heads]
-        heads[0] = f"**{heads[0]}**" if heads[0].strip() else " "
-        body.append([*heads, "published", *(" " if c is None else c.published for c in row.cells)])
-        body.append([*blank, "ours", *(" " if c is None else _ours(c) for c in row.cells)])
-        body.append([*blank, "difference", *(" " if c is None else _difference(c) for c in row.cells)])
-    numeric = range(len(laid.headings) + 1, len(head))
     used = [entry for name, entry in LEGEND.items() if any(c.mark == name for c in laid.cells())]
     found = [
         f"{text('; '.join(content.table.metrics.values()))}. {text(interval_line(content))}",
-        rows(head, body, tuple(numeric)),
+        *(_columns(laid, start, start + NARROW) for start in range(0, len(laid.columns), NARROW)),
         "Marks: " + "; ".join(f"`{entry.symbol}` {entry.name}: {entry.meaning}" for entry in used) + ".",
     ]
     if content.table.notes:
@@ -112,6 +104,21 @@ def _paper_table(content: ReportContent, laid: Grid) -> list[str]:
             if result.command:
                 found.append(fence(result.command))
     return found
+
+
+def _columns(laid: Grid, start: int, end: int) -> str:
+    """Some of the table's columns: a wide table is printed in parts."""
+    head = [*(text(h) or " " for h in laid.headings), " ", *(text(column) for column in laid.columns[start:end])]
+    body: list[list[str]] = []
+    blank = [" "] * (len(laid.headings))
+    for row in laid.rows:
+        heads = [text(h) for h in row.heads]
+        heads[0] = f"**{heads[0]}**" if heads[0].strip() else " "
+        cells = row.cells[start:end]
+        body.append([*heads, "published", *(" " if c is None else c.published for c in cells)])
+        body.append([*blank, "ours", *(" " if c is None else _ours(c) for c in cells)])
+        body.append([*blank, "difference", *(" " if c is None else _difference(c) for c in cells)])
+    return rows(head, body, range(len(laid.headings) + 1, len(head)))
 
 
 def _ours(cell: GridCell) -> str:
@@ -194,6 +201,9 @@ def _classes(content: ReportContent) -> list[str]:
     found = ["## IOU per class", "Per cent, from one confusion matrix over the whole validation set."]
     width = len(classed[0].class_iou)
     names = [*content.classes.names[:width], *(f"class {k}" for k in range(len(content.classes.names), width))]
+    long = len(classed) > 8
+    if long:
+        found.append(f"<details><summary>{len(classed)} cells</summary>")
     for start in range(0, len(classed), 4):
         part = classed[start : start + 4]
         head = ["Class", *(_name(c.cell.row_label, c.cell.column_label) for c in part)]
@@ -202,7 +212,7 @@ def _classes(content: ReportContent) -> list[str]:
             for k, name in enumerate(names)
         ]
         found.append(rows(head, body, tuple(range(1, len(head)))))
-    return found
+    return [*found, "</details>"] if long else found
 
 
 def _protocol(content: ReportContent) -> list[str]:

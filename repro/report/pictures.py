@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from repro.report.content import Classes, Pictures
 
-BUDGET = 1_700_000
-"""Bytes of data URIs in one page: the page has to stay below 3 MB, charts and tables included."""
 LONGEST, SHORTEST = 512, 96
 """Longer side (px) of a picture in the page: at most, and at least before cells are left out."""
 VOID = 255
@@ -49,8 +47,8 @@ class Sheet:
     predictions: tuple[Prediction, ...]
 
 
-def sheets(pictures: Sequence[Pictures], classes: Classes, labels: dict[str, str]) -> tuple[Sheet, ...]:
-    """Return one sheet per image, all made small enough to fit BUDGET together.
+def sheets(pictures: Sequence[Pictures], classes: Classes, labels: dict[str, str], budget: int) -> tuple[Sheet, ...]:
+    """Return one sheet per image, all made small enough to fit `budget` bytes together.
 
     `labels` has each cell's name for the reader. Image and truth are taken from the first cell: all cells of a table
     are measured on the same images; a cell with other images (another data set) gets sheets of its own.
@@ -59,12 +57,12 @@ def sheets(pictures: Sequence[Pictures], classes: Classes, labels: dict[str, str
     while shown:
         made = _sheets(shown, classes, labels, side)
         total = sum(_bytes(sheet) for sheet in made)
-        if total <= BUDGET:
+        if total <= budget:
             return made
         if side == SHORTEST:
             shown = shown[: len(shown) // 2]
         # Bytes grow with the area at most; a little less than that settles it in one or two steps.
-        side = max(SHORTEST, int(side * 0.95 * math.sqrt(BUDGET / total)))
+        side = max(SHORTEST, int(side * 0.95 * math.sqrt(budget / total)))
     return ()
 
 

@@ -29,10 +29,11 @@ def interval_plot(content: ReportContent) -> str:
     places = _places([c.cell.row for c in cells], 34.0)
     bottom = places[-1] + STEP
     canvas = Canvas(WIDE, bottom + 26)
-    rows = max(text_width(c.cell.row_label, 9) for c in cells) + 14
     # Where a table has one column, its name in every row would say nothing.
     columns = {c.cell.column_label for c in cells} if len({c.cell.column for c in cells}) > 1 else {""}
-    left = min(rows, 150) + max(text_width(label, 8.5) for label in columns) + 12
+    widest = 150.0 if len(columns) > 1 else 250.0
+    names = max(text_width(c.cell.row_label, 9) for c in cells) + 14
+    left = min(widest, names) + max(text_width(label, 8.5) for label in columns) + 12
     if together:
         right = published_scale = padded([*ours, *published], left, WIDE - 8)
     else:
@@ -54,7 +55,7 @@ def interval_plot(content: ReportContent) -> str:
         _cell(canvas, result, right, y)
     for row, label in dict((c.cell.row, c.cell.row_label) for c in cells).items():
         here = [y for c, y in zip(cells, places, strict=True) if c.cell.row == row]
-        canvas.text(0, sum(here) / len(here), shortened(label, 150, 9), 9, row_colour(row), bold=True)
+        canvas.text(0, sum(here) / len(here), shortened(label, widest, 9), 9, row_colour(row), bold=True)
     words = f"{len(cells)} measured cells in the paper's order; the table above has the same numbers."
     return canvas.svg("intervals", "Published values and ours with 95 % intervals", words)
 
@@ -170,5 +171,5 @@ def agreement_plot(content: ReportContent) -> str:
 
 
 def _rank_ticks(n: int) -> list[float]:
-    step = 1 if n <= 8 else 5 if n <= 30 else 10
+    step = next(step for step in (1, 5, 10, 20, 50, 100, n) if n <= 8 * step or step == n)
     return [1.0, *(float(k) for k in range(step if step > 1 else 2, n + 1, step))]

@@ -18,8 +18,13 @@ from repro.report.marks import LEGEND, VERDICTS
 from repro.report.numbers import NONE, count, factor, fixed, seconds, setting, signed, size
 from repro.report.pictures import Sheet, sheets
 from repro.report.plots import agreement_plot, interval_plot, on_one_axis
+from repro.report.series import is_series, series_plot
 from repro.report.wording import agreement_facts, deviation_line, facts, interval_line, more_seeds, rules
 
+PAGE = 2_600_000
+"""Bytes that a page may have, by estimate; it must stay below 3 MB."""
+BUDGET = 1_700_000
+"""Bytes of its pictures at most."""
 EFFECTS = {"lower": "↓ lower", "higher": "↑ higher", "unknown": "? unknown"}
 
 
@@ -29,7 +34,8 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
     both = compared(content.cells)
     measured = any(c.state == "done" and c.cell.kind == "measured" for c in content.cells)
     labels = {c.cell.id: label(c) for c in content.cells}
-    shown = sheets(content.pictures, content.classes, labels)
+    drawn = _charts(content, laid, measured, len(both) > 1)
+    shown = sheets(content.pictures, content.classes, labels, _room(content, drawn))
     classed = [c for c in content.cells if c.class_iou]
     present = {
         "table": True,
@@ -82,8 +88,9 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
         **_records(content),
         "cell_commands": [(label(c), c.command) for c in content.cells if c.command],
         "environment": list(content.environment.items()),
-        "charts": _charts(content, laid, present),
+        "charts": drawn,
         "two_axes": not on_one_axis(content),
+        "series": is_series(content),
     }
     return view, [_picture_data(sheet) for sheet in shown]
 
@@ -93,15 +100,24 @@ def label(result: CellResult) -> str:
     return f"{result.cell.row_label}, {result.cell.column_label}"
 
 
-def _charts(content: ReportContent, laid: Grid, present: dict[str, bool]) -> dict[str, Any]:
+def _charts(content: ReportContent, laid: Grid, measured: bool, several: bool) -> dict[str, Any]:
     from markupsafe import Markup
 
+    cells = series_plot if is_series(content) else interval_plot
     return {
-        "intervals": Markup(interval_plot(content)) if present["cells"] else "",
-        "agreement": Markup(agreement_plot(content)) if present["agreement"] else "",
-        "heat": Markup(heat_maps(content, laid)) if present["agreement"] else "",
-        "curves": Markup(curves_plot(content.curves)) if present["curves"] else "",
+        "intervals": Markup(cells(content)) if measured else "",
+        "agreement": Markup(agreement_plot(content)) if several else "",
+        "heat": Markup(heat_maps(content, laid)) if several else "",
+        "curves": Markup(curves_plot(content.curves)) if content.curves else "",
     }
+
+
+def _room(content: ReportContent, drawn: dict[str, Any]) -> int:
+    """Return the bytes that pictures may take so that the page stays below PAGE."""
+    charts = sum(len(str(chart)) for chart in drawn.values()) + 12_000 * len(content.claims)
+    # A cell stands in the table, the list of rows, the commands, and the data inside the page.
+    rows = len(content.cells) * (1_600 + 700 * len(content.seeds)) + 400 * len(content.records)
+    return max(0, min(BUDGET, PAGE - charts - rows))
 
 
 def _table(content: ReportContent, laid: Grid) -> dict[str, Any]:

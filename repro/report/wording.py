@@ -33,13 +33,16 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
             _fact("Seeds", str(len(content.seeds)), f"seed {names}" if len(content.seeds) == 1 else f"seeds {names}")
         )
     if content.claims:
-        small = ", ".join(f"{n} {verdict}" for verdict, n in verdict_counts(content.claims) if verdict != "supported")
-        supported = sum(claim.verdict == "supported" for claim in content.claims)
-        found.append(_fact("Claims supported", f"{supported} of {len(content.claims)}", small))
+        testable = [claim for claim in content.claims if claim.testable]
+        rest = [f"{n} {verdict}" for verdict, n in verdict_counts(testable) if verdict != "supported"]
+        if len(testable) < len(content.claims):
+            rest.append(f"{len(content.claims) - len(testable)} not testable")
+        supported = sum(claim.verdict == "supported" for claim in testable)
+        found.append(_fact("Claims supported", f"{supported} of {len(testable)}", ", ".join(rest)))
     if content.agreement is not None and not math.isnan(content.agreement.tau.value):
         found.append(_fact("Rank agreement", f"τ {fixed(content.agreement.tau.value)}", "1: the paper's order"))
     if content.detectable is not None:
-        found.append(_fact("Detectable", f"{fixed(content.detectable, 1)} points", "with so many seeds, 80 % power"))
+        found.append(_fact("Detectable", f"{fixed(content.detectable, 1)} points", "with 80 % power"))
     found.append(_fact("Records up to", content.date[:10] or NONE, f"repro {content.version}"))
     return found
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from report_fixture import usual
+from report_fixture import plain
 
 from repro.judge.intervals import estimate
 from repro.report.changes import Change, changes, read_data
@@ -14,8 +14,8 @@ from repro.report.write import write_report
 
 @pytest.fixture(scope="module")
 def moved():
-    """The usual content with one cell measured anew: 0.50 and 0.52."""
-    base = usual()
+    """The plain content with one cell measured anew: 0.50 and 0.52."""
+    base = plain()
     scores = {0: 0.50, 1: 0.52}
     first = dataclasses.replace(base.cells[0], values=scores, estimate=estimate(np.array([0.50, 0.52])))
     return dataclasses.replace(base, cells=(first, *base.cells[1:]))
@@ -23,7 +23,7 @@ def moved():
 
 def test_a_cell_that_moved_is_told_once_and_again_until_the_next_change(tmp_path, moved):
     page = tmp_path / "v3-table3.html"
-    write_report(usual(), tmp_path, ("html",))
+    write_report(plain(), tmp_path, ("html",))
     assert "Since the report before" not in page.read_text()
     write_report(moved, tmp_path, ("html",))
     told = page.read_bytes()
@@ -33,7 +33,7 @@ def test_a_cell_that_moved_is_told_once_and_again_until_the_next_change(tmp_path
 
 
 def test_what_is_told(moved):
-    before = {"table": "v3/table3", "scale": "tiny", "cells": [{"id": c.cell.id, "value": None} for c in usual().cells]}
+    before = {"table": "v3/table3", "scale": "tiny", "cells": [{"id": c.cell.id, "value": None} for c in plain().cells]}
     before["cells"][0]["value"] = 0.4
     found = changes(before, moved)
     assert found[0] == Change("(1, 1, 1), block4", "40.00", "51.00", "+11.00")
@@ -58,5 +58,5 @@ def test_files_that_are_no_reports(tmp_path, text):
 
 
 def test_data_survive_the_page(tmp_path):
-    (tmp_path / "x.html").write_text(report_html(usual()))
+    (tmp_path / "x.html").write_text(report_html(plain()))
     assert read_data(tmp_path / "x.html")["cells"][0]["published"] == 68.39

@@ -6,7 +6,7 @@ from report_fixture import SUITE, content, usual, without_results
 
 from repro.judge.claims import judge
 from repro.judge.evidence import gather
-from repro.report.evidence import LINES, effect_text, evidence_plot, lines, numbers, published_effect
+from repro.report.evidence import LINES, effect_text, evidence_plot, left_out, lines, numbers, published_effect, tidy
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,9 @@ def test_many_rivals_are_cut_to_the_closest_and_it_says_so(claims):
     shown = lines(best)
     assert len(best.parts) == 19
     assert len(shown) == LINES
-    assert f"{LINES - 1} weakest of 18" in shown[0].label
+    assert left_out(best) == "6 weakest of 18 others shown"
+    assert left_out(best) in evidence_plot(best)
+    assert left_out(claims["v3.t3.c5"]) == ""
     hidden = sorted(part.estimate.value for part in best.parts)[LINES:]
     assert max(line.estimate.value for line in shown[1:]) <= min(hidden) + 1e-12
 
@@ -68,3 +70,17 @@ def test_one_seed_says_that_the_interval_covers_images_only():
 )
 def test_effect_text(value, unit, text):
     assert effect_text(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("(1, 2, 1), block4 − (1, 1, 1), block4", "block4: (1, 2, 1) − (1, 1, 1)"),
+        ("ResNet-101, after CRF, 20 − ResNet-101, before CRF, 20", "ResNet-101, 20: after CRF − before CRF"),
+        ("OS=8, MS − OS=8", "OS=8, MS − OS=8"),
+        ("mean of 12 pairs", "mean of 12 pairs"),
+        ("(a − b) − (c − d)", "(a − b) − (c − d)"),
+    ],
+)
+def test_what_two_sides_share_is_said_once(label, text):
+    assert tidy(label) == text

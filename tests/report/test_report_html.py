@@ -10,7 +10,7 @@ from collections import Counter
 from html.parser import HTMLParser
 
 import pytest
-from report_fixture import content, usual, without_results
+from report_fixture import SUITE, content, usual, without_results
 
 from repro.report.changes import Change
 from repro.report.grid import grid
@@ -181,7 +181,7 @@ def test_before_anything_was_run():
     assert " ".join(page.words).count("not run") >= 20
 
 
-@pytest.mark.parametrize("table", ["v3/table1", "v3/table4"])
+@pytest.mark.parametrize("table", ["v3/table1", "v3plus/table5"])
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
 def test_other_tables(table, seeds):
     page = Page(report_html(content(table=table, seeds=seeds, broken=False)))
@@ -191,3 +191,15 @@ def test_other_tables(table, seeds):
 def test_changes_are_told():
     page = Page(report_html(usual(), (Change("(1, 1, 1), block4", "49.00", "49.81", "+0.81"),)))
     assert "Since the report before" in " ".join(page.words)
+
+
+def test_the_largest_table_still_fits():
+    largest = max(SUITE.tables.values(), key=lambda table: len(table.cells()))
+    text = report_html(content(table=largest.id, seeds=tuple(range(5)), broken=False))
+    assert len(text.encode()) < 3_000_000
+    assert Page(text).all("section")
+
+
+def test_a_table_of_quoted_numbers_only():
+    page = Page(report_html(content(table="v3/table13")))
+    assert " ".join(page.words).count("quoted") >= 18

@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 import pytest
-from report_fixture import content, usual, without_results
+from report_fixture import SUITE, content, usual, without_results
 
 from repro.report.grid import grid
 from repro.report.markdown import code, report_markdown, text
@@ -88,3 +88,14 @@ def test_one_seed_says_what_is_unknown():
     page = report_markdown(content(seeds=(0,)))
     assert "seed noise is unknown" in page
     assert "--seeds 5" in page
+
+
+@pytest.mark.parametrize("table", list(SUITE.tables))
+def test_every_table_of_the_suite(table):
+    base = content(table=table, broken=False)
+    page = report_markdown(base)
+    for found in tables(page):
+        assert len({len(cells(line)) for line in found}) == 1
+        assert len(cells(found[0])) <= 8 + 1 + len(base.table.headings)
+    assert page.count("<details>") == page.count("</details>")
+    assert not re.search(r"\b(None|nan|inf)\b(?! of)", page)

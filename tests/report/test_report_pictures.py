@@ -11,8 +11,9 @@ from PIL import Image
 from report_fixture import usual
 
 from repro.report.content import Classes, Pictures
-from repro.report.pictures import BUDGET, VOID, VOID_COLOUR, _nearest, sheets
+from repro.report.pictures import VOID, VOID_COLOUR, _nearest, sheets
 
+BUDGET = 1_500_000
 CLASSES = Classes(("sky", "road"), ((10, 20, 30), (200, 100, 50)))
 
 
@@ -29,26 +30,26 @@ def small(truth, prediction, image=None) -> Pictures:
 
 
 def test_labels_have_their_class_colours_and_void_its_own():
-    sheet = sheets([small([[0, 1], [VOID, 1]], [[0, 0], [1, 1]])], CLASSES, {"a": "A"})[0]
+    sheet = sheets([small([[0, 1], [VOID, 1]], [[0, 0], [1, 1]])], CLASSES, {"a": "A"}, BUDGET)[0]
     truth = np.asarray(decode(sheet.truth_uri).convert("RGB"))
     assert truth.tolist() == [[[10, 20, 30], [200, 100, 50]], [list(VOID_COLOUR), [200, 100, 50]]]
 
 
 def test_wrong_pixels_leave_void_out():
-    sheet = sheets([small([[0, 1], [VOID, 1]], [[0, 0], [1, 1]])], CLASSES, {"a": "A"})[0]
+    sheet = sheets([small([[0, 1], [VOID, 1]], [[0, 0], [1, 1]])], CLASSES, {"a": "A"}, BUDGET)[0]
     mask = np.asarray(decode(sheet.predictions[0].wrong_uri).convert("RGBA"))[..., 3] > 0
     assert mask.tolist() == [[False, True], [False, False]]
     assert sheet.predictions[0].correct == pytest.approx(2 / 3)
 
 
 def test_an_image_that_is_all_void_has_no_share():
-    sheet = sheets([small([[VOID]], [[0]])], CLASSES, {"a": "A"})[0]
+    sheet = sheets([small([[VOID]], [[0]])], CLASSES, {"a": "A"}, BUDGET)[0]
     assert sheet.predictions[0].correct is None
 
 
 def test_cells_share_the_image_and_the_truth():
     base = usual()
-    made = sheets(base.pictures, base.classes, {c.cell.id: c.cell.id for c in base.cells})
+    made = sheets(base.pictures, base.classes, {c.cell.id: c.cell.id for c in base.cells}, BUDGET)
     assert len(made) == 4
     assert all(len(sheet.predictions) == 18 for sheet in made)
 
@@ -58,7 +59,7 @@ def test_large_pictures_are_made_smaller_until_they_fit():
     truth = rng.integers(0, 20, (4, 600, 800)).astype(np.uint8)
     image = rng.integers(0, 255, (4, 600, 800, 3)).astype(np.uint8)
     many = [Pictures(f"c{k}", 0, ("a", "b", "c", "d"), image, truth, truth[::-1]) for k in range(6)]
-    made = sheets(many, Classes(), {f"c{k}": str(k) for k in range(6)})
+    made = sheets(many, Classes(), {f"c{k}": str(k) for k in range(6)}, BUDGET)
     total = sum(
         len(s.image_uri) + len(s.truth_uri) + sum(len(p.uri) + len(p.wrong_uri) for p in s.predictions) for s in made
     )

@@ -14,8 +14,9 @@ from repro.report.canvas import Canvas, Scale, padded
 from repro.report.curves import curves_plot
 from repro.report.evidence import evidence_plot
 from repro.report.grid import grid
-from repro.report.heat import heat_maps
+from repro.report.heat import heat_maps, measured_part
 from repro.report.plots import agreement_plot, interval_plot
+from repro.report.series import is_series, series_plot
 from repro.report.theme import COLOURS
 
 
@@ -120,3 +121,18 @@ def test_one_axis_at_scale_paper_two_below():
 def test_below_scale_paper_ranks_are_drawn_not_values():
     assert "ranks" in agreement_plot(usual())
     assert "values" in agreement_plot(content(scale="paper", broken=False))
+
+
+def test_numeric_columns_are_drawn_as_lines():
+    curves = content(table="v3plus/fig5", broken=False)
+    assert is_series(curves)
+    assert not is_series(usual())
+    ElementTree.fromstring(series_plot(curves))
+    together = series_plot(content(table="v3plus/fig5", scale="paper", broken=False))
+    assert "dashed" in together
+
+
+def test_heat_maps_show_measured_cells_only():
+    laid = measured_part(grid(content(table="v3plus/table5", broken=False)))
+    assert laid.columns == ("mIOU",)
+    assert len(laid.rows) == 20

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from report_fixture import content, usual
+from report_fixture import plain, usual
 
 from repro.errors import InputError
 from repro.report import write
@@ -23,8 +23,8 @@ def test_all_formats_with_names_from_the_table(tmp_path):
 
 
 def test_writing_twice_gives_the_same_bytes(tmp_path):
-    first = [path.read_bytes() for path in write_report(usual(), tmp_path)]
-    assert [path.read_bytes() for path in write_report(content(), tmp_path)] == first
+    first = [path.read_bytes() for path in write_report(plain(), tmp_path)]
+    assert [path.read_bytes() for path in write_report(plain(), tmp_path)] == first
 
 
 def test_a_folder_that_is_a_file(tmp_path):
