@@ -55,6 +55,15 @@ Dataset = Annotated[str | None, typer.Option(help="Data set instead of the scale
 DataDir = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Folder of that data set.", show_default=False)
 ]
+WeightsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="DIR",
+        help="Folder of ImageNet weights, e.g. resnet101*.pth. Scale paper starts from them.",
+        show_default=False,
+    ),
+]
 StoreDir = Annotated[Path, typer.Option("--store", metavar="DIR", help="Where records are kept.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where reports are written.")]
 TablesDir = Annotated[
@@ -128,6 +137,7 @@ def plan(
     set_: Set = None,
     dataset: Dataset = None,
     data: DataDir = None,
+    weights: WeightsDir = None,
     store: StoreDir = STORE,
     tables: TablesDir = None,
     device: Device = "auto",
@@ -141,7 +151,8 @@ def plan(
     from repro.commands.plan import main
     from repro.run.session import Options
 
-    options = Options(tuple(names), scale, seeds, tuple(only or ()), tuple(set_ or ()), dataset, data, store, tables)
+    given = tuple(only or ()), tuple(set_ or ())
+    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights)
     main(options, device, jobs, json)
 
 
@@ -154,6 +165,7 @@ def run(
     set_: Set = None,
     dataset: Dataset = None,
     data: DataDir = None,
+    weights: WeightsDir = None,
     store: StoreDir = STORE,
     out: Out = OUT,
     tables: TablesDir = None,
@@ -176,7 +188,8 @@ def run(
     from repro.commands.run import main
     from repro.run.session import Options
 
-    options = Options(tuple(names), scale, seeds, tuple(only or ()), tuple(set_ or ()), dataset, data, store, tables)
+    given = tuple(only or ()), tuple(set_ or ())
+    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights)
     raise typer.Exit(main(options, out, device, jobs, json))
 
 
@@ -189,6 +202,7 @@ def report(
     set_: Set = None,
     dataset: Dataset = None,
     data: DataDir = None,
+    weights: WeightsDir = None,
     store: StoreDir = STORE,
     out: Out = OUT,
     tables: TablesDir = None,
@@ -204,8 +218,24 @@ def report(
     from repro.commands.report import main
     from repro.run.session import Options
 
-    options = Options(tuple(names), scale, seeds, tuple(only or ()), tuple(set_ or ()), dataset, data, store, tables)
+    given = tuple(only or ()), tuple(set_ or ())
+    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights)
     main(options, out, formats, json)
+
+
+@app.command()
+def audit(
+    tables: TablesDir = None,
+    full: Annotated[bool, typer.Option("--full", help="Every claim, not only those that fall short.")] = False,
+    json: Json = False,
+) -> None:
+    """Put the papers' claims to their own printed numbers, without any training.
+
+    Example:  repro audit
+    """
+    from repro.commands.audit import main
+
+    main(tables, full, json)
 
 
 data_app = typer.Typer(no_args_is_help=True, help="Look at data sets.", rich_markup_mode=None)
@@ -240,6 +270,36 @@ def data_show(
     from repro.commands.data import show_sheet
 
     show_sheet(name, data, split, count, side, out, store)
+
+
+@data_app.command("verify")
+def data_verify(
+    name: Annotated[str, typer.Argument(help="Data set.")],
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Its folder.")],
+    store: StoreDir = STORE,
+    json: Json = False,
+) -> None:
+    """Read every file of a data set; check counts, sizes and labels against the papers' numbers.
+
+    Example:  repro data verify voc2012 --data VOCdevkit
+    """
+    from repro.commands.data import verify_set
+
+    raise typer.Exit(verify_set(name, data, store, json))
+
+
+@data_app.command("prepare")
+def data_prepare(
+    name: Annotated[str, typer.Argument(help="Data set.")],
+    root: Annotated[Path, typer.Option("--root", metavar="DIR", help="Where to put it.")],
+) -> None:
+    """Download and unpack a data set where that is allowed; else say what to download and where to put it.
+
+    Example:  repro data prepare voc2012 --root data
+    """
+    from repro.commands.data import prepare_set
+
+    raise typer.Exit(prepare_set(name, root))
 
 
 @app.command()

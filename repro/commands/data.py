@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from repro.commands.output import print_json, print_table, say
-from repro.errors import InputError
+from repro.errors import EXIT_OK, EXIT_WRONG_INPUT, InputError
 from repro.spec.load import Dataset, load_suite
 from repro.spec.protocol import Data
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from repro.data.images import Images
 
 
 def list_sets(as_json: bool) -> None:
     """Print every data set with classes and splits."""
     suite = load_suite()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": name, "kind": "data", "title": d.title, "classes": d.count, "splits": dict(d.splits)}
         for name, d in suite.datasets.items()
     ]
@@ -26,7 +32,7 @@ def list_sets(as_json: bool) -> None:
             (
                 str(row["id"]),
                 str(row["classes"] or ""),
-                ", ".join(f"{split} {count}" for split, count in dict(row["splits"]).items()),  # type: ignore[call-overload]
+                ", ".join(f"{split} {count}" for split, count in dict(row["splits"]).items()),
                 str(row["title"]),
             )
             for row in rows
@@ -41,8 +47,15 @@ def show_sheet(name: str, root: Path | None, split: str, count: int, side: int |
     facts = load_suite().dataset(name)
     if facts.count is None:
         raise InputError(f'data set "{name}" has no label maps to show. Choose another.')
-    wanted = {"train_images": count, "val_images": count}
-    data = Data(name=name, classes=facts.count, side=side, train_split=facts.train_split, val_split=split, **wanted)
+    data = Data(
+        name=name,
+        classes=facts.count,
+        side=side,
+        train_split=facts.train_split,
+        val_split=split,
+        train_images=count,
+        val_images=count,
+    )
     images = source.load(data, split, root, store / "cache")
     sheet = _sheet(images, facts, count)
     try:
@@ -52,7 +65,35 @@ def show_sheet(name: str, root: Path | None, split: str, count: int, side: int |
     say(f"{out}: {min(count, len(images.pixels))} images of {name}, split {split}")
 
 
-def _sheet(images, facts: Dataset, count: int):  # type: ignore[no-untyped-def]
+def verify_set(name: str, root: Path, store: Path, as_json: bool) -> int:
+    """Print what was checked; 2 if something is not as published."""
+    from repro.data.verify import verify
+
+    found = verify(name, root, store / "cache")
+    marks: dict[object, str] = {True: "ok", False: "WRONG", None: ""}
+    if as_json:
+        print_json(
+            {"id": r.what, "kind": "check", "published": r.expected, "value": r.found, "ok": r.ok} for r in found
+        )
+    else:
+        print_table(
+            ("", "what", "expected", "found"),
+            [(marks[r.ok], str(r.what), str(r.expected), str(r.found)) for r in found],
+        )
+    return EXIT_WRONG_INPUT if any(r.ok is False for r in found) else EXIT_OK
+
+
+def prepare_set(name: str, root: Path) -> int:
+    """Print what is left to do by hand; 2 if anything is."""
+    from repro.data.prepare import prepare
+
+    left = prepare(name, root, say)
+    for line in left:
+        print(line)
+    return EXIT_WRONG_INPUT if left else EXIT_OK
+
+
+def _sheet(images: Images, facts: Dataset, count: int) -> Image.Image:
     import numpy as np
     from PIL import Image
 

@@ -16,7 +16,7 @@ def main(store: Path, as_json: bool) -> int:
     if as_json:
         print_json(rows)
     else:
-        marks = {True: "ok", False: "missing", None: "note"}
+        marks: dict[object, str] = {True: "ok", False: "missing", None: "note"}
         print_table(
             ("", "what", "found", "remedy"),
             [(marks[row["ok"]], str(row["id"]), str(row["value"]), str(row["remedy"])) for row in rows],

@@ -29,7 +29,7 @@ def main(options: Options, device: str, jobs: int | None, as_json: bool) -> None
     rate, source = rate_of(plan, store)
     seconds = sum(row["cost"] for row in todo) / rate
     wall = seconds / max(1, min(len(workers), len(todo) or 1))
-    summary = {
+    summary: dict[str, Any] = {
         "scale": plan.request.scale,
         "seeds": plan.request.seeds,
         "cells": {k: sum(c.cell.kind == k for c in plan.cells) for k in ("computed", "measured", "quoted")},
@@ -42,7 +42,7 @@ def main(options: Options, device: str, jobs: int | None, as_json: bool) -> None
     if as_json:
         print_json(rows, **summary)
         return
-    measured = summary["cells"]["measured"]  # type: ignore[index]
+    measured = summary["cells"]["measured"]
     print(
         f"{', '.join(t.id for t in plan.request.tables)} at scale {plan.request.scale}, "
         f"{plan.request.seeds} seed{'s' * (plan.request.seeds > 1)}: {measured} measured cells, "

@@ -64,6 +64,8 @@ def command(options: Options, table: str, *, full: bool = False) -> str:
         words += ["--dataset", options.dataset]
     if options.data_root:
         words += ["--data", str(options.data_root)]
+    if options.weights:
+        words += ["--weights", str(options.weights)]
     if options.tables_dir:
         words += ["--tables", str(options.tables_dir)]
     for assignment in options.overrides:

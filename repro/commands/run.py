@@ -29,7 +29,7 @@ def main(options: Options, out: Path, device: str, jobs: int | None, as_json: bo
     store.prepare()
     plan = session.make_plan(options, suite, store)
     workers = session.devices(device, jobs)
-    work = session.work_of(plan, store, options.data_root)
+    work = session.work_of(plan, store, options.data_root, options.weights)
     code = EXIT_OK
     if work:
         if not options.scale:

@@ -50,7 +50,7 @@ def main(
 
 
 def _row(cell: Cell, resolved: Any, full: bool) -> dict[str, Any]:
-    row = {
+    row: dict[str, Any] = {
         "id": cell.id,
         "kind": cell.kind,
         "metric": cell.metric,

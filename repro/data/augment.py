@@ -90,13 +90,9 @@ def apply(pixels: Tensor, labels: Tensor, sizes: Tensor, drawn: Draw, crop: int)
         inside.append(at < scaled[:, axis : axis + 1])
     valid = inside[0][:, :, None] & inside[1][:, None, :]
     height, width = pixels.shape[1:3]
-    grid = torch.stack(
-        torch.broadcast_tensors(
-            (source[1] * (2.0 / max(width - 1, 1)) - 1)[:, None, :],
-            (source[0] * (2.0 / max(height - 1, 1)) - 1)[:, :, None],
-        ),
-        dim=-1,
-    ).float()
+    x = (source[1] * (2.0 / max(width - 1, 1)) - 1)[:, None, :].expand(-1, crop, -1)
+    y = (source[0] * (2.0 / max(height - 1, 1)) - 1)[:, :, None].expand(-1, -1, crop)
+    grid = torch.stack([x, y], dim=-1).float()
     images = functional.grid_sample(
         normalise(pixels[index]), grid, mode="bilinear", padding_mode="border", align_corners=True
     )

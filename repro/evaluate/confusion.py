@@ -27,7 +27,9 @@ def class_iou(matrix: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
     """(..., C, C) counts -> (..., C) intersection over union; NaN where a class is in neither truth nor prediction."""
     both = np.diagonal(matrix, axis1=-2, axis2=-1).astype(np.float64)
     union = matrix.sum(axis=-1, dtype=np.int64) + matrix.sum(axis=-2, dtype=np.int64) - both
-    return np.divide(both, union, out=np.full(both.shape, np.nan), where=union > 0)
+    out = np.full(both.shape, np.nan)
+    np.divide(both, union, out=out, where=union > 0)
+    return out
 
 
 def mean_iou(matrix: npt.NDArray[np.integer]) -> float:

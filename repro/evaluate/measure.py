@@ -26,7 +26,7 @@ PICTURES = 4
 
 @dataclass(frozen=True)
 class Pictures:
-    """The kept images at their true size or cut to the first one's: image (K, H, W, 3), truth and prediction (K, H, W)."""
+    """The kept images: image (K, H, W, 3), truth and prediction (K, H, W)."""
 
     image: npt.NDArray[np.uint8]
     truth: npt.NDArray[np.uint8]
