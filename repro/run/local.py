@@ -303,7 +303,10 @@ def _interrupts_held_back() -> Iterator[None]:
 
 @contextmanager
 def _told_of_signals() -> Iterator[_Signals]:
-    """Count SIGINT and SIGTERM instead of ending, where that is possible: in a program's main thread."""
+    """Count SIGINT and SIGTERM instead of ending, where that is possible: in a program's main thread.
+
+    What the program was told to ignore stays ignored: a script's background jobs must not notice its Ctrl-C.
+    """
     signals = _Signals()
     if threading.current_thread() is not threading.main_thread():
         yield signals
@@ -312,7 +315,8 @@ def _told_of_signals() -> Iterator[_Signals]:
     def count(*_: object) -> None:
         signals.count += 1
 
-    before = {number: signal.signal(number, count) for number in (signal.SIGINT, signal.SIGTERM)}
+    minded = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, count) for number in minded}
     try:
         yield signals
     finally:

@@ -50,8 +50,11 @@ def started(events):
     return [event.key for event in events if isinstance(event, TrainingStarted)]
 
 
-def start(log, store, count, steps, step_seconds, execute=EXECUTE):
-    """Begin a run in a process group of its own, as a terminal does; return it when it says that it runs."""
+def start(log, store, count, steps, step_seconds, execute=EXECUTE, interrupt=signal.SIG_DFL):
+    """Begin a run in a process group of its own, as a terminal does; return it when it says that it runs.
+
+    What the shell that runs these tests does with SIGINT must not matter: background jobs ignore it.
+    """
     process = subprocess.Popen(
         [sys.executable, HERE / "run_jobs.py", store.root, log, *map(str, (count, steps, step_seconds)), execute],
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(PROJECT), str(HERE)))},
@@ -59,6 +62,7 @@ def start(log, store, count, steps, step_seconds, execute=EXECUTE):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, interrupt),
     )
     assert process.stdout.readline().startswith("running")
     return process
@@ -290,6 +294,15 @@ def test_an_interrupt_while_workers_start_is_not_lost(log, store):
     if process.returncode == 0:
         assert "interrupted=True" in out.splitlines()[-1]
     assert list(store.records("training")) == []
+
+
+def test_a_run_that_was_told_to_ignore_interrupts_does(log, store):
+    process = start(log, store, 2, 20, 0.02, interrupt=signal.SIG_IGN)
+    wait_until(lambda: steps(log, "k0"))
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert err == ""
+    assert "interrupted=False" in out.splitlines()[-1]
 
 
 def test_workers_do_not_outlive_a_killed_run_and_write_their_checkpoints(log, store):
