@@ -50,22 +50,31 @@ def started(events):
     return [event.key for event in events if isinstance(event, TrainingStarted)]
 
 
-def start(log, store, count, steps, step_seconds, execute=EXECUTE, interrupt=signal.SIG_DFL):
-    """Begin a run in a process group of its own, as a terminal does; return it when it says that it runs.
+@pytest.fixture
+def start(log, store):
+    """A function that begins a run in a process group of its own, as a terminal does, and returns when it runs."""
+    begun = []
 
-    What the shell that runs these tests does with SIGINT must not matter: background jobs ignore it.
-    """
-    process = subprocess.Popen(
-        [sys.executable, HERE / "run_jobs.py", store.root, log, *map(str, (count, steps, step_seconds)), execute],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(PROJECT), str(HERE)))},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, interrupt),
-    )
-    assert process.stdout.readline().startswith("running")
-    return process
+    def begin(count, steps, step_seconds, execute=EXECUTE, interrupt=signal.SIG_DFL):
+        process = subprocess.Popen(
+            [sys.executable, HERE / "run_jobs.py", store.root, log, *map(str, (count, steps, step_seconds)), execute],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(PROJECT), str(HERE)))},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            # What the shell that runs these tests does with SIGINT must not matter: background jobs ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, interrupt),
+        )
+        begun.append(process)
+        assert process.stdout.readline().startswith("running")
+        return process
+
+    yield begin
+    for process in begun:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def wait_until(condition, seconds=60.0):
@@ -252,8 +261,8 @@ def test_an_exception_of_the_listener_leaves_no_worker_and_no_lock(log, store):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_stops_at_a_checkpoint_and_goes_on_from_there(log, store, number):
-    process = start(log, store, 3, 60, 0.02)
+def test_an_interrupted_run_stops_at_a_checkpoint_and_goes_on_from_there(log, store, start, number):
+    process = start(3, 60, 0.02)
     wait_until(lambda: len(steps(log, "k0")) > 3 and len(steps(log, "k1")) > 3)
     os.killpg(process.pid, number)
     out, err = process.communicate(timeout=60)
@@ -270,8 +279,8 @@ def test_an_interrupted_run_stops_at_a_checkpoint_and_goes_on_from_there(log, st
     assert [numbers(log, key) for key in ("k0", "k1", "k2")] == [list(range(1, 61))] * 3
 
 
-def test_a_second_interrupt_does_not_wait(log, store):
-    process = start(log, store, 2, 1, 0, "run_jobs:stubborn")
+def test_a_second_interrupt_does_not_wait(log, start):
+    process = start(2, 1, 0, "run_jobs:stubborn")
     wait_until(lambda: steps(log, "k0") and steps(log, "k1"))
     os.killpg(process.pid, signal.SIGINT)
     time.sleep(0.5)
@@ -286,8 +295,8 @@ def test_a_second_interrupt_does_not_wait(log, store):
     assert not any(alive(pid) for key in ("k0", "k1") for _, _, pid, _ in steps(log, key))
 
 
-def test_an_interrupt_while_workers_start_is_not_lost(log, store):
-    process = start(log, store, 2, 500, 0.02)
+def test_an_interrupt_while_workers_start_is_not_lost(store, start):
+    process = start(2, 500, 0.02)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) in ((0, ""), (-signal.SIGINT, "")) or "KeyboardInterrupt" in err
@@ -296,8 +305,8 @@ def test_an_interrupt_while_workers_start_is_not_lost(log, store):
     assert list(store.records("training")) == []
 
 
-def test_a_run_that_was_told_to_ignore_interrupts_does(log, store):
-    process = start(log, store, 2, 20, 0.02, interrupt=signal.SIG_IGN)
+def test_a_run_that_was_told_to_ignore_interrupts_does(log, start):
+    process = start(2, 20, 0.02, interrupt=signal.SIG_IGN)
     wait_until(lambda: steps(log, "k0"))
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -305,8 +314,8 @@ def test_a_run_that_was_told_to_ignore_interrupts_does(log, store):
     assert "interrupted=False" in out.splitlines()[-1]
 
 
-def test_workers_do_not_outlive_a_killed_run_and_write_their_checkpoints(log, store):
-    process = start(log, store, 2, 2000, 0.02)
+def test_workers_do_not_outlive_a_killed_run_and_write_their_checkpoints(log, store, start):
+    process = start(2, 2000, 0.02)
     wait_until(lambda: len(steps(log, "k0")) > 3 and len(steps(log, "k1")) > 3)
     process.kill()
     process.communicate()
@@ -335,9 +344,9 @@ def test_signal_handlers_are_put_back(log, store):
 # -- several runs on one store
 
 
-def test_two_runs_on_one_store_share_the_work(log, store):
+def test_two_runs_on_one_store_share_the_work(log, store, start):
     (log / "closed").touch()
-    first = start(log, store, 8, 10, 0.02)
+    first = start(8, 10, 0.02)
     wait_until(lambda: (store.root / "checkpoints" / "k1").exists())  # it holds k0 and k1 until the second has met them
     events = []
 
@@ -364,8 +373,8 @@ def test_two_runs_on_one_store_share_the_work(log, store):
     assert {event.key for event in events if isinstance(event, TrainingDone)} == {f"k{n}" for n in range(8)}
 
 
-def test_a_run_takes_over_what_a_killed_one_leaves(log, store):
-    first = start(log, store, 2, 100, 0.02)
+def test_a_run_takes_over_what_a_killed_one_leaves(log, store, start):
+    first = start(2, 100, 0.02)
     wait_until(lambda: len(steps(log, "k0")) > 3 and len(steps(log, "k1")) > 3)
     outcomes = []
     second = threading.Thread(
