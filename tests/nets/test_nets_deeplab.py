@@ -76,6 +76,9 @@ def test_every_kind_starts_from_a_presence_network(kind: str) -> None:
     state = network.backbone.state_dict()
     for name, value in first.backbone.state_dict().items():
         assert torch.equal(state[name], value)
+    if model.last_block > 4:  # later blocks start as copies (v3, section 3.2)
+        for later in ("block5", "block7"):
+            assert torch.equal(state[f"blocks.{later}.0.conv2.0.weight"], state["blocks.block4.1.conv2.0.weight"])
 
 
 def test_a_presence_network_of_another_shape_is_refused() -> None:
