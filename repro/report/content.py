@@ -43,6 +43,8 @@ class Table:
     """Headings of the columns that describe a row, such as ("Multi-Grid",) or ("OS=16", "OS=8", "MS", "Flip")."""
     heads: Mapping[int, tuple[str, ...]]
     """Row -> what stands under these headings, as printed."""
+    column_heading: str = ""
+    """What the columns vary, where the paper prints it."""
     metrics: Mapping[str, str] = field(default_factory=dict)
     """Metric -> label with unit, such as {"miou": "mIOU [%]"}."""
     notes: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ def table_head(spec: TableSpec) -> Table:
         # A table with one axis has one row, the metric; the axis names its columns, from the left, as the papers do.
         heading = (spec.axes[0].heading or word(spec.axes[0].key)) if spec.axes else ""
         headings, heads = (heading,), {k: (label,) for k, label in labels.items()}
+    column_heading = spec.axes[1].heading if len(spec.axes) == 2 else ""
     metrics = {name: f"{METRICS[name].title} [{METRICS[name].unit}]" for name in dict.fromkeys(c.metric for c in cells)}
     arxiv = source.arxiv or paper.arxiv
     return Table(
@@ -33,6 +34,7 @@ def table_head(spec: TableSpec) -> Table:
         url=f"https://arxiv.org/abs/{arxiv}" if arxiv else "",
         headings=headings,
         heads=heads,
+        column_heading=column_heading,
         metrics=metrics,
         notes=(*spec.notes, *((f"Support of the transcription: {source.support}",) if source.support else ())),
     )

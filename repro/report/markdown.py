@@ -13,7 +13,7 @@ from repro.report.grid import Grid, GridCell, grid, mean
 from repro.report.limits import limits
 from repro.report.marks import LEGEND, VERDICTS
 from repro.report.numbers import NONE, count, factor, fixed, probability, seconds, setting, size, span
-from repro.report.wording import agreement_facts, deviation_line, facts, interval_line, more_seeds, rules
+from repro.report.wording import agreement_facts, deviation_line, facts, interval_line, metric_line, more_seeds, rules
 
 NARROW = 8
 """Columns of one table at most."""
@@ -87,7 +87,7 @@ def _remark(words: str) -> str:
 def _paper_table(content: ReportContent, laid: Grid) -> list[str]:
     used = [entry for name, entry in LEGEND.items() if any(c.mark == name for c in laid.cells())]
     found = [
-        f"{text('; '.join(content.table.metrics.values()))}. {text(interval_line(content))}",
+        f"{text(metric_line(content))}. {text(interval_line(content))}",
         *(_columns(laid, start, start + NARROW) for start in range(0, len(laid.columns), NARROW)),
         "Marks: " + "; ".join(f"`{entry.symbol}` {entry.name}: {entry.meaning}" for entry in used) + ".",
     ]

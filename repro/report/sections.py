@@ -19,7 +19,16 @@ from repro.report.numbers import NONE, count, factor, fixed, seconds, setting, s
 from repro.report.pictures import Sheet, sheets
 from repro.report.plots import agreement_plot, interval_plot, on_one_axis
 from repro.report.series import is_series, series_plot
-from repro.report.wording import agreement_facts, deviation_line, facts, interval_line, more_seeds, rules
+from repro.report.wording import (
+    agreement_facts,
+    deviation_line,
+    facts,
+    interval_line,
+    metric_line,
+    more_seeds,
+    rules,
+    table_line,
+)
 
 PAGE = 2_600_000
 """Bytes that a page may have, by estimate; it must stay below 3 MB."""
@@ -138,7 +147,8 @@ def _table(content: ReportContent, laid: Grid) -> dict[str, Any]:
         "views": views if len(views) > 1 else [],
         "marks_used": used,
         "legend": LEGEND,
-        "metric_line": "; ".join(content.table.metrics.values()),
+        "metric_line": metric_line(content),
+        "table_line": table_line(content),
         "interval_line": interval_line(content),
         "cell_notes": list(dict.fromkeys((c.cell.row_label, c.cell.note) for c in content.cells if c.cell.note)),
         "failures": [{"label": label(c), "reason": c.reason, "command": c.command} for c in failed],

@@ -35,7 +35,7 @@ def series_plot(content: ReportContent) -> str:
     legend = min(160.0, max(text_width(label, 8.5) for label in labels.values()) + 26)
     left, right = 30.0, WIDE - legend
     columns = [_number(c.cell.column_label) or 0.0 for c in cells]
-    canvas = Canvas(WIDE, TOP + HEIGHT + 24)
+    canvas = Canvas(WIDE, TOP + HEIGHT + (38 if content.table.column_heading else 24))
     if together:
         panels = [(left, right, padded([*ours, *published], TOP + HEIGHT, TOP))]
     else:
@@ -46,10 +46,11 @@ def series_plot(content: ReportContent) -> str:
             (middle + 28, right, padded(ours, TOP + HEIGHT, TOP, least=span)),
         ]
     for k, (start, end, upward) in enumerate(panels):
-        title = "◇ published, dashed; ours with 95 % interval" if together else ("published", "ours, 95 % interval")[k]
+        title = "published, dashed; ours with 95 % interval" if together else ("published", "ours, 95 % interval")[k]
         canvas.text(start, 9, title, colour="soft")
         across = Scale(min(columns), max(columns), start + 6, end - 6)
         _axes(canvas, across, upward, start, end)
+        canvas.text((start + end) / 2, TOP + HEIGHT + 27, content.table.column_heading, 8.5, "soft", "center")
         for row in labels:
             line = sorted((c for c in cells if c.cell.row == row), key=lambda c: c.cell.column)
             if together or k == 0:

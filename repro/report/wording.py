@@ -8,7 +8,6 @@ from typing import Any
 from repro.report.claims import verdict_counts
 from repro.report.content import ReportContent
 from repro.report.grid import compared
-from repro.report.marks import VERDICTS
 from repro.report.numbers import NONE, fixed, seconds, span
 
 SEEDS_FOR_JUDGING = 5
@@ -22,8 +21,9 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
     computed = sum(c.state == "computed" for c in content.cells)
     left = len(measured) - done - failed
     gaps = ", ".join(text for n, text in ((failed, f"{failed} failed"), (left, f"{left} not run")) if n)
-    found = [_fact("Scale", content.scale), _fact("Images", content.dataset)]
+    found = [_fact("Scale", content.scale)]
     if measured:
+        found.append(_fact("Images", content.dataset))
         found.append(_fact("Cells measured", f"{done} of {len(measured)}", gaps))
     if computed:
         found.append(_fact("Cells computed", str(computed)))
@@ -41,7 +41,7 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
         found.append(_fact("Claims supported", f"{supported} of {len(testable)}", ", ".join(rest)))
     if content.agreement is not None and not math.isnan(content.agreement.tau.value):
         found.append(_fact("Rank agreement", f"τ {fixed(content.agreement.tau.value)}", "1: the paper's order"))
-    if content.detectable is not None:
+    if content.detectable is not None and measured:
         found.append(_fact("Detectable", f"{fixed(content.detectable, 1)} points", "with 80 % power"))
     found.append(_fact("Records up to", content.date[:10] or NONE, f"repro {content.version}"))
     return found
@@ -53,7 +53,8 @@ def _fact(name: str, value: str, small: str = "") -> dict[str, str]:
 
 def more_seeds(content: ReportContent) -> dict[str, str] | None:
     """Return why more seeds would help and the command that adds them; None where there are enough."""
-    if not content.more_seeds or len(content.seeds) >= SEEDS_FOR_JUDGING:
+    measured = any(c.cell.kind == "measured" for c in content.cells)
+    if not measured or not content.more_seeds or len(content.seeds) >= SEEDS_FOR_JUDGING:
         return None
     time = "" if content.more_seeds_time is None else f" It would take about {seconds(content.more_seeds_time)}."
     if len(content.seeds) == 1:
@@ -65,6 +66,8 @@ def more_seeds(content: ReportContent) -> dict[str, str] | None:
 
 def interval_line(content: ReportContent) -> str:
     """Return what the intervals of this report cover."""
+    if not any(c.cell.kind == "measured" for c in content.cells):
+        return "Computed cells follow from the architecture and have no interval."
     covers = {c.estimate.covers for c in content.cells if c.estimate is not None and c.state == "done"}
     text = "± is half of the 95 % interval of the mean over seeds; n counts seeds. "
     if covers == {"images and seeds"}:
@@ -130,6 +133,20 @@ def rules(content: ReportContent) -> tuple[str, ...]:
     return tuple(found)
 
 
-def status_line(content: ReportContent) -> str:
-    """Return the verdicts as one short text with their symbols, such as "✓ 2, ? 1"."""
-    return ", ".join(f"{VERDICTS[verdict].symbol} {n}" for verdict, n in verdict_counts(content.claims))
+def table_line(content: ReportContent) -> str:
+    """Return how to read the paper's table."""
+    measured = any(c.cell.kind == "measured" for c in content.cells)
+    half = " with half of its 95 % interval" if measured else ""
+    text = f"The paper's table in the paper's shape: ◇ published above, ours below{half}, then the difference."
+    if measured and content.scale != "paper":
+        text += (
+            f" At scale “{content.scale}” differences of measured cells are shown but not judged: compare orders, "
+            "trends and gains."
+        )
+    return text
+
+
+def metric_line(content: ReportContent) -> str:
+    """Return what the numbers are, and what the columns vary."""
+    metrics = "; ".join(content.table.metrics.values())
+    return f"{metrics}; columns: {content.table.column_heading}" if content.table.column_heading else metrics
