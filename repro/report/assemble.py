@@ -82,13 +82,23 @@ class _Matrices(Mapping[Key, NDArray[np.integer[Any]]]):
         return len(self._files)
 
 
-def assemble(suite: Suite, plan: Plan, table: TableSpec, store: Store, *, command: str, rerun: str) -> ReportContent:
+def assemble(
+    suite: Suite,
+    plan: Plan,
+    table: TableSpec,
+    store: Store,
+    *,
+    command: str,
+    rerun: str,
+    computed: Mapping[str, float] | None = None,
+) -> ReportContent:
     """The content of one table's report.
 
-    `command` made the report; `rerun` is it without --only and --seeds, for one cell and for more seeds.
+    `command` made the report; `rerun` is it without --only and --seeds, for one cell and for more seeds; `computed`:
+    cell id -> value in its printed unit, of this table's computed cells and of those that its claims speak of.
     """
     records = _Records(plan, table.id, store)
-    evidence = _evidence(plan, store, records)
+    evidence = _evidence(plan, store, records, computed or {})
     cells = tuple(_cell_result(planned, records, evidence, rerun) for planned in records.planned)
     request = plan.request
     claims = judge([(claim, suite.cells_of(claim, table)) for claim in table.claims], evidence)
@@ -124,8 +134,8 @@ def assemble(suite: Suite, plan: Plan, table: TableSpec, store: Store, *, comman
     )
 
 
-def _evidence(plan: Plan, store: Store, records: _Records) -> Evidence:
-    """What is measured of all planned cells: a claim may speak of another table's."""
+def _evidence(plan: Plan, store: Store, records: _Records, computed: Mapping[str, float]) -> Evidence:
+    """What is measured of all planned cells (a claim may speak of another table's), and what is computed."""
     values: dict[Key, float] = {}
     files: dict[Key, Path] = {}
     for planned in plan.cells:
@@ -134,13 +144,19 @@ def _evidence(plan: Plan, store: Store, records: _Records) -> Evidence:
             if record is not None:
                 values[planned.cell.id, seed] = float(record["result"]["miou"])
                 files[planned.cell.id, seed] = store.file("evaluation", evaluation.key, "confusion.npz")
-    return gather(values, {}, _Matrices(files))
+    return gather(values, computed, _Matrices(files))
 
 
 def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, rerun: str) -> CellResult:
     cell = planned.cell
     if cell.kind == "quoted":
         return CellResult(cell, "quoted", reason=cell.note)
+    if cell.kind == "computed":
+        if cell.id not in evidence.computed:
+            return CellResult(cell, "missing")
+        told = f"python -m repro cost {cell.table}"
+        value, estimate = evidence.computed[cell.id], cell_estimate(cell.id, evidence)
+        return CellResult(cell, "computed", {0: value}, estimate, cell.note, command=told)
     values = {s: evidence.values[cell.id, s] for s in planned.evaluations if (cell.id, s) in evidence.values}
     reason = records.reason(planned)
     state: State = "done" if values else "failed" if reason else "missing"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from repro.report.canvas import WIDE, Canvas, Scale
 from repro.report.content import Curve
@@ -21,11 +22,14 @@ HEIGHT, TITLE, AXIS = 58.0, 18.0, 18.0
 
 def curves_plot(curves: Sequence[Curve]) -> str:
     """Draw the loss over iterations: each seed faint, the mean over seeds strong."""
+    curves = [curve for curve in curves if len(curve.step)]
     labels = list(dict.fromkeys(curve.label for curve in curves))[:PANELS]
     across = min(4, len(labels))
     down = math.ceil(len(labels) / across)
-    top = float(max(np.quantile(curve.loss, 0.98) for curve in curves)) * 1.08
-    last = float(max(curve.step[-1] for curve in curves))
+    # A loss that left the numbers leaves a gap in its line; the axis is for those that did not.
+    finite = [curve.loss[np.isfinite(curve.loss)] for curve in curves]
+    top = max([float(np.quantile(losses, 0.98)) for losses in finite if len(losses)], default=1.0) * 1.08 or 1.0
+    last = max(float(max(curve.step[-1] for curve in curves)), 1.0)
     left, gap = 26.0, 14.0
     width = min((WIDE - left - gap * (across - 1)) / across, 210.0)
     canvas = Canvas(WIDE, down * (TITLE + HEIGHT + 6) + AXIS)
@@ -53,13 +57,18 @@ def _panel(canvas: Canvas, seeds: Sequence[Curve], steps: Scale, loss: Scale) ->
     losses = np.array([np.interp(at, curve.step, curve.loss) for curve in seeds])
     xs = [steps(v) for v in at]
     for values in losses if len(seeds) > 1 else []:
-        canvas.line(xs, [loss(min(v, loss.high)) for v in values], "accent", 0.8, 0.4)
-    canvas.line(xs, [loss(min(v, loss.high)) for v in losses.mean(axis=0)], "accent", 1.6)
+        canvas.line(xs, _inside(values, loss), "accent", 0.8, 0.4)
+    canvas.line(xs, _inside(losses.mean(axis=0), loss), "accent", 1.6)
+
+
+def _inside(values: NDArray[np.float64], loss: Scale) -> list[float]:
+    """Where losses lie, those above the axis on its upper end."""
+    return [loss(min(float(v), loss.high)) if np.isfinite(v) else math.nan for v in values]
 
 
 def final_losses(curves: Sequence[Curve]) -> dict[str, str]:
     """Return label -> mean of the seeds' last losses, for readers of text."""
     found: dict[str, list[float]] = {}
     for curve in curves:
-        found.setdefault(curve.label, []).append(float(curve.loss[-1]))
+        found.setdefault(curve.label, []).extend(float(value) for value in curve.loss[-1:])
     return {label: fixed(float(np.mean(values)), 3) if values else NONE for label, values in found.items()}

@@ -34,6 +34,21 @@ PAGE = 2_600_000
 """Bytes that a page may have, by estimate; it must stay below 3 MB."""
 BUDGET = 1_700_000
 """Bytes of its pictures at most."""
+SECTIONS = {
+    "table": "Published and ours",
+    "claims": "Claims",
+    "cells": "Every cell with its interval",
+    "agreement": "Agreement at a glance",
+    "pictures": "Pictures",
+    "classes": "IOU per class",
+    "curves": "Training curves",
+    "protocol": "Protocol and deviations",
+    "cost": "Cost",
+    "records": "Data and provenance",
+    "commands": "Commands and environment",
+    "limits": "What this cannot show",
+}
+"""Template -> heading, in the order that readers need."""
 EFFECTS = {"lower": "↓ lower", "higher": "↑ higher", "unknown": "? unknown"}
 
 
@@ -46,36 +61,17 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
     drawn = _charts(content, laid, measured, len(both) > 1)
     shown = sheets(content.pictures, content.classes, labels, _room(content, drawn))
     classed = [c for c in content.cells if c.class_iou]
-    present = {
-        "table": True,
+    optional = {
         "claims": bool(content.claims),
         "cells": measured,
         "agreement": len(both) > 1,
         "pictures": bool(shown),
         "classes": bool(classed),
-        "curves": bool(content.curves),
-        "protocol": True,
+        "curves": any(len(curve.step) for curve in content.curves),
         "cost": bool(content.costs),
-        "records": True,
-        "commands": True,
-        "limits": True,
-    }
-    names = {
-        "table": "Published and ours",
-        "claims": "Claims",
-        "cells": "Every cell with its interval",
-        "agreement": "Agreement at a glance",
-        "pictures": "Pictures",
-        "classes": "IOU per class",
-        "curves": "Training curves",
-        "protocol": "Protocol and deviations",
-        "cost": "Cost",
-        "records": "Data and provenance",
-        "commands": "Commands and environment",
-        "limits": "What this cannot show",
     }
     view: dict[str, Any] = {
-        "toc": [(key, names[key]) for key, here in present.items() if here],
+        "toc": [(key, name) for key, name in SECTIONS.items() if optional.get(key, True)],
         "table": content.table,
         "version": content.version,
         "date": content.date,
@@ -117,7 +113,7 @@ def _charts(content: ReportContent, laid: Grid, measured: bool, several: bool) -
         "intervals": Markup(cells(content)) if measured else "",
         "agreement": Markup(agreement_plot(content)) if several else "",
         "heat": Markup(heat_maps(content, laid)) if several else "",
-        "curves": Markup(curves_plot(content.curves)) if content.curves else "",
+        "curves": Markup(curves_plot(content.curves)) if any(len(curve.step) for curve in content.curves) else "",
     }
 
 

@@ -5,12 +5,14 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from report_fixture import content, usual
 
 from repro.report.canvas import Canvas, Scale, padded
+from repro.report.content import Curve
 from repro.report.curves import curves_plot
 from repro.report.evidence import evidence_plot
 from repro.report.grid import grid
@@ -136,3 +138,13 @@ def test_heat_maps_show_measured_cells_only():
     laid = measured_part(grid(content(table="v3plus/table5", broken=False)))
     assert laid.columns == ("mIOU",)
     assert len(laid.rows) == 20
+
+
+def test_a_loss_that_left_the_numbers_leaves_a_gap():
+    steps = np.arange(5)
+    losses = [np.array([2.0, 1.0, np.nan, np.inf, 0.5]), np.full(5, np.nan), np.array([])]
+    curves = [Curve(str(k), 0, steps[: len(loss)], loss) for k, loss in enumerate(losses)]
+    svg = curves_plot(curves)
+    ElementTree.fromstring(svg)
+    assert "nan" not in svg
+    assert "2 trainings" in svg
