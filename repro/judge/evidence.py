@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.judge.intervals import REPLICATES, Estimate, bootstrap_miou, estimate, exact, generator, resample_images
+from repro.judge.intervals import REPLICATES, Estimate, bootstrap_miou, estimate, exact, resample_images
 from repro.judge.miou import Floats
+from repro.randomness import generator
 
 Key = tuple[str, int]
 """(cell id, seed)."""
@@ -66,7 +67,7 @@ def gather(
         counts = matrices[key]
         n = len(counts)
         if n not in weights:
-            weights[n] = resample_images(n, replicates, generator(seed, f"resampled images, {n}"))
+            weights[n] = resample_images(n, replicates, generator(seed, "resampled images", n))
         drawn[key], images[key] = bootstrap_miou(counts, weights[n]), n
     return Evidence(dict(values), dict(computed or {}), drawn, images)
 

@@ -28,7 +28,6 @@ and every cell; matrices (N, C, C) by image, [truth, prediction].
 from __future__ import annotations
 
 import math
-import zlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,11 +67,6 @@ class Estimate:
     """The images' part of the standard error; NaN if no per-image matrices were given."""
     covers: Covers
     """What the interval accounts for; "images only" with one seed, "nothing" with one seed and no matrices."""
-
-
-def generator(seed: int, purpose: str) -> np.random.Generator:
-    """Return the random generator of (seed, purpose); it depends on nothing else."""
-    return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
 
 
 def resample_images(images: int, replicates: int, rng: np.random.Generator) -> Floats:

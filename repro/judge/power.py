@@ -12,6 +12,10 @@ import math
 from repro.judge.intervals import dof_of_quantile, mixed_quantile
 
 POWER = 0.8
+PAIRED_DEVIATION = {"paper": 0.31, "small": 1.0, "tiny": 1.0, "smoke": 3.0}
+"""Scale -> standard deviation over seeds of a paired difference between two trainings, in points. paper: 1.41 times the
+0.22 of v3 Table 11. tiny: between 0.1 and 0.5 where only rates or the evaluation change, 2 to 3 where the structure
+does (v3 Tables 2, 5 and 6); 1 stands between. small and smoke are guesses."""
 ALPHA = 0.05
 IMAGES = 100
 
@@ -54,3 +58,15 @@ def seeds_needed(difference: float, deviation: float, image_error: float = 0.0, 
         if power(difference, deviation, seeds, image_error) >= POWER:
             return seeds
     return None
+
+
+def outlook(scale: str, seeds: int) -> str:
+    """Return what so many seeds will be able to tell at a scale, in plain words."""
+    deviation = PAIRED_DEVIATION.get(scale, 1.0)
+    if seeds < 2:
+        said = "With one seed no difference can be told from noise"
+    else:
+        said = f"With {seeds} seeds you can detect a difference of {detectable_difference(deviation, seeds):.1f} points"
+    others = [n for n in (3, 5, 10) if n > seeds]
+    more = " and ".join(f"{n} would detect {detectable_difference(deviation, n):.1f} points" for n in others[:2])
+    return f"{said}{'; ' if more else ''}{more} (4 times in 5, if paired runs vary by {deviation:g} points)."

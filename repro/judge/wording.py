@@ -33,14 +33,10 @@ def sentence(result: ClaimResult) -> str:
     if result.effect is None:
         return _not_run(result)
     effect, part = result.effect, result.parts[result.decisive]
-    many = f" on average over {len(part.pairs)} pairs" if len(part.pairs) > 1 else f" ({part.label})"
-    what = {
-        "monotone": "the smallest step" if len(result.parts) > 1 else "the step",
-        "best": "the lead over the nearest rival",
-        "largest-gain-at": "the lead over the nearest other gain",
-        "ratio": "the ratio",
-    }.get(result.kind, "the difference")
-    found = f"{what} is {number(effect.value, result.unit)}{many}"
+    label = f"the mean of {len(part.pairs)} differences" if len(part.pairs) > 1 else part.label
+    if len(result.parts) > 1:
+        label = {"best": "against the nearest rival, ", "monotone": "the weakest step, "}.get(result.kind, "") + label
+    found = f"{label} is {number(effect.value, result.unit)}"
     published = (
         f" The paper's: {number(result.published.effect, result.unit)}." if result.published.effect is not None else ""
     )

@@ -110,7 +110,7 @@ def test_monotone_is_as_sure_as_its_weakest_step() -> None:
     against = one(claim, Evidence(values(0.5, 0.53, 0.51)))
     assert against.verdict == "contradicted"
     assert against.p_against == pytest.approx(2 * min(p.p_outside for p in against.parts))
-    assert "the smallest step" in against.sentence
+    assert "the weakest step, net 2 − net 1 is −2.00 points" in against.sentence
 
 
 def test_best_must_beat_every_rival() -> None:
@@ -170,7 +170,7 @@ def test_several_pairs_are_averaged_by_seed_and_an_objecting_pair_is_heard() -> 
     assert both.effect.value == pytest.approx(2.0)
     assert [p.estimate.value for p in both.pairs] == pytest.approx([1.0, 3.0])
     assert both.verdict == "supported"
-    assert "over 2 pairs" in both.sentence
+    assert "the mean of 2 differences is +2.00 points" in both.sentence
     mixed = one(made(), Evidence(found(-1.0, 5.0)), cells)
     assert mixed.verdict == "inconclusive"
     assert mixed.objecting == ("net 1, block4 − net 0, block4",)
@@ -276,3 +276,14 @@ def test_order_of_claims_and_cells_changes_nothing() -> None:
     forth = judge([(c, table_of(3)) for c in claims], evidence)
     back = judge([(c, tuple(reversed(table_of(3)))) for c in reversed(claims)], evidence)
     assert [(r.id, r.q, r.verdict) for r in forth] == [(r.id, r.q, r.verdict) for r in reversed(back)]
+
+
+def test_resampled_images_depend_on_seed_and_their_number_only() -> None:
+    stored = {(f"made/up/{k}", 0): confusion(30, 0.6, seed=k) for k in range(2)}
+    scores = dict.fromkeys(stored, 0.5)
+    forth = gather(scores, matrices=stored, replicates=50)
+    back = gather(scores, matrices=dict(reversed(stored.items())), replicates=50)
+    other = gather(scores, matrices=stored, seed=1, replicates=50)
+    for key in stored:
+        assert (forth.replicates[key] == back.replicates[key]).all()
+        assert (forth.replicates[key] != other.replicates[key]).any()

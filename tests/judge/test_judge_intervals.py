@@ -15,7 +15,6 @@ from repro.judge.intervals import (
     dof_of_quantile,
     estimate,
     exact,
-    generator,
     image_variance,
     mixed_quantile,
     quantile,
@@ -25,6 +24,7 @@ from repro.judge.intervals import (
     widened,
 )
 from repro.judge.miou import class_sums, miou
+from repro.randomness import generator
 
 
 def confusions(images: int, classes: int, seed: int) -> np.ndarray:
@@ -53,13 +53,6 @@ def test_weights_are_multinomial() -> None:
     np.testing.assert_allclose(weights.mean(axis=0), 1.0, atol=0.07)
     np.testing.assert_allclose(weights.var(axis=0), 29 / 30, atol=0.12)
     assert np.cov(weights[:, 0], weights[:, 1])[0, 1] == pytest.approx(-1 / 30, abs=0.05)
-
-
-def test_same_seed_and_purpose_give_the_same_draws_and_others_do_not() -> None:
-    first, again = (resample_images(50, 5, generator(1, "images")) for _ in range(2))
-    assert (first == again).all()
-    assert (first != resample_images(50, 5, generator(2, "images"))).any()
-    assert (first != resample_images(50, 5, generator(1, "cells"))).any()
 
 
 def test_bootstrap_error_equals_the_linearised_one() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from repro.judge.power import detectable_difference, power, seeds_needed
+from repro.judge.power import detectable_difference, outlook, power, seeds_needed
 
 
 @pytest.mark.parametrize(("seeds", "effect"), [(3, 3.2), (5, 1.7), (10, 1.0), (20, 0.66)])
@@ -49,3 +49,10 @@ def test_seeds_needed_is_the_first_that_suffices() -> None:
     assert seeds_needed(1.0, 1.0) == 10
     assert power(1.0, 1.0, 10) >= 0.8 > power(1.0, 1.0, 9)
     assert seeds_needed(0.01, 1.0, most=20) is None
+
+
+def test_outlook_names_what_more_seeds_would_bring() -> None:
+    assert outlook("tiny", 1).startswith("With one seed no difference")
+    assert "3 would detect 3.3 points and 5 would detect 1.7 points" in outlook("tiny", 1)
+    assert "With 5 seeds you can detect a difference of 0.5 points; 10 would" in outlook("paper", 5)
+    assert ";" not in outlook("tiny", 20)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -32,6 +32,7 @@ def test_closed_range_is_two_one_sided_tests() -> None:
     assert p_inside(effect, -1.0, 1.2) == pytest.approx(max(above, below))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(-3, 3), min_size=3, max_size=6, unique=True),
     st.floats(-2, 2),

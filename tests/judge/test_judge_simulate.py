@@ -9,14 +9,9 @@ import pytest
 
 from repro.judge.miou import miou
 from repro.judge.power import power
+from repro.judge.proof import WORLDS, page
 from repro.judge.simulate import World, coverage, greater, verdicts, without_seed_noise
 
-WORLDS = {
-    "as small scales have it": World(),
-    "seeds matter most": World(seed=0.2, seed_cell=0.2),
-    "images matter most": World(seed=0.02, seed_cell=0.01, image_cell=0.6, image_seed_cell=0.1),
-    "few images, rare classes": World(images=40, classes=12),
-}
 NOMINAL = 0.95
 
 
@@ -74,6 +69,14 @@ def test_large_differences_are_found_and_their_direction_is_right() -> None:
 def test_one_seed_never_finds_anything() -> None:
     found = verdicts(World(cells=(0.0, 1.0)), [greater(1, 0)], [1], seeds=1, experiments=5, rng=rng(9))
     assert found.supported == found.contradicted == 0
+
+
+def test_page_of_evidence_has_every_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("repro.judge.proof.SEEDS", (1, 3, 5))
+    monkeypatch.setattr("repro.judge.proof.LEVELS", (0.0, 0.3))
+    text = page(experiments=4)
+    assert all(text.count(f"| {name}, 3 seeds |") == 2 for name in WORLDS)
+    assert text.count("\n## ") == 3
 
 
 @pytest.mark.slow
