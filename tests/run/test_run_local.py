@@ -156,6 +156,7 @@ def test_a_failed_job_takes_along_only_what_starts_from_it(log, store):
     events = []
     outcome = run(work, EXECUTE, store, ["cpu"], events.append)
     assert outcome.done == ("good",)
+    assert steps(log, "good")[0][2] != steps(log, "bad")[0][2]  # a process that failed does nothing more
     reason = "RuntimeError: the loss is not finite"
     assert outcome.failed["bad"] == reason
     assert outcome.failed["child"] == outcome.failed["grandchild"] == f"its first training failed: {reason}"

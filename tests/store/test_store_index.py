@@ -153,6 +153,19 @@ def test_whatever_happens_to_the_index_the_listing_is_right(store, harm, fractio
     assert listed(store) == expected
 
 
+def test_a_torn_line_costs_only_itself(store, opens):
+    for number in range(3):
+        put_training(store, f"k{number}", number)
+    listed(store)
+    index(store).write_bytes(index(store).read_bytes()[:-10])
+    opens.clear()
+    assert len(listed(store)) == 3
+    assert len({path for path in opens if "/trainings/" in path}) == 1
+    opens.clear()
+    assert len(listed(store)) == 3
+    assert [path for path in opens if "/trainings/" in path] == []
+
+
 def test_a_store_that_can_not_be_written_is_listed_all_the_same(store, monkeypatch):
     put_training(store, "k")
     opening = os.open
