@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.report.canvas import WIDE, Canvas, Scale
+from repro.report.canvas import WIDE, Canvas, Scale, text_width
 from repro.report.content import Curve
 from repro.report.numbers import NONE, fixed
 from repro.report.plots import shortened, tick_text
@@ -24,7 +24,9 @@ def curves_plot(curves: Sequence[Curve]) -> str:
     """Draw the loss over iterations: each seed faint, the mean over seeds strong."""
     curves = [curve for curve in curves if len(curve.step)]
     labels = list(dict.fromkeys(curve.label for curve in curves))[:PANELS]
-    across = min(4, len(labels))
+    # Three beside each other where four would cut their names.
+    fits = max(text_width(label, 8.2) for label in labels) <= 140
+    across = min(4 if fits else 3, len(labels))
     down = math.ceil(len(labels) / across)
     # A loss that left the numbers leaves a gap in its line; the axis is for those that did not.
     finite = [curve.loss[np.isfinite(curve.loss)] for curve in curves]

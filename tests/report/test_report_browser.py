@@ -115,6 +115,15 @@ def test_a_link_keeps_the_chosen_view(browser, folder):
     assert browser.evaluate("document.querySelectorAll('#row-table th')[4].getAttribute('aria-sort')") == "ascending"
 
 
+def test_a_link_to_a_record_opens_the_list_that_holds_it(browser, folder):
+    browser.open(folder / "v3-table3.html")
+    browser.evaluate("document.querySelector('#row-table tbody a').click()")
+    opened = (
+        "new Promise(done => setTimeout(() => done(document.querySelector('tr:target').closest('details').open), 50))"
+    )
+    assert browser.evaluate(opened) is True
+
+
 def test_pictures_by_keyboard(browser, folder):
     browser.open(folder / "v3-table3.html")
     image = "document.querySelector('img.prediction').src"

@@ -1,5 +1,6 @@
 """Charts as inline SVG: deterministic, themed, self-contained, and without side effects on matplotlib."""
 
+import dataclasses
 import itertools
 import re
 import xml.etree.ElementTree as ElementTree
@@ -148,3 +149,17 @@ def test_a_loss_that_left_the_numbers_leaves_a_gap():
     ElementTree.fromstring(svg)
     assert "nan" not in svg
     assert "2 trainings" in svg
+
+
+def test_lines_on_other_levels_stand_in_two_panels():
+    base = content(table="v3plus/fig5", broken=False)
+    lifted = tuple(
+        dataclasses.replace(c, cell=dataclasses.replace(c.cell, published=(c.cell.published or 0) + 100))
+        for c in base.cells
+    )
+    svg = series_plot(dataclasses.replace(base, cells=lifted))
+    ElementTree.fromstring(svg)
+    assert ">published<" in svg
+    assert "dashed" not in svg
+    assert ">160<" in svg
+    assert ">50<" in svg

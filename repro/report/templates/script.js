@@ -192,6 +192,15 @@
     for (const button of all("button[data-step]")) button.addEventListener("click", () => step(Number(button.dataset.step)));
   }
 
+  // A link into a closed part opens it.
+  const reveal = () => {
+    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const closed = target && target.closest("details:not([open])");
+    if (closed) { closed.open = true; target.scrollIntoView(); }
+  };
+  reveal();
+  addEventListener("hashchange", reveal);
+
   // The section in view is marked in the contents.
   const links = new Map(all("nav.toc a").map((link) => [link.hash.slice(1), link]));
   const watch = new IntersectionObserver((entries) => {
