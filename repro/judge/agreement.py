@@ -77,10 +77,12 @@ class Agreement:
 
 
 def kendall(published: Sequence[float], measured: Sequence[float]) -> Tau:
-    """Return tau-b of two sequences (n,) with its 95 % interval; no interval below 4 cells."""
-    from scipy.stats import kendalltau
-
-    value = round(float(kendalltau(published, measured).statistic), 12) if len(published) > 1 else math.nan
+    """Return tau-b of two sequences (n,) with its 95 % interval; no interval below 4 cells, NaN where one is constant."""
+    above = np.triu_indices(len(published), 1)
+    # by hand: importing scipy.stats for it takes half a second, a quarter of a report
+    first, second = (np.sign(np.subtract.outer(x, x))[above] for x in (np.asarray(published), np.asarray(measured)))
+    untied = math.sqrt(float(np.sum(first != 0)) * float(np.sum(second != 0)))
+    value = round(float(first @ second) / untied, 12) if untied else math.nan
     return Tau(value, *tau_interval(value, len(published)))
 
 
@@ -138,7 +140,7 @@ def _concordant(published: Sequence[float], measured: Sequence[float]) -> float:
 def _order(cells: int, tau: Tau, concordant: float) -> str:
     if cells < 2 or math.isnan(concordant):
         return "Too few cells have both numbers to compare their order."
-    said = f"Of any two of {cells} cells, the one that the paper puts ahead is ahead here in {concordant:.0%} of cases"
+    said = f"Of any two of {cells} cells, the one that the paper puts ahead is ahead here in {100 * concordant:.0f} % of cases"
     if math.isnan(tau.low):
         return said + "."
     low, high = (f"{end:.2f}".replace("-", MINUS) for end in (tau.low, tau.high))

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kendalltau
 
 from repro.judge.agreement import TOLERANCE, agreement, headline, kendall, tau_interval
 from repro.judge.evidence import Evidence
@@ -71,3 +74,10 @@ def test_cells_without_both_numbers_are_left_out() -> None:
     assert found.cells == 1
     assert "Too few" in found.sentence
     assert headline(agreement(table_of(3), Evidence({}), "tiny"), ()) == "Nothing here has been measured yet."
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=2, max_size=12))
+def test_tau_equals_scipys(points):
+    first, second = zip(*points, strict=True)
+    expected = float(kendalltau(first, second).statistic)
+    assert kendall(first, second).value == pytest.approx(expected, nan_ok=True)
