@@ -105,6 +105,7 @@ class Model(Section):
             ("last_block", self.last_block > 4, not resnet, "a ResNet"),
             ("multi_grid", self.multi_grid != (1, 1, 1), vgg, "a ResNet or an Xception"),
             ("vgg_batch_norm", self.vgg_batch_norm, not vgg, "VGG-16"),
+            ("dropout", self.dropout, self.head in ("cascade", "sum_aspp"), 'head "aspp" or "fc"'),
             ('head "fc"', self.head == "fc", not vgg, "VGG-16"),
         )
         for name, given, ignored, needs in idle:
