@@ -77,7 +77,7 @@ class Agreement:
 
 
 def kendall(published: Sequence[float], measured: Sequence[float]) -> Tau:
-    """Return tau-b of two sequences (n,) with its 95 % interval; no interval below 4 cells, NaN where one is constant."""
+    """Return tau-b of two sequences (n,) with its 95 % interval: none below 4 cells, NaN where one is constant."""
     above = np.triu_indices(len(published), 1)
     # by hand: importing scipy.stats for it takes half a second, a quarter of a report
     first, second = (np.sign(np.subtract.outer(x, x))[above] for x in (np.asarray(published), np.asarray(measured)))
@@ -140,7 +140,8 @@ def _concordant(published: Sequence[float], measured: Sequence[float]) -> float:
 def _order(cells: int, tau: Tau, concordant: float) -> str:
     if cells < 2 or math.isnan(concordant):
         return "Too few cells have both numbers to compare their order."
-    said = f"Of any two of {cells} cells, the one that the paper puts ahead is ahead here in {100 * concordant:.0f} % of cases"
+    share = f"{100 * concordant:.0f} %"
+    said = f"Of any two of {cells} cells, the one that the paper puts ahead is ahead here in {share} of cases"
     if math.isnan(tau.low):
         return said + "."
     low, high = (f"{end:.2f}".replace("-", MINUS) for end in (tau.low, tau.high))

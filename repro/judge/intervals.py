@@ -28,6 +28,7 @@ and every cell; matrices (N, C, C) by image, [truth, prediction].
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -194,7 +195,6 @@ def quantile(tail: float, effect: Estimate) -> float:
 
 def upper_tail(errors: float, effect: Estimate) -> float:
     """Return the probability that an estimate exceeds the truth by so many standard errors; inverse of `quantile`."""
-    from scipy.optimize import brentq
     from scipy.special import stdtr
 
     if errors < 0:
@@ -203,10 +203,19 @@ def upper_tail(errors: float, effect: Estimate) -> float:
         return float(stdtr(_only_dof(effect), -errors))
     if errors == 0 or quantile(SMALLEST_TAIL, effect) <= errors:
         return 0.5 if errors == 0 else SMALLEST_TAIL
-    log_tail = brentq(
-        lambda x: quantile(math.exp(x), effect) - errors, math.log(SMALLEST_TAIL), math.log(0.5), xtol=1e-10
-    )
-    return math.exp(log_tail)
+    lowest, highest = math.log(SMALLEST_TAIL), math.log(0.5)
+    return math.exp(falling_root(lambda x: quantile(math.exp(x), effect) - errors, lowest, highest))
+
+
+def falling_root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a falling function crosses 0 between `low` and `high`, to 12 digits of their distance.
+
+    By bisection: importing scipy.optimize for it would take a third of the time of a report.
+    """
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(middle) > 0 else (low, middle)
+    return (low + high) / 2
 
 
 def _only_dof(effect: Estimate) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from repro.judge.intervals import dof_of_quantile, mixed_quantile
+from repro.judge.intervals import dof_of_quantile, falling_root, mixed_quantile
 
 POWER = 0.8
 PAIRED_DEVIATION = {"paper": 0.31, "small": 1.0, "tiny": 1.0, "smoke": 3.0}
@@ -42,14 +42,12 @@ def detectable_difference(deviation: float, seeds: int, image_error: float = 0.0
 
     Infinite with one seed: its noise is unknown. Arguments as in `power`.
     """
-    from scipy.optimize import brentq
-
     if seeds < 2:
         return math.inf
     error = math.sqrt(deviation**2 / seeds + image_error**2)
     if error == 0:
         return 0.0
-    return error * float(brentq(lambda d: power(d * error, deviation, seeds, image_error) - wanted, 0.0, 1e3))
+    return error * falling_root(lambda d: wanted - power(d * error, deviation, seeds, image_error), 0.0, 1e3)
 
 
 def seeds_needed(difference: float, deviation: float, image_error: float = 0.0, most: int = 100) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -131,6 +132,20 @@ class ClaimResult:
     def per_seed(self) -> tuple[tuple[int, float], ...]:
         """(seed, effect that decides)."""
         return self.parts[self.decisive].per_seed if self.parts else ()
+
+    @property
+    def published_effect(self) -> float | None:
+        """The printed counterpart of `effect`: the mean over the same pairs; None if one was not printed."""
+        if not self.parts:
+            return self.published.effect
+        printed = {pair.cells: pair.value for pair in self.published.pairs}
+        values = [printed.get(pair.cells) for pair in self.parts[self.decisive].pairs]
+        known = [value for value in values if value is not None]
+        if not known or len(known) < len(values):
+            return None
+        if self.unit == "x":
+            return math.exp(sum(math.log(value) for value in known) / len(known))
+        return sum(known) / len(known)
 
     @property
     def n_seeds(self) -> int:

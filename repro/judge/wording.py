@@ -37,9 +37,8 @@ def sentence(result: ClaimResult) -> str:
     if len(result.parts) > 1:
         label = {"best": "against the nearest rival, ", "monotone": "the weakest step, "}.get(result.kind, "") + label
     found = f"{label} is {number(effect.value, result.unit)}"
-    published = (
-        f" The paper's: {number(result.published.effect, result.unit)}." if result.published.effect is not None else ""
-    )
+    printed = result.published_effect
+    published = f" The paper's: {number(printed, result.unit)}." if printed is not None else ""
     if effect.covers == "exact":
         return _exact(result, found)
     if result.n_seeds == 1:
@@ -75,11 +74,23 @@ def _one_seed(result: ClaimResult, found: str, effect: Estimate) -> str:
 def _judged(result: ClaimResult, found: str, effect: Estimate) -> str:
     noise = "" if effect.covers == "images and seeds" else ", the choice of images not counted"
     spread = f"(95 % interval {interval(effect, result.unit)}, {result.n_seeds} seeds{noise}; {_chance(result)})"
-    if result.verdict == "inconclusive":
-        if result.objecting and result.q is not None and result.q <= 0.05:
-            return f"Undecided: {found} {spread}, but {_listed(result.objecting)} alone says the opposite."
-        return f"Undecided: {found} {spread}, too little for noise of this size."
-    return f"{result.verdict.capitalize()}: {found} {spread}."
+    if result.verdict != "inconclusive":
+        return f"{result.verdict.capitalize()}: {found} {spread}."
+    return f"Undecided: {found} {spread}. {_reason(result)}"
+
+
+def _reason(result: ClaimResult) -> str:
+    """Say why a claim with several seeds stays undecided, where its interval seems to say otherwise."""
+    part = result.parts[result.decisive]
+    if result.q is not None and result.q <= 0.05:
+        return f"But {_listed(result.objecting)} by itself says the opposite."
+    if result.p is not None and result.p <= 0.05:
+        return f"Enough for one claim alone, not for one of {result.tests}: some would look like this by chance."
+    if 2 * part.p_outside <= 0.05:
+        return (
+            f"By itself that says the opposite, but it is the worst of {len(result.parts)}: chance alone makes one so."
+        )
+    return "Noise of this size leaves both answers open."
 
 
 def _chance(result: ClaimResult) -> str:

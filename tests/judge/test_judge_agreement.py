@@ -56,7 +56,7 @@ def test_below_scale_paper_only_the_order_counts() -> None:
     assert found.tau.value == pytest.approx(4 / 6)
     assert found.tolerance is None
     assert not found.closeness
-    assert "83%" in found.sentence
+    assert "83 %" in found.sentence
     assert "absolute" in headline(found, ())
 
 

@@ -120,6 +120,12 @@ def test_best_must_beat_every_rival() -> None:
     lost = one(claim, Evidence(values(0.5, 0.56, 0.54)))
     assert lost.verdict == "contradicted"
     assert lost.parts[lost.decisive].label == "net 2 − net 1"
+    rivals = table_of(12)
+    behind = one(made("best", left={"width": 11}, among={}), Evidence(values(*[0.5] * 10, 0.518, 0.51)), rivals)
+    assert behind.verdict == "inconclusive"
+    assert behind.effect is not None
+    assert behind.effect.high < 0
+    assert "the worst of 11" in behind.sentence
 
 
 def curve(gains: Sequence[float], seeds: int = 5) -> tuple[tuple[Cell, ...], Evidence]:
@@ -169,12 +175,14 @@ def test_several_pairs_are_averaged_by_seed_and_an_objecting_pair_is_heard() -> 
     assert both.effect is not None
     assert both.effect.value == pytest.approx(2.0)
     assert [p.estimate.value for p in both.pairs] == pytest.approx([1.0, 3.0])
+    assert both.published_effect == pytest.approx(1.0)  # 51 - 50 printed, at both blocks
+    assert "The paper's: +1.00 points." in both.sentence
     assert both.verdict == "supported"
     assert "the mean of 2 differences is +2.00 points" in both.sentence
     mixed = one(made(), Evidence(found(-1.0, 5.0)), cells)
     assert mixed.verdict == "inconclusive"
     assert mixed.objecting == ("net 1, block4 − net 0, block4",)
-    assert "block4" in mixed.sentence
+    assert "net 1, block4 − net 0, block4 by itself says the opposite" in mixed.sentence
 
 
 def test_one_seed_is_never_a_verdict() -> None:
@@ -268,6 +276,7 @@ def test_many_claims_raise_the_bar() -> None:
     assert among.q == pytest.approx(10 * (alone.p or 1))
     assert among.verdict == "inconclusive"
     assert among.tests == 10
+    assert "not for one of 10" in among.sentence
 
 
 def test_order_of_claims_and_cells_changes_nothing() -> None:

@@ -15,6 +15,7 @@ from repro.judge.intervals import (
     dof_of_quantile,
     estimate,
     exact,
+    falling_root,
     image_variance,
     mixed_quantile,
     quantile,
@@ -147,6 +148,10 @@ def test_tail_inverts_the_quantile(tail: float) -> None:
     for effect in (both, estimate(scores), estimate(scores[:1], np.ones((1, 9)) * np.arange(9.0), images=60)):
         assert upper_tail(quantile(tail, effect), effect) == pytest.approx(tail, rel=1e-6)
         assert upper_tail(-quantile(tail, effect), effect) == pytest.approx(1 - tail, rel=1e-6)
+
+
+def test_falling_root_of_the_cosine() -> None:
+    assert falling_root(lambda x: math.cos(x), 0.0, 3.0) == pytest.approx(math.pi / 2, abs=1e-11)
 
 
 @pytest.mark.parametrize("seeds", [3, 4, 5, 10])
