@@ -238,6 +238,27 @@ def audit(
     main(tables, full, json)
 
 
+@app.command()
+def cost(
+    names: Tables,
+    only: Only = None,
+    set_: Set = None,
+    tables: TablesDir = None,
+    json: Json = False,
+) -> None:
+    """Count multiply-adds, parameters and field of view from the networks as built; published values beside.
+
+    Examples:
+
+      repro cost v3plus/table3
+
+      repro cost v3plus/table5 --set evaluate.canvas=[769,1537] --set data.classes=19
+    """
+    from repro.commands.cost import main
+
+    main(names, only or [], set_ or [], tables, json)
+
+
 data_app = typer.Typer(no_args_is_help=True, help="Look at data sets.", rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from repro.commands.output import duration, print_json, print_table
-from repro.plan.cost import evaluation_cost, training_cost
+from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.labels import training_label
 from repro.plan.plan import Plan
 from repro.run import session
@@ -15,7 +15,7 @@ from repro.store.explain import History
 from repro.store.store import Store
 
 REFERENCE_RATE = 1.1e4
-"""Million multiply-adds a second of one CPU core (AMD EPYC, 2.6 GHz) on `tiny` trainings, until the store knows better."""
+"""Million multiply-adds a second of one CPU core (AMD EPYC, 2.6 GHz) on `tiny` trainings; a store knows better."""
 
 
 def main(options: Options, device: str, jobs: int | None, as_json: bool) -> None:
@@ -93,6 +93,7 @@ def _rows(plan: Plan, store: Store) -> Iterable[dict[str, Any]]:
             "after": training.parent.key if training.parent else None,
             "alone": True,
         }
+    costs = evaluation_costs(plan.evaluations.values())
     cells = {e.key: p.cell.id for p in plan.cells for e in p.evaluations.values()}
     for key, evaluation in plan.evaluations.items():
         there = store.peek("evaluation", key) is not None
@@ -102,7 +103,7 @@ def _rows(plan: Plan, store: Store) -> Iterable[dict[str, Any]]:
             "label": cells[key],
             "seed": evaluation.training.seed,
             "state": "stored" if there else history.explain("evaluation", evaluation.identity()),
-            "cost": evaluation_cost(evaluation),
+            "cost": costs[key],
             "after": evaluation.training.key,
             "alone": evaluation.training.key in stored_trainings,
         }

@@ -10,6 +10,7 @@ import repro
 from repro.commands.output import print_json, say
 from repro.plan.plan import Plan
 from repro.run import session
+from repro.run.computed import cells_for, published_values
 from repro.run.session import Options
 from repro.spec.load import Suite
 from repro.store.store import Store
@@ -40,7 +41,13 @@ def write(
     rows = []
     for table in plan.request.tables:
         content = assemble(
-            suite, plan, table, store, command=command(options, table.id, full=True), rerun=command(options, table.id)
+            suite,
+            plan,
+            table,
+            store,
+            command=command(options, table.id, full=True),
+            rerun=command(options, table.id),
+            computed=published_values(suite, cells_for(suite, [table])),
         )
         paths = write_report(content, out, formats)
         rows += cell_rows(content)

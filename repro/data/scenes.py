@@ -28,9 +28,9 @@ ByteArray = npt.NDArray[np.uint8]
 
 CLASSES = ("background", "blob", "brick", "superellipse A", "superellipse B", "flower A", "flower B", "wheel", "pole")
 VOID = 255
-SPLITS = {"train": 0, "trainaug": 0, "val": 1}
-"""trainaug is the whole training split: the scenes have no second source of labels."""
-COUNTS = {"train": 400, "trainaug": 400, "val": 120}
+SPLITS = {"train": 0, "trainaug": 0, "val": 1, "extra": 2}
+"""trainaug is the whole training split: the scenes have no second source of labels. extra stands in for MS-COCO."""
+COUNTS = {"train": 400, "trainaug": 400, "val": 120, "extra": 1200}
 
 TURN = 4096
 SINE = np.array([round(math.sin(2 * math.pi * k / TURN) * 65536) for k in range(TURN)], dtype=np.int64) / 65536.0

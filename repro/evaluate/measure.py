@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,10 @@ from torch.nn import functional
 from repro.data.augment import normalise
 from repro.data.images import Images
 from repro.errors import InputError
-from repro.evaluate.confusion import VOID, class_iou, confusion, mean_iou
+from repro.evaluate.confusion import VOID, class_iou, confusion, image_mean_iou, mean_iou
+from repro.evaluate.crf import refine
 from repro.evaluate.inference import probabilities
+from repro.evaluate.region import has_void, scored
 from repro.nets.deeplab import build
 from repro.spec.protocol import Evaluate, Model
 
@@ -43,10 +46,13 @@ class Measured:
     names: tuple[str, ...]
     pictures: Pictures
     seconds: float
+    average: Literal["set", "image"] = "set"
 
     @property
     def miou(self) -> float:
-        """Mean IOU in [0, 1] of the whole set."""
+        """Mean IOU in [0, 1] of the whole set, or, where so asked, the mean over images of each one's own."""
+        if self.average == "image":
+            return image_mean_iou(self.matrices)
         return mean_iou(self.matrices.sum(axis=0, dtype=np.int64))
 
     @property
@@ -70,13 +76,18 @@ def on_canvas(images: Tensor, canvas: tuple[int, int]) -> Tensor:
 def measure(
     model: Model,
     classes: int,
-    evaluate: Evaluate,
+    evaluates: Sequence[Evaluate],
     state: Mapping[str, Tensor],
     images: Images,
     device: torch.device,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Measured | None:
-    """Measure trained weights; None if asked to stop. Labels are compared at the images' own size."""
+) -> list[Measured] | None:
+    """Measure trained weights once for each of `evaluates`; None if asked to stop.
+
+    They differ in what they score only (trimap, void, average): predictions are made once, as the first one says.
+    Labels are compared at the images' own size. Raises InputError.
+    """
+    evaluate = evaluates[0]
     try:
         network = build(model, classes, evaluate.output_stride)
     except ValueError as error:
@@ -84,23 +95,37 @@ def measure(
     network.load_state_dict(dict(state))
     network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    void_marks_edges = any(one.trimap_px is not None for one in evaluates) and has_void(images)
     began = time.monotonic()
-    matrices, kept = [], []
+    kept = []
+    matrices: list[list[npt.NDArray[np.int32]]] = [[] for _ in evaluates]
     for first in range(0, len(images.pixels), evaluate.batch_size):
         if should_stop():
             return None
         batch = slice(first, first + evaluate.batch_size)
         pixels = torch.from_numpy(np.ascontiguousarray(images.pixels[batch])).to(device)
         truth = torch.from_numpy(np.ascontiguousarray(images.labels[batch])).to(device)
+        sizes = torch.from_numpy(np.ascontiguousarray(images.sizes[batch])).to(device)
         x = on_canvas(normalise(pixels), evaluate.canvas)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
             scores = probabilities(network, x.contiguous(memory_format=torch.channels_last), evaluate)
         prediction = scores.argmax(dim=1)[:, : truth.shape[1], : truth.shape[2]]
-        matrices.append(confusion(truth, prediction, classes).to(torch.int32).cpu().numpy())
+        if evaluate.crf is not None:
+            within = [(i, slice(0, h), slice(0, w)) for i, (h, w) in enumerate(images.sizes[batch].tolist())]
+            marginals = refine([scores[i, :, h, w] for i, h, w in within], [pixels[at] for at in within], evaluate.crf)
+            for at, image in zip(within, marginals, strict=True):
+                prediction[at] = image.argmax(dim=0)
+        for one, counts in zip(evaluates, matrices, strict=True):
+            labels = scored(truth, sizes, one, void_marks_edges=void_marks_edges)
+            counts.append(confusion(labels, prediction, classes).to(torch.int32).cpu().numpy())
         if first < PICTURES:
             kept.append(prediction[: PICTURES - first].to(torch.uint8).cpu().numpy())
     seconds = time.monotonic() - began
-    return Measured(np.concatenate(matrices), images.names, _pictures(images, np.concatenate(kept)), seconds)
+    pictures = _pictures(images, np.concatenate(kept))
+    return [
+        Measured(np.concatenate(counts), images.names, pictures, seconds, one.average)
+        for one, counts in zip(evaluates, matrices, strict=True)
+    ]
 
 
 def _pictures(images: Images, predictions: npt.NDArray[np.uint8]) -> Pictures:

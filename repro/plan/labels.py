@@ -17,7 +17,7 @@ def word(key: str) -> str:
 def spelt(value: Any) -> str:
     """A value as `--only` and `--set` take it."""
     if isinstance(value, tuple | list):
-        return "[" + ",".join(spelt(v) for v in value) + "]"
+        return "[" + ",".join(f'"{v}"' if isinstance(v, str) else spelt(v) for v in value) + "]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -25,11 +25,20 @@ def training_label(training: Training, cells: Iterable[PlannedCell]) -> str:
     """A training in the words of the cells that it serves."""
     if training.task == "presence":
         return f"first training ({training.model.backbone})"
-    labels = []
     for planned in cells:
-        if any(e.training.key == training.key for e in planned.evaluations.values()):
-            cell = planned.cell
+        for evaluation in planned.evaluations.values():
+            chain = evaluation.training.chain()
+            keys = [one.key for one in chain]
+            if training.key not in keys:
+                continue
+            last = chain[-1]
             # what is only evaluated differently is one training: named by what it was trained with
-            own = {k: v for k, v in cell.settings.items() if not k.startswith("evaluate.")}
-            labels.append(", ".join(f"{word(k)} {spelt(v)}" for k, v in own.items()) or cell.table)
-    return labels[0] if labels else training.model.backbone
+            own = {k: v for k, v in planned.cell.settings.items() if not k.startswith("evaluate.")}
+            label = ", ".join(f"{word(k)} {spelt(v)}" for k, v in own.items()) or planned.cell.table
+            if training.key == last.key:
+                return label
+            two_stages = planned.resolved is not None and planned.resolved.protocol.train.second_stage is not None
+            if two_stages and keys[-2] == training.key:
+                return f"first stage of: {label}"
+            return f"on {training.images.data.name}, {training.images.split}, before: {label}"
+    return training.model.backbone

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from repro.errors import InputError
-from repro.plan.code import Code
-from repro.plan.work import Evaluation, Split, Training
+from repro.plan.chain import Inputs, evaluation_of, training_of
+from repro.plan.work import Evaluation, Training
 from repro.spec.load import Suite
-from repro.spec.protocol import Data, Model, Protocol
 from repro.spec.resolve import Resolved, resolve
 from repro.spec.scales import read_value
 from repro.spec.select import select
 from repro.spec.table import Cell, TableSpec
-
-PRETRAIN_SEED = 0
-"""Every seed starts from the same first training, as every run of the papers starts from the same ImageNet weights."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +26,6 @@ class Request:
     dataset: str | None = None
     only: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What planning needs to know of the outside: fingerprints of data and of code."""
-
-    data: Callable[[Data, str], str]
-    """(data, split) -> fingerprint."""
-    code: Callable[[str, Data], Code]
-    """("training" | "evaluation", data) -> import closure."""
 
 
 @dataclass(frozen=True)
@@ -65,40 +51,6 @@ class Plan:
     def of_table(self, table: str) -> tuple[PlannedCell, ...]:
         """The cells of one table, in the paper's order."""
         return tuple(c for c in self.cells if c.cell.table == table)
-
-
-def backbone_only(model: Model) -> Model:
-    """The part of a model that its first training shares: block1 to block4 at unit rates."""
-    keep = (
-        "backbone",
-        "units",
-        "width",
-        "stem",
-        "stem_width",
-        "stride_at",
-        "residual_gamma",
-        "batch_norm_eps",
-        "vgg_batch_norm",
-    )
-    return Model(**{key: getattr(model, key) for key in keep})
-
-
-def training_of(protocol: Protocol, seed: int, inputs: Inputs) -> Training:
-    """The training that a protocol describes, with the one it starts from."""
-    data, code = protocol.data, inputs.code("training", protocol.data)
-    images = Split(data, data.train_split, inputs.data(data, data.train_split))
-    parent = None
-    if protocol.train.start == "presence":
-        model = backbone_only(protocol.model)
-        parent = Training("presence", model, images, protocol.pretrain, PRETRAIN_SEED, None, code)
-    return Training("segment", protocol.model, images, protocol.train, seed, parent, code)
-
-
-def evaluation_of(protocol: Protocol, training: Training, inputs: Inputs) -> Evaluation:
-    """The evaluation that a protocol describes."""
-    data = protocol.data
-    images = Split(data, data.val_split, inputs.data(data, data.val_split))
-    return Evaluation(training, images, protocol.evaluate, inputs.code("evaluation", data))
 
 
 def choose(tables: Sequence[TableSpec], only: Sequence[str]) -> dict[str, tuple[Cell, ...]]:

@@ -26,12 +26,15 @@ class Split:
     data: Data
     split: str
     fingerprint: str
+    twice: tuple[int, ...] = ()
+    """Labels of the classes whose images a training sees twice."""
 
     def config(self) -> dict[str, Any]:
         """What of `Data` concerns this split."""
         images = self.data.val_images if self.split == self.data.val_split else self.data.train_images
         told = {"name": self.data.name, "split": self.split, "classes": self.data.classes}
-        return {**told, "images": images, "side": self.data.side}
+        told |= {"images": images, "side": self.data.side}
+        return {**told, "twice": list(self.twice)} if self.twice else told
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,22 @@ class Training:
     seed: int
     parent: Training | None
     code: Code
+    weights: str = ""
+    """Digest of the file of ImageNet weights it starts from; empty where it starts otherwise, or none was given."""
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether it starts from a file of ImageNet weights."""
+        return isinstance(self.settings, Train) and self.parent is None and self.settings.start == "imagenet"
 
     def config(self) -> dict[str, Any]:
         """The resolved settings, as records keep them."""
-        return {
+        told: dict[str, Any] = {
             "model": self.model.model_dump(mode="json"),
             "data": self.images.config(),
             "train": self.settings.model_dump(mode="json"),
         }
+        return {**told, "weights": self.weights} if self.weights else told
 
     def identity(self) -> dict[str, Any]:
         """What determines the result, in the form of a record's head (its parent in the same form)."""
@@ -93,6 +104,11 @@ class Evaluation:
     images: Split
     evaluate: Evaluate
     code: Code
+
+    @property
+    def strategy(self) -> Evaluate:
+        """What decides the predictions: the settings without those that only score them."""
+        return self.evaluate.model_copy(update={"trimap_px": None, "void": "ignore", "average": "set"})
 
     def config(self) -> dict[str, Any]:
         """The resolved settings, as records keep them."""

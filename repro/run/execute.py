@@ -18,6 +18,7 @@ import torch
 from repro.data import source
 from repro.errors import InputError
 from repro.evaluate.measure import Measured, measure
+from repro.nets import weights
 from repro.plan.work import Evaluation, Split, Training
 from repro.run.environment import environment
 from repro.run.events import EvaluationDone, Event, Failed, Stopped, TrainingDone, TrainingStarted, TrainingStep
@@ -25,7 +26,7 @@ from repro.run.job import Job
 from repro.spec.protocol import Train
 from repro.store.store import Store
 from repro.train.loop import Hooks, StoppedError
-from repro.train.training import Trained, train
+from repro.train.training import Start, Trained, train
 
 WEIGHTS = "weights.safetensors"
 Emit = Callable[[Event], None]
@@ -47,10 +48,16 @@ def execute(job: Job, store: Store, device: str, emit: Emit, should_stop: Callab
         except StoppedError:
             emit(Stopped(training.key))
             return
+    groups: dict[str, list[Evaluation]] = {}
     for evaluation in job.evaluations:
         if (stored := store.peek("evaluation", evaluation.key)) is not None:
             emit(EvaluationDone(evaluation.key, training.key, stored["result"]["miou"]))
-        elif not _evaluate(job, evaluation, store, place, emit, should_stop):
+        else:
+            # predictions are made once for all evaluations that only score them in other ways
+            alike = repr((evaluation.strategy, evaluation.images))
+            groups.setdefault(alike, []).append(evaluation)
+    for group in groups.values():
+        if not _evaluate(job, group, store, place, emit, should_stop):
             emit(Stopped(training.key))
             return
     gc.collect()
@@ -97,12 +104,11 @@ def _train(job: Job, store: Store, device: torch.device, emit: Emit, should_stop
         should_stop=should_stop,
     )
     started, began = _now(), time.monotonic()
-    start = load_weights(store, training.parent.key) if training.parent else None
+    start = _start(job, store)
     images = _images(training.images, job, store)
+    classes, twice = training.images.data.classes, training.images.twice
     try:
-        trained = train(
-            training.model, training.images.data.classes, settings, training.seed, images, start, device, hooks
-        )
+        trained = train(training.model, classes, settings, training.seed, images, start, device, hooks, twice)
     finally:
         _note_seconds(folder, before + time.monotonic() - began)
     seconds = before + time.monotonic() - began
@@ -114,6 +120,19 @@ def _train(job: Job, store: Store, device: torch.device, emit: Emit, should_stop
         {WEIGHTS: lambda path: safetensors.torch.save_file(trained.state, path)},
     )
     emit(TrainingDone(training.key, seconds))
+
+
+def _start(job: Job, store: Store) -> Start | None:
+    """The weights that the job's training starts from; None for random ones. Raises InputError where they lack."""
+    training = job.training
+    if training.parent is not None:
+        return Start(training.parent.task, load_weights(store, training.parent.key), f"training {training.parent.key}")
+    if not training.needs_weights:
+        return None
+    if job.weights is None:
+        raise InputError("--weights: train.start is imagenet and no weights are given. Give their folder.")
+    path = weights.find(job.weights, training.model.backbone)
+    return Start("imagenet", weights.read(path), str(path))
 
 
 def _training_record(
@@ -142,43 +161,47 @@ def precision(device: torch.device) -> str:
 
 
 def _evaluate(
-    job: Job, evaluation: Evaluation, store: Store, device: torch.device, emit: Emit, should_stop: Callable[[], bool]
+    job: Job, group: list[Evaluation], store: Store, device: torch.device, emit: Emit, should_stop: Callable[[], bool]
 ) -> bool:
-    """Measure and store one evaluation; False if asked to stop."""
+    """Measure and store evaluations that share their predictions; False if asked to stop."""
     training = job.training
     if not isinstance(training.settings, Train):
         raise TypeError("only segmentation trainings are evaluated")
     started, began = _now(), time.monotonic()
+    left = list(group)
     try:
-        images = _images(evaluation.images, job, store)
-        measured = measure(
+        images = _images(group[0].images, job, store)
+        found = measure(
             training.model,
-            evaluation.images.data.classes,
-            evaluation.evaluate,
+            group[0].images.data.classes,
+            [evaluation.evaluate for evaluation in group],
             load_weights(store, training.key),
             images,
             device,
             should_stop,
         )
-        if measured is None:
+        if found is None:
             return False
-        record = _evaluation_record(evaluation, measured, started, time.monotonic() - began, device)
-        store.put("evaluation", evaluation.key, record, _files(measured))
+        seconds = (time.monotonic() - began) / len(group)
+        for evaluation, measured in zip(group, found, strict=True):
+            record = _evaluation_record(evaluation, measured, started, seconds, device)
+            store.put("evaluation", evaluation.key, record, _files(measured))
+            left.remove(evaluation)
+            emit(EvaluationDone(evaluation.key, training.key, measured.miou))
     except InputError:
         raise
-    except Exception as error:  # whatever it is, it is this evaluation's: recorded with its reason, the others go on
+    except Exception as error:  # whatever it is, it is these evaluations': recorded with its reason, the others go on
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        store.put_failure(
-            evaluation.key,
-            "evaluation",
-            reason,
-            traceback.format_exc(),
-            started=started,
-            environment=environment(),
-        )
-        emit(Failed(evaluation.key, reason))
-        return True
-    emit(EvaluationDone(evaluation.key, training.key, measured.miou))
+        for evaluation in left:
+            store.put_failure(
+                evaluation.key,
+                "evaluation",
+                reason,
+                traceback.format_exc(),
+                started=started,
+                environment=environment(),
+            )
+            emit(Failed(evaluation.key, reason))
     return True
 
 

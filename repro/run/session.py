@@ -9,10 +9,12 @@ from functools import cache
 from pathlib import Path
 
 from repro.data import source
+from repro.data.fingerprint import Digests
 from repro.errors import InputError
+from repro.plan.chain import Inputs
 from repro.plan.code import Code, closure
-from repro.plan.cost import evaluation_cost, training_cost
-from repro.plan.plan import Inputs, Plan, Request, build
+from repro.plan.cost import evaluation_costs, training_cost
+from repro.plan.plan import Plan, Request, build
 from repro.plan.work import Evaluation, Training
 from repro.run.events import Event
 from repro.run.job import Job
@@ -40,6 +42,8 @@ class Options:
     data_root: Path | None = None
     store: Path = Path("runs")
     tables_dir: Path | None = None
+    weights: Path | None = None
+    """Folder (or file) of ImageNet weights."""
 
 
 def load(options: Options) -> Suite:
@@ -47,8 +51,8 @@ def load(options: Options) -> Suite:
     return load_suite([options.tables_dir] if options.tables_dir else None)
 
 
-def inputs(options: Options, store: Store) -> Inputs:
-    """Fingerprints of data and code, each computed once."""
+def inputs(options: Options, suite: Suite, store: Store) -> Inputs:
+    """Fingerprints of data, code and weights, each computed once."""
 
     @cache
     def code(stage: str, name: str) -> Code:
@@ -62,7 +66,29 @@ def inputs(options: Options, store: Store) -> Inputs:
         one = {"train_split": split, "val_split": split, "train_images": images, "val_images": images}
         return source.fingerprint(told.model_copy(update=one), options.data_root, store.cache)
 
-    return Inputs(data, lambda stage, told: code(stage, told.name))
+    def classes(name: str) -> tuple[str, ...]:
+        told = suite.dataset(name).classes
+        return told if isinstance(told, tuple) else tuple(map(str, range(told or 0)))
+
+    @cache
+    def weights(backbone: str) -> str:
+        return weights_digest(options.weights, backbone, store) if options.weights else ""
+
+    return Inputs(data, lambda stage, told: code(stage, told.name), classes, weights)
+
+
+def weights_digest(folder: Path, backbone: str, store: Store) -> str:
+    """20 hex digits of the content of a backbone's weight file; InputError where there is none."""
+    from repro.nets.weights import find
+
+    path = find(folder, backbone)
+    digests = Digests(store.cache, path.parent)
+    try:
+        digest = digests.of(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Make it readable for this user.") from error
+    digests.keep()
+    return digest[:20]
 
 
 def make_plan(options: Options, suite: Suite, store: Store) -> Plan:
@@ -79,7 +105,7 @@ def make_plan(options: Options, suite: Suite, store: Store) -> Plan:
         only=options.only,
         overrides=options.overrides,
     )
-    return build(suite, request, inputs(options, store))
+    return build(suite, request, inputs(options, suite, store))
 
 
 def missing(plan: Plan, store: Store) -> tuple[dict[str, Training], dict[str, Evaluation]]:
@@ -113,9 +139,18 @@ def devices(device: str, jobs: int | None) -> list[str]:
     return [device] * (jobs or 1)
 
 
-def work_of(plan: Plan, store: Store, data_root: Path | None) -> list[Work]:
-    """The jobs of what is missing: a training with its evaluations."""
+def work_of(plan: Plan, store: Store, data_root: Path | None, weights: Path | None = None) -> list[Work]:
+    """The jobs of what is missing: a training with its evaluations.
+
+    Raises InputError where a training starts from ImageNet weights and `weights` is None.
+    """
     trainings, evaluations = missing(plan, store)
+    lacking = sorted({t.model.backbone for t in trainings.values() if t.needs_weights})
+    if lacking and weights is None:
+        raise InputError(
+            f"--weights: train.start is imagenet and no weights are given for {', '.join(lacking)}. Give a folder with "
+            f"{lacking[0]}*.safetensors or .pth, choose another --scale, or --set train.start=random."
+        )
     wanted: dict[str, list[Evaluation]] = {}
     for evaluation in evaluations.values():
         wanted.setdefault(evaluation.training.key, []).append(evaluation)
@@ -126,9 +161,9 @@ def work_of(plan: Plan, store: Store, data_root: Path | None) -> list[Work]:
         if key not in involved:
             continue
         own = tuple(wanted.get(key, ()))
-        cost = sum(evaluation_cost(e) for e in own) + (training_cost(training) if key in trainings else 0.0)
+        cost = sum(evaluation_costs(own).values()) + (training_cost(training) if key in trainings else 0.0)
         after = training.parent.key if training.parent else None
-        out.append(Work(key, Job(training, own, data_root), after, cost))
+        out.append(Work(key, Job(training, own, data_root, weights), after, cost))
     return out
 
 

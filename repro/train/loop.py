@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +18,7 @@ from repro.nets.deeplab import DeepLab
 from repro.randomness import generator
 from repro.spec.protocol import Pretrain, Train
 from repro.train import checkpoint
-from repro.train.loss import pixel_loss, presence_loss
+from repro.train.loss import VOID, pixel_loss, presence_loss
 from repro.train.schedule import multiplier
 
 CURVE_POINTS = 200
@@ -91,12 +93,21 @@ def set_batch_norm(network: nn.Module, decay: float, *, frozen: bool = False) ->
 
 
 def fit(
-    network: nn.Module, images: Images, train: Train | Pretrain, seed: int, device: torch.device, hooks: Hooks
+    network: nn.Module,
+    images: Images,
+    train: Train | Pretrain,
+    seed: int,
+    device: torch.device,
+    hooks: Hooks,
+    order: npt.NDArray[np.int64] | None = None,
 ) -> Curve:
     """Train `network` in place for `train.iterations` steps; resumes from `hooks.folder` if a checkpoint is there.
 
-    A `Pretrain` learns which classes are present, a `Train` segments. Raises DivergedError or StoppedError.
+    A `Pretrain` learns which classes are present, a `Train` segments. `order` (M,) are the images of one pass, some of
+    them more than once (None: each once). Raises DivergedError or StoppedError.
     """
+    order = np.arange(len(images.sizes)) if order is None else order
+    true_sizes = images.sizes[order]
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
     set_batch_norm(network, train.batch_norm_decay, frozen=isinstance(train, Train) and train.batch_norm == "frozen")
@@ -124,14 +135,17 @@ def fit(
         drawn = augment.draw(
             seed,
             step,
-            images.sizes,
+            true_sizes,
             batch_size=train.batch_size,
             crop=train.crop,
             scales=train.scales,
             scale_per=train.scale_per if isinstance(train, Train) else "batch",
             flip=train.flip if isinstance(train, Train) else True,
         )
+        drawn = replace(drawn, index=order[drawn.index])
         x, y = augment.apply(pixels, labels, sizes, drawn, train.crop)
+        if isinstance(train, Train) and train.void == "background":
+            y = y.masked_fill(y == VOID, 0)
         for group in optimizer.param_groups:
             group["lr"] = train.lr * group["rate"] * multiplier(train, step)
         torch.manual_seed(int(generator(seed, "dropout", step).integers(2**62)))  # the only draws left to torch

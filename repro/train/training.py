@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from repro.data.images import Images
 from repro.errors import InputError
-from repro.nets.deeplab import build
+from repro.nets.deeplab import DeepLab, build
 from repro.nets.init import initialise
 from repro.nets.presence import PresenceNet, start_from
+from repro.nets.start import start_from_segmentation
+from repro.nets.weights import load_backbone
 from repro.spec.protocol import Model, Pretrain, Train
 from repro.train.loop import Curve, Hooks, fit
+
+
+@dataclass(frozen=True)
+class Start:
+    """The weights that a training starts from: those of another training, or of a file."""
+
+    kind: Literal["presence", "segment", "imagenet"]
+    state: Mapping[str, Tensor]
+    source: str
+    """What messages call them."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +56,51 @@ def network_of(model: Model, classes: int, settings: Train | Pretrain) -> nn.Mod
         raise InputError(f"train.output_stride: {error}. Ask for fewer strides or more blocks.") from error
 
 
+def begin(network: nn.Module, start: Start, seed: int) -> None:
+    """Put the weights of `start` into a segmentation network, as far as they fit. Raises InputError."""
+    if not isinstance(network, DeepLab):
+        raise TypeError("a first training starts from random weights")
+    try:
+        if start.kind == "imagenet":
+            load_backbone(network, start.state, start.source, seed)
+        elif start.kind == "presence":
+            start_from(network.backbone, dict(start.state))
+        else:
+            start_from_segmentation(network, start.state)
+    except ValueError as error:
+        raise InputError(f"{start.source}: {error}.") from error
+
+
+def order_of(labels: npt.NDArray[np.uint8], twice: Sequence[int]) -> npt.NDArray[np.int64]:
+    """The images of one pass: all (N, H, W) in order, then once more those that contain a class of `twice`.
+
+    v3, section 4.2: images of hard classes are duplicated in the training set.
+    """
+    again = [i for i, one in enumerate(labels) if np.isin(one, np.array(twice, dtype=np.uint8)).any()]
+    return np.concatenate([np.arange(len(labels)), np.array(again, dtype=np.int64)])
+
+
 def train(
     model: Model,
     classes: int,
     settings: Train | Pretrain,
     seed: int,
     images: Images,
-    start: Mapping[str, Tensor] | None,
+    start: Start | None,
     device: torch.device,
     hooks: Hooks,
+    twice: Sequence[int] = (),
 ) -> Trained:
     """Run a training, or what its checkpoint leaves of it.
 
-    `start` holds the weights of the training it starts from (None: from random weights). Raises DivergedError,
+    `start`: None for random weights; `twice`: labels whose images a pass holds twice. Raises DivergedError,
     StoppedError, InputError.
     """
     network = network_of(model, classes, settings)
     initialise(network, seed)
     if start is not None:
-        start_from(network.backbone, dict(start))  # type: ignore[arg-type]
+        begin(network, start, seed)
+    order = order_of(images.labels, twice) if twice else None
     first = [0]
 
     def on_start(step: int) -> None:
@@ -67,7 +108,8 @@ def train(
         hooks.on_start(step)
 
     began = time.monotonic()
-    curve = fit(network, images, settings, seed, device, Hooks(**{**vars(hooks), "on_start": on_start}))
+    told = Hooks(**{**vars(hooks), "on_start": on_start})
+    curve = fit(network, images, settings, seed, device, told, order)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     seconds = time.monotonic() - began

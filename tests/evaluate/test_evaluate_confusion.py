@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from repro.evaluate.confusion import class_iou, confusion, mean_iou
+from repro.evaluate.confusion import class_iou, confusion, image_mean_iou, mean_iou
 
 
 def _maps(seed, images=4, classes=5):
@@ -67,3 +67,13 @@ def test_renaming_classes_does_not_change_the_mean():
     matrix = confusion(truth, prediction, 5).sum(0).numpy()
     order = np.array([3, 1, 4, 0, 2])
     assert mean_iou(matrix[order][:, order]) == pytest.approx(mean_iou(matrix))
+
+
+def test_the_mean_over_images_is_the_mean_of_each_images_own():
+    truth, prediction = _maps(1)
+    truth[2] = 255
+    matrices = confusion(truth, prediction, 5).numpy()
+    expected = np.mean([mean_iou(matrices[i]) for i in (0, 1, 3)])
+    assert image_mean_iou(matrices) == pytest.approx(expected)
+    assert image_mean_iou(matrices) != pytest.approx(mean_iou(matrices.sum(0)))
+    assert math.isnan(image_mean_iou(matrices[2:3]))

@@ -1,0 +1,125 @@
+"""From a protocol to its training, with the trainings it starts from, and to its evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from repro.errors import InputError, did_you_mean
+from repro.plan.code import Code
+from repro.plan.work import Evaluation, Split, Training
+from repro.spec.protocol import Data, Model, Protocol, Train
+
+FIRST_SEED = 0
+"""Every seed starts from the same first training, as every run of the papers starts from the same ImageNet weights."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What planning needs to know of the outside: fingerprints of data, code and weights, names of classes."""
+
+    data: Callable[[Data, str], str]
+    """(data, split) -> fingerprint."""
+    code: Callable[[str, Data], Code]
+    """("training" | "evaluation", data) -> import closure."""
+    classes: Callable[[str], tuple[str, ...]]
+    """Data set -> names of its classes in label order."""
+    weights: Callable[[str], str]
+    """Backbone -> digest of its file of ImageNet weights; empty where no weights are given."""
+
+
+def backbone_only(model: Model) -> Model:
+    """The part of a model that its first training shares: the backbone at unit rates, without what v2 and v3 add."""
+    keep = (
+        "backbone",
+        "units",
+        "width",
+        "stem",
+        "stem_width",
+        "stride_at",
+        "residual_gamma",
+        "batch_norm_eps",
+        "vgg_batch_norm",
+    )
+    return Model(**{key: getattr(model, key) for key in keep})
+
+
+def training_of(protocol: Protocol, seed: int, inputs: Inputs) -> Training:
+    """The training that a protocol describes, with those it starts from.
+
+    A second stage is a training of its own that starts from the first (v3, section 4.1).
+    """
+    data, stage = protocol.data, protocol.train.second_stage
+    code = inputs.code("training", data)
+    train = protocol.train.model_copy(update={"second_stage": None})
+    parent = _parent(protocol, train, inputs)
+    weights = inputs.weights(protocol.model.backbone) if train.start == "imagenet" else ""
+    images = _split(data, data.train_split, inputs, twice=True)
+    first = Training("segment", protocol.model, images, train, seed, parent, code, weights)
+    if stage is None:
+        return first
+    told = {"output_stride": stage.output_stride, "iterations": stage.iterations, "lr": stage.lr}
+    settings = train.model_copy(update={**told, "batch_norm": "frozen"})
+    images = _split(data.model_copy(update={"train_split": stage.train_split}), stage.train_split, inputs, twice=True)
+    return Training("segment", protocol.model, images, settings, seed, first, code)
+
+
+def evaluation_of(protocol: Protocol, training: Training, inputs: Inputs) -> Evaluation:
+    """The evaluation that a protocol describes."""
+    images = _split(protocol.data, protocol.data.val_split, inputs)
+    return Evaluation(training, images, protocol.evaluate, inputs.code("evaluation", protocol.data))
+
+
+def _parent(protocol: Protocol, train: Train, inputs: Inputs) -> Training | None:
+    if train.start == "presence":
+        return _presence(protocol, inputs)
+    if train.start == "coco":
+        return _coco(protocol, train, inputs)
+    return None
+
+
+def _presence(protocol: Protocol, inputs: Inputs) -> Training:
+    """The first training of small scales."""
+    data, settings = protocol.data, protocol.pretrain
+    if settings.images is not None:
+        data = data.model_copy(update={"train_images": settings.images})
+    images = _split(data, data.train_split, inputs)
+    code = inputs.code("training", data)
+    return Training("presence", backbone_only(protocol.model), images, settings, FIRST_SEED, None, code)
+
+
+def _coco(protocol: Protocol, train: Train, inputs: Inputs) -> Training:
+    """The training on MS-COCO, or on what stands in for it."""
+    coco = protocol.coco
+    told = {"start": coco.start, "iterations": coco.iterations, "lr": coco.lr}
+    settings = train.model_copy(update=told)
+    data = Data(
+        name=coco.name,
+        train_split=coco.train_split,
+        val_split=coco.train_split,
+        classes=len(inputs.classes(coco.name)),
+        train_images=coco.images,
+        val_images=coco.images,
+        side=protocol.data.side,
+    )
+    images = _split(data, coco.train_split, inputs)
+    parent = _presence(protocol, inputs) if coco.start == "presence" else None
+    weights = inputs.weights(protocol.model.backbone) if coco.start == "imagenet" else ""
+    code = inputs.code("training", data)
+    return Training("segment", protocol.model, images, settings, FIRST_SEED, parent, code, weights)
+
+
+def _split(data: Data, split: str, inputs: Inputs, *, twice: bool = False) -> Split:
+    labels = hard_labels(data, inputs.classes(data.name)) if twice and data.duplicated else ()
+    return Split(data, split, inputs.data(data, split), labels)
+
+
+def hard_labels(data: Data, names: tuple[str, ...]) -> tuple[int, ...]:
+    """Labels of the classes that `data.duplicated` names, in order; InputError for a name that is none of `names`."""
+    for name in data.duplicated:
+        if name not in names:
+            raise InputError(
+                f"data.duplicated: {name!r} is not a class of {data.name}; there are {', '.join(names) or 'no names'}."
+                + (did_you_mean(name, names) or " Name others, or none: --set data.duplicated=[].")
+            )
+    return tuple(sorted(names.index(name) for name in set(data.duplicated)))
