@@ -117,9 +117,7 @@ def fit(
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         curve, start = Curve(**state["curve"]), state["step"]
-    pixels = torch.from_numpy(images.pixels).to(device)
-    labels = torch.from_numpy(images.labels).to(device)
-    sizes = torch.from_numpy(images.sizes).to(device)
+    pixels, labels, sizes = (augment.as_tensor(a).to(device) for a in (images.pixels, images.labels, images.sizes))
     every = max(1, train.iterations // CURVE_POINTS)
     bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
 
