@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import repro
 from repro.commands.output import print_json, say
@@ -36,6 +36,7 @@ def write(
     from repro.report.assemble import assemble
     from repro.report.frames import cell_rows
     from repro.report.index import unreported, write_index
+    from repro.report.numbers import factor
     from repro.report.write import write_report
 
     rows = []
@@ -50,7 +51,8 @@ def write(
             computed=published_values(suite, cells_for(suite, [table])),
         )
         paths = write_report(content, out, formats)
-        rows += cell_rows(content)
+        factors = {result.cell.id: factor(result.cell) for result in content.cells}
+        rows += [_in_printed_unit(row, factors[row["id"]]) for row in cell_rows(content)]
         say(f"{table.id}: {content.headline}")
         for path in paths:
             say(f"  {path}")
@@ -60,6 +62,12 @@ def write(
             say(f"  {path}")
     if as_json:
         print_json(rows, scale=plan.request.scale, seeds=plan.request.seeds)
+
+
+def _in_printed_unit(row: dict[str, Any], times: float) -> dict[str, Any]:
+    """A cell's row with its value in the unit of `published`: per cent for a mean IOU."""
+    ours = {k: row[k] * times for k in ("value", "low", "high", "standard_error") if row[k] is not None}
+    return {**row, **ours}
 
 
 def command(options: Options, table: str, *, full: bool = False) -> str:

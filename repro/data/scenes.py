@@ -5,9 +5,9 @@ on it: objects over a range of sizes (log-uniform radius), thin parts (wheel, po
 two pairs of classes that look alike and are told apart only by the scene they stand in: stripes along the upper and
 lower border of the image run across in one kind of scene and down in the other, so the cue is far from most objects.
 
-An image depends on (seed, split, index) alone. Angles and sines are rounded to steps of 1/4096 turn and 1/65536 and colours
-go through integer arithmetic, so that a last-bit difference between maths libraries does not reach a byte; a test
-compares the bytes with a committed hash.
+An image depends on (seed, split, index) alone. Angles and sines are rounded to steps of 1/4096 turn and 1/65536, and
+colours go through integer arithmetic, so that a last-bit difference between maths libraries does not reach a byte; a
+test compares the bytes with a committed hash.
 """
 
 from __future__ import annotations

@@ -27,7 +27,6 @@ def passes(evaluate: Evaluate) -> Iterator[tuple[float, bool]]:
 def probabilities(network: nn.Module, images: Tensor, evaluate: Evaluate) -> Tensor:
     """(N, 3, H, W) normalised canvases -> (N, C, H, W) float32 probabilities, mean over all passes."""
     canvas = (images.shape[2], images.shape[3])
-    grid = tuple((side - 1) // evaluate.output_stride + 1 for side in canvas)
     total: Tensor | None = None
     count = 0
     for scale, flipped in passes(evaluate):
@@ -35,8 +34,10 @@ def probabilities(network: nn.Module, images: Tensor, evaluate: Evaluate) -> Ten
         logits = network(x.flip(3) if flipped else x).float()
         if flipped:
             logits = logits.flip(3)
-        if scale < 1 and logits.shape[2] < grid[0]:
-            logits = resize(logits, (grid[0], grid[1]))
+        if scale < 1:
+            # the network's own stride, which a decoder makes 4 whatever the output stride is
+            stride = max(1, round((x.shape[2] - 1) / max(logits.shape[2] - 1, 1)))
+            logits = resize(logits, ((canvas[0] - 1) // stride + 1, (canvas[1] - 1) // stride + 1))
         probability = resize(logits, canvas).softmax(dim=1)
         total = probability if total is None else total.add_(probability)
         count += 1

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from repro.plan.labels import spelt, word
 from repro.plan.plan import PlannedCell
+from repro.spec.cell import Cell
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,13 @@ class Slot:
     trainings: tuple[str, ...]
     text: str = ""
     """What a cell that needs no training shows."""
+    name: str = ""
+    """The cell in words, where row and column do not say it."""
 
     @property
     def label(self) -> str:
-        """Row and column in words; one of them may be empty."""
-        return ", ".join(part for part in (self.row_label, self.column_label) if part)
+        """The cell in words: its name, or row and column, one of which may be empty."""
+        return self.name or ", ".join(part for part in (self.row_label, self.column_label) if part)
 
 
 @dataclass(frozen=True)
@@ -54,4 +58,12 @@ def _slot(planned: PlannedCell) -> Slot:
         tuple(evaluation.key for evaluation in evaluations),
         tuple(evaluation.training.key for evaluation in evaluations),
         "" if evaluations else published,
+        _name(cell),
     )
+
+
+def _name(cell: Cell) -> str:
+    """What a table with a single axis varies: its row is headed by the metric, its columns by bare values."""
+    if cell.row_keys or not cell.column_keys:
+        return ""
+    return ", ".join(dict.fromkeys(f"{word(key)} {spelt(cell.settings[key])}" for key in sorted(cell.column_keys)))

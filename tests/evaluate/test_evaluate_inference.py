@@ -48,7 +48,7 @@ def test_scales_and_flip_average_softmax_probabilities():
             logits = network(scaled.flip(3) if flip else scaled)
             logits = logits.flip(3) if flip else logits
             if side < 65:
-                logits = _up(logits, (5, 5))  # the grid of scale 1 at output stride 16
+                logits = _up(logits, (5, 5))  # the grid of scale 1 at stride 16
             total += _up(logits, (65, 65)).softmax(1)
     torch.testing.assert_close(ours, total / 6, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(ours.sum(1), torch.ones(2, 65, 65))
