@@ -1,0 +1,66 @@
+"""Estimates against the networks that are really built."""
+
+import pytest
+
+from repro.nets.cost import cost
+from repro.plan.chain import Inputs, evaluation_of, training_of
+from repro.plan.code import Code
+from repro.plan.cost import crf_cost, evaluation_cost, evaluation_costs, image_cost, training_cost
+from repro.spec.protocol import CRF, Coco, Data, Evaluate, Model, Protocol, SecondStage, Train
+
+ASPP = {"head": "aspp", "atrous_rates": (6, 12, 18), "image_pooling": True}
+INPUTS = Inputs(lambda *_: "data", lambda *_: Code(()), lambda _name: ("a", "b"), lambda _backbone: "")
+
+
+@pytest.mark.parametrize("output_stride", [8, 16])
+@pytest.mark.parametrize(
+    "model",
+    [
+        Model(backbone="resnet50", units=(3, 4, 6, 3), last_block=4),
+        Model(backbone="resnet101", last_block=7),
+        Model(backbone="resnet101", **ASPP),
+        Model(backbone="resnet101", **ASPP, decoder=("conv2",)),
+        Model(backbone="resnet101", head="sum_aspp", atrous_rates=(6, 12, 18, 24), multi_scale=True, stem="conv7"),
+        Model(backbone="vgg16", head="fc", atrous_rates=(12,)),
+        Model(backbone="vgg16", head="fc", fc_kernel=7, fc_channels=4096, atrous_rates=(4,)),
+        Model(backbone="vgg16", head="fc", atrous_rates=(6, 12, 18, 24), width=8, fc_channels=32),
+        Model(backbone="xception65", **ASPP),
+        Model(backbone="xception71", **ASPP, separable=True, decoder=("conv2",)),
+        Model(backbone="xception65", width=8, stem_width=8, units=(1, 1, 1, 2), **ASPP, head_channels=32),
+    ],
+    ids=lambda model: f"{model.backbone}-{model.head}",
+)
+def test_within_a_factor_of_the_counted_multiply_adds(model, output_stride):
+    estimated = image_cost(model, output_stride, 513, 513)
+    exact = cost(model, 21, output_stride).plain_multiply_adds / 1e6
+    assert 1 / 1.5 < estimated / exact < 1.5
+
+
+def test_a_second_stage_and_coco_cost_their_iterations():
+    told = Train(start="coco", iterations=100, second_stage=SecondStage(output_stride=16, iterations=50))
+    protocol = Protocol(data=Data(classes=2), train=told, coco=Coco(start="random", iterations=300))
+    coco, first, second = (training_cost(t) for t in training_of(protocol, 0, INPUTS).chain())
+    assert coco == pytest.approx(3 * first)
+    assert second == pytest.approx(first / 2)
+
+
+def test_predictions_are_paid_for_once():
+    protocol = Protocol(data=Data(classes=2, val_images=10), train=Train(start="random"))
+    training = training_of(protocol, 0, INPUTS)
+    ways = [Evaluate(), Evaluate(trimap_px=3), Evaluate(flip=True), Evaluate(average="image")]
+    made = [evaluation_of(protocol.model_copy(update={"evaluate": way}), training, INPUTS) for way in ways]
+    costs = evaluation_costs(made)
+    whole = evaluation_cost(made[0])
+    assert costs[made[0].key] == whole
+    assert costs[made[2].key] == 2 * whole
+    assert costs[made[1].key] == costs[made[3].key] < whole / 10
+
+
+def test_a_crf_adds_its_iterations():
+    protocol = Protocol(data=Data(classes=2, val_images=10), train=Train(start="random"))
+    training = training_of(protocol, 0, INPUTS)
+    plain, refined = (
+        evaluation_cost(evaluation_of(protocol.model_copy(update={"evaluate": Evaluate(crf=crf)}), training, INPUTS))
+        for crf in (None, CRF())
+    )
+    assert refined - plain == pytest.approx(10 * crf_cost(CRF(), 2, 513 * 513))
