@@ -156,7 +156,7 @@ def test_falling_root_of_the_cosine() -> None:
 
 @pytest.mark.parametrize("seeds", [3, 4, 5, 10])
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.6, 0.9, 1.0])
-def test_two_part_quantile_covers_within_two_points(seeds: int, share: float) -> None:
+def test_two_part_quantile_covers_as_promised(seeds: int, share: float) -> None:
     """Normal noise, so that only the rule is tested: 40,000 experiments have a simulation error of 0.11 points."""
     rng = np.random.default_rng([seeds, int(100 * share)])
     experiments = 40000
@@ -166,7 +166,7 @@ def test_two_part_quantile_covers_within_two_points(seeds: int, share: float) ->
     error = np.abs(rng.normal(size=experiments)) / np.sqrt(total)
     table = np.linspace(0, 1, 201)
     quantiles = np.interp(seed_part / total, table, [mixed_quantile(0.025, s, seeds - 1, 99) for s in table])
-    assert (error <= quantiles).mean() == pytest.approx(0.95, abs=0.02)
+    assert 0.945 <= (error <= quantiles).mean() <= 0.97  # the module's docstring: 94.8 to 96.8 %
 
 
 def test_exact_has_no_width() -> None:

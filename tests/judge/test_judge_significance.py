@@ -30,6 +30,8 @@ def test_closed_range_is_two_one_sided_tests() -> None:
     above = stats.ttest_1samp(DIFFERENCES, -1.0, alternative="greater").pvalue
     below = stats.ttest_1samp(DIFFERENCES, 1.2, alternative="less").pvalue
     assert p_inside(effect, -1.0, 1.2) == pytest.approx(max(above, below))
+    beyond = stats.ttest_1samp(DIFFERENCES, 0.1, alternative="greater").pvalue
+    assert p_outside(effect, -1.0, 0.1) == pytest.approx(2 * beyond)  # two ends to be wrong at
 
 
 @settings(deadline=None)
