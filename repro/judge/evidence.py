@@ -7,13 +7,21 @@ the cells were measured on the same images in the same order, which is how one d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.judge.intervals import REPLICATES, Estimate, bootstrap_miou, estimate, exact, resample_images
+from repro.judge.intervals import (
+    REPLICATES,
+    Estimate,
+    bootstrap_image_mean,
+    bootstrap_miou,
+    estimate,
+    exact,
+    resample_images,
+)
 from repro.judge.miou import Floats
 from repro.randomness import generator
 
@@ -52,11 +60,13 @@ def gather(
     matrices: Mapping[Key, NDArray[np.integer]] | None = None,
     seed: int = 0,
     replicates: int = REPLICATES,
+    image_means: Collection[Key] = (),
 ) -> Evidence:
     """Resample the images of all measurements and return the evidence.
 
     `matrices`: per-image confusion counts (N, C, C), [image, truth, prediction], each read once (a mapping that reads
-    them from disk when asked is welcome). The resampled images depend on `seed` and N only.
+    them from disk when asked is welcome). The resampled images depend on `seed` and N only. `image_means`: the
+    measurements whose value is the mean over images of their own mean IOU.
     """
     weights: dict[int, Floats] = {}
     drawn: dict[Key, Floats] = {}
@@ -68,7 +78,8 @@ def gather(
         n = len(counts)
         if n not in weights:
             weights[n] = resample_images(n, replicates, generator(seed, "resampled images", n))
-        drawn[key], images[key] = bootstrap_miou(counts, weights[n]), n
+        bootstrap = bootstrap_image_mean if key in image_means else bootstrap_miou
+        drawn[key], images[key] = bootstrap(counts, weights[n]), n
     return Evidence(dict(values), dict(computed or {}), drawn, images)
 
 

@@ -35,7 +35,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.judge.miou import Floats, class_sums, miou_of_sums
+from repro.judge.miou import Floats, class_sums, miou, miou_of_sums
 
 REPLICATES = 2000
 LEVEL = 0.95
@@ -112,6 +112,14 @@ def bootstrap_miou(matrices: NDArray[np.integer], weights: Floats) -> Floats:
     """Return the replicates (B,) of mean IOU that intervals are made from; `matrices` (N, C, C) counts per image."""
     intersection, union = class_sums(matrices)
     return replicate_miou(widened(intersection, union), union, weights)
+
+
+def bootstrap_image_mean(matrices: NDArray[np.integer], weights: Floats) -> Floats:
+    """Return the replicates (B,) of the mean over images of their own mean IOU; images without a class are left out."""
+    own = miou(matrices)
+    there = ~np.isnan(own)
+    total, count = weights @ np.where(there, own, 0.0), weights @ there
+    return np.asarray(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))
 
 
 def image_variance(replicates: Floats) -> float:

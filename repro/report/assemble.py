@@ -138,13 +138,16 @@ def _evidence(plan: Plan, store: Store, records: _Records, computed: Mapping[str
     """What is measured of all planned cells (a claim may speak of another table's), and what is computed."""
     values: dict[Key, float] = {}
     files: dict[Key, Path] = {}
+    image_means: set[Key] = set()
     for planned in plan.cells:
         for seed, evaluation in planned.evaluations.items():
             record = records.done.get(evaluation.key) or store.peek("evaluation", evaluation.key)
             if record is not None:
                 values[planned.cell.id, seed] = float(record["result"]["miou"])
                 files[planned.cell.id, seed] = store.file("evaluation", evaluation.key, "confusion.npz")
-    return gather(values, computed, _Matrices(files))
+                if evaluation.evaluate.average == "image":
+                    image_means.add((planned.cell.id, seed))
+    return gather(values, computed, _Matrices(files), image_means=image_means)
 
 
 def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, rerun: str) -> CellResult:
