@@ -66,7 +66,8 @@ def _open(folder: Path) -> Images | None:
         names, lengths = tuple(index["names"]), index["bytes"]
         if any((folder / name).stat().st_size != length for name, length in lengths.items()):
             return None
-        pixels, labels = (np.load(folder / f"{part}.npy", mmap_mode="r") for part in ("pixels", "labels"))
+        # copy-on-write: nobody writes, but torch warns of arrays that cannot be written
+        pixels, labels = (np.load(folder / f"{part}.npy", mmap_mode="c") for part in ("pixels", "labels"))
         return Images(pixels, labels, np.load(folder / "sizes.npy"), names)
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
