@@ -1,0 +1,68 @@
+"""From options to work: weights that must be there, and what they do to keys."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from repro.errors import InputError
+from repro.nets.deeplab import build
+from repro.run import execute, session
+from repro.run.session import Options
+from repro.spec.protocol import Model
+from repro.store.store import Store
+
+SMALL = ("train.start=imagenet", "data.train_images=4", "data.val_images=4")
+
+
+def _options(tmp_path, **more):
+    return Options(("v3/table2",), "smoke", only=("last_block=5",), overrides=SMALL, store=tmp_path / "runs", **more)
+
+
+def _plan(options):
+    store = Store(options.store)
+    store.prepare()
+    return session.make_plan(options, session.load(options), store), store
+
+
+def test_a_plan_needs_no_weights_and_a_run_says_what_it_lacks(tmp_path):
+    plan, store = _plan(_options(tmp_path))
+    assert all(training.needs_weights for training in plan.trainings.values())
+    with pytest.raises(InputError, match=r"--weights: .*resnet.*\*.safetensors"):
+        session.work_of(plan, store, None, None)
+
+
+def test_the_content_of_the_weights_is_part_of_the_key(tmp_path):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    keys = []
+    for content in (b"one", b"other"):
+        for backbone in ("resnet50", "resnet101"):
+            (folder / f"{backbone}.pth").write_bytes(content)
+        plan, store = _plan(_options(tmp_path, weights=folder))
+        keys.append(set(plan.trainings))
+        assert session.work_of(plan, store, None, folder)
+    without, _ = _plan(_options(tmp_path))
+    assert not keys[0] & keys[1]
+    assert not keys[0] & set(without.trainings)
+
+
+def test_weights_that_are_not_there_are_told(tmp_path):
+    with pytest.raises(InputError, match="nowhere"):
+        _plan(_options(tmp_path, weights=tmp_path / "nowhere"))
+
+
+def test_a_worker_reads_the_weights_of_its_backbone(tmp_path):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    state = build(Model(backbone="resnet50", units=(1, 1, 1, 1), width=2, stem_width=2), 3, 16).state_dict()
+    for backbone in ("resnet50", "resnet101"):
+        torch.save(state, folder / f"{backbone}.pth")
+    plan, store = _plan(_options(tmp_path, weights=folder))
+    job = session.work_of(plan, store, None, folder)[0].job
+    start = execute._start(job, store)
+    assert start.kind == "imagenet"
+    assert start.state.keys() == state.keys()
+    assert job.training.model.backbone in start.source
+    with pytest.raises(InputError, match="no weights are given"):
+        execute._start(replace(job, weights=None), store)
