@@ -6,9 +6,7 @@ Paper v3, section 4.1; released code: scale, pad at bottom and right (image: the
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,13 +59,6 @@ def draw(
     corner = np.floor(rng.uniform(size=(batch_size, 2)) * (room + 1)).astype(np.int64)
     flips = rng.uniform(size=batch_size) < 0.5
     return Draw(index, size, corner, flips if flip else np.zeros(batch_size, dtype=np.bool_))
-
-
-def as_tensor(array: npt.NDArray[Any]) -> Tensor:
-    """A tensor on the memory of `array`, to read only: data sets are mapped from disk and not writable."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array)
 
 
 def normalise(pixels: Tensor) -> Tensor:

@@ -117,7 +117,7 @@ def fit(
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         curve, start = Curve(**state["curve"]), state["step"]
-    pixels, labels, sizes = (augment.as_tensor(a).to(device) for a in (images.pixels, images.labels, images.sizes))
+    pixels, labels, sizes = (torch.from_numpy(a).to(device) for a in (images.pixels, images.labels, images.sizes))
     every = max(1, train.iterations // CURVE_POINTS)
     bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
 
