@@ -1,0 +1,184 @@
+"""Mean field in a fully connected CRF (v2, arXiv 1606.00915, section 3.3), in tensor operations on CPU and GPU.
+
+Kraehenbuehl and Koltun, "Efficient inference in fully connected CRFs with Gaussian edge potentials" (arXiv 1210.5644).
+Energy: unary -log P(label); Potts pairwise terms w1 exp(-|dp|^2 / 2 sigma_alpha^2 - |dI|^2 / 2 sigma_beta^2) +
+w2 exp(-|dp|^2 / 2 sigma_gamma^2), positions in pixels, colours in RGB bytes. As in their code and in pydensecrf:
+
+1. Both kernels are the permutohedral lattice's, normalised: "after" (rows sum to 1: the code of 2011 that the DeepLab
+   authors used) or "symmetric" (pydensecrf's default).
+2. A pixel's message includes the one that it sends itself; the lattice cannot leave it out.
+3. The start is the normalised exp(-unary); an iteration is Q = softmax(-unary + w1 K1 Q + w2 K2 Q), all pixels at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from repro.errors import InputError
+from repro.evaluate.permutohedral import Filter, Normalisation, gaussian_filter, side_by_side
+from repro.spec.protocol import CRF
+
+SMALLEST = 1e-8
+"""Probabilities below this count as this: the energy of an impossible label stays finite."""
+PIXELS_TOGETHER = 4_000_000
+"""On a GPU: some 20 photographs of 500 x 375, about 3 GB with 21 classes."""
+LARGEST = 1.001
+"""Means of softmax outputs may exceed 1 by rounding; what is larger than this was no probability."""
+
+
+def mean_field(probabilities: Tensor, pixels: Tensor, crf: CRF, normalisation: Normalisation = "after") -> Tensor:
+    """Marginals (C, H, W) float32 after `crf.iterations` steps.
+
+    `probabilities` (C, H, W) float32 and `pixels` (H, W, 3) uint8 RGB of one image without padding, on one device.
+    Raises InputError for sizes that differ, values that are no probabilities, and sigmas or weights out of range.
+    """
+    return mean_fields([probabilities], [pixels], crf, normalisation)[0]
+
+
+def mean_fields(
+    probabilities: Sequence[Tensor], pixels: Sequence[Tensor], crf: CRF, normalisation: Normalisation = "after"
+) -> list[Tensor]:
+    """`mean_field` of several images, of any sizes: one by one on a CPU (whose cache one image fills), else together.
+
+    An image's marginals are the same whatever it is batched with.
+    """
+    check(probabilities, pixels, crf)
+    result: list[Tensor] = []
+    for batch in _batches(pixels):
+        kernels = Kernels.build(pixels[batch], crf.sigma_alpha, crf.sigma_beta, crf.sigma_gamma, normalisation)
+        for marginals in kernels.iterate(probabilities[batch], crf.w1, crf.w2, crf.iterations):
+            last = marginals
+        result += [image.contiguous() for image in last]
+    return result
+
+
+def _batches(pixels: Sequence[Tensor]) -> Iterator[slice]:
+    first, held = 0, 0
+    for k, image in enumerate(pixels):
+        size = image.shape[0] * image.shape[1]
+        if k > first and (not image.is_cuda or held + size > PIXELS_TOGETHER):
+            yield slice(first, k)
+            first, held = k, 0
+        held += size
+    if pixels:
+        yield slice(first, len(pixels))
+
+
+def beliefs(
+    probabilities: Tensor, pixels: Tensor, crf: CRF, normalisation: Normalisation = "after"
+) -> Iterator[Tensor]:
+    """The marginals (C, H, W) of one image after each iteration (v2, Fig. 5); arguments as for `mean_field`."""
+    check([probabilities], [pixels], crf)
+    kernels = Kernels.build([pixels], crf.sigma_alpha, crf.sigma_beta, crf.sigma_gamma, normalisation)
+    return (image for (image,) in kernels.iterate([probabilities], crf.w1, crf.w2, crf.iterations))
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The two filters of some images: they depend on pixels and sigmas, not on weights or probabilities."""
+
+    bilateral: Filter
+    gaussian: Filter
+    sizes: tuple[tuple[int, int], ...]
+    """Height and width of each image; the filters' points are all images' pixels, one after the other."""
+
+    @classmethod
+    def build(
+        cls,
+        pixels: Sequence[Tensor],
+        sigma_alpha: float,
+        sigma_beta: float,
+        sigma_gamma: float,
+        normalisation: Normalisation = "after",
+    ) -> Kernels:
+        """The lattices of images (H, W, 3) uint8; a search over weights builds them once."""
+        if normalisation not in get_args(Normalisation):
+            raise InputError(f'normalisation: {normalisation!r} is neither "after" nor "symmetric".')
+        sizes = tuple((image.shape[0], image.shape[1]) for image in pixels)
+        places = [_positions(size, image.device) for size, image in zip(sizes, pixels, strict=True)]
+        features = [
+            torch.cat((_divided(place, sigma_alpha), _divided(image.reshape(-1, 3).t(), sigma_beta)))
+            for place, image in zip(places, pixels, strict=True)
+        ]
+        try:
+            bilateral = gaussian_filter(*side_by_side(features), normalisation)
+            gaussian = _gaussian(sizes, sigma_gamma, normalisation, pixels[0].device)
+        except InputError as error:
+            raise InputError(
+                f"evaluate.crf: sigma_alpha {sigma_alpha}, sigma_beta {sigma_beta}, sigma_gamma {sigma_gamma}: {error} "
+                f"Set them to 1 or more."
+            ) from error
+        return cls(bilateral, gaussian, sizes)
+
+    @torch.no_grad()
+    def iterate(self, probabilities: Sequence[Tensor], w1: float, w2: float, iterations: int) -> Iterator[list[Tensor]]:
+        """Yield the marginals, (C, H, W) for each image, after each iteration."""
+        scores = torch.cat([p.flatten(1).float() for p in probabilities], dim=1).t().contiguous()
+        scores.clamp_(SMALLEST, 1.0).log_()
+        bilateral, gaussian = self.bilateral.times(w1), self.gaussian.times(w2)
+        marginals = scores.softmax(dim=1)
+        for _ in range(iterations):
+            messages = gaussian(marginals).add_(bilateral(marginals)).add_(scores)
+            marginals = messages.softmax(dim=1)
+            yield self._images(marginals)
+
+    def _images(self, rows: Tensor) -> list[Tensor]:
+        """(N, C) -> (C, H, W) for each image."""
+        parts = torch.split(rows, [height * width for height, width in self.sizes])
+        return [part.t().reshape(-1, *size) for part, size in zip(parts, self.sizes, strict=True)]
+
+
+@lru_cache(maxsize=1)
+def _gaussian(
+    sizes: tuple[tuple[int, int], ...], sigma: float, normalisation: Normalisation, device: torch.device
+) -> Filter:
+    """The filter over positions alone, which images of one size share: the last one made is kept."""
+    places = [_divided(_positions(size, device), sigma) for size in sizes]
+    return gaussian_filter(*side_by_side(places), normalisation)
+
+
+def _positions(size: tuple[int, int], device: torch.device) -> Tensor:
+    """(2, H * W) float32: x and y of each pixel, row by row."""
+    axes = [torch.arange(side, dtype=torch.float32, device=device) for side in size]
+    y, x = torch.meshgrid(*axes, indexing="ij")
+    return torch.stack((x, y)).flatten(1)
+
+
+def _divided(values: Tensor, sigma: float) -> Tensor:
+    # by a tensor: CUDA would multiply by a number's rounded inverse, and points could change simplex
+    return values.float() / torch.tensor(sigma, dtype=torch.float32, device=values.device)
+
+
+def check(probabilities: Sequence[Tensor], pixels: Sequence[Tensor], crf: CRF) -> None:
+    """Raise InputError unless images and probabilities belong together and every parameter is in range."""
+    for name in ("sigma_alpha", "sigma_beta", "sigma_gamma", "w1", "w2"):
+        value = getattr(crf, name)
+        sigma = name.startswith("sigma")
+        if not math.isfinite(value) or value < 0 or (sigma and value == 0):
+            wanted = "positive" if sigma else "0 or more"
+            raise InputError(f"evaluate.crf.{name}: {value} is not {wanted}. Set it to a number that is.")
+    if len(probabilities) != len(pixels):
+        raise InputError(f"CRF: probabilities of {len(probabilities)} images, but {len(pixels)} images. Pass as many.")
+    for p, image in zip(probabilities, pixels, strict=True):
+        if p.ndim != 3 or image.ndim != 3 or image.shape[2] != 3 or p.shape[1:] != image.shape[:2] or not p.numel():
+            raise InputError(
+                f"CRF: probabilities {tuple(p.shape)} and image {tuple(image.shape)} do not belong together; (C, H, W) "
+                f"and (H, W, 3) of one size were expected. Cut the padding off both, or resize the probabilities."
+            )
+        if image.dtype != torch.uint8:
+            raise InputError(
+                f"CRF: the image is {image.dtype}; RGB bytes (torch.uint8) were expected. Pass it undivided."
+            )
+        low, high = (float(end) for end in torch.aminmax(p))
+        if not (low >= 0 and high <= LARGEST):  # NaN fails both
+            raise InputError(
+                f"CRF: probabilities go from {low:g} to {high:g}; finite numbers in [0, 1] were expected. Pass the "
+                f"softmax, not the scores; NaN comes from a training that diverged."
+            )
