@@ -14,22 +14,19 @@ import torch
 from torch import Tensor
 
 from repro.errors import InputError
+from repro.evaluate.meanfield import SMALLEST, check, mean_fields
 from repro.spec.protocol import CRF
-
-SMALLEST = 1e-8
-"""Probabilities below this count as this: the energy of an impossible label stays finite."""
 
 
 def refine(probabilities: Sequence[Tensor], pixels: Sequence[Tensor], crf: CRF) -> list[Tensor]:
     """Marginals (C, H, W) float32 of each image after mean field, on the device of its probabilities.
 
     `probabilities` (C, H, W) float32, `pixels` (H, W, 3) uint8 RGB of each image, without padding; sizes may differ.
-    Raises InputError where the backend is not there, or a parameter is out of range.
+    Raises InputError where the backend is not there, sizes differ, or a probability or parameter is out of range.
     """
     if crf.backend == "pydensecrf":
+        check(probabilities, pixels, crf)
         return [_pydensecrf(p, image, crf) for p, image in zip(probabilities, pixels, strict=True)]
-    from repro.evaluate.meanfield import mean_fields
-
     return mean_fields(probabilities, pixels, crf)
 
 

@@ -33,8 +33,11 @@ Normalisation = Literal["after", "symmetric"]
 
 LONGEST_SUM = 256
 """A lattice point of a flat image sums thousands of pixels: in parts of so many, for parallel threads."""
+FARTHEST = 2**15
+"""Lattice coordinates beyond this overflow the reference's 16-bit integers, and float32 places points badly."""
 KEY_BITS = 62
 TINY = 1e-20
+TOO_MANY = "sigmas this small leave every pixel its own neighbourhood: too many lattice points to number."
 
 
 @dataclass(frozen=True)
@@ -107,11 +110,13 @@ def simplices(features: Tensor, group: Tensor) -> tuple[Tensor, Tensor, list[int
     """Which simplex holds each point: barycentric weights (d + 1, N) float32 and keys of its corners (d + 1, N) int64.
 
     Also, for each of the d + 1 directions, what to add to a lattice point's key to reach its neighbour's. Keys are
-    mixed radix numbers of the first d coordinates (the last follows from them) and the group, wide enough that no
+    mixed-radix numbers of the first d coordinates (the last follows from them) and the group, wide enough that no
     neighbour's key is that of another point.
     """
-    d, points = features.shape
+    d = len(features)
     lifted = _lift(features)
+    if not bool(lifted.abs().amax() < FARTHEST):  # refuses NaN and infinity, too
+        raise InputError(TOO_MANY)
     # the nearest point with coordinates divisible by d + 1; its coordinates may not sum to 0 yet
     inverse = torch.tensor(1 / (d + 1), dtype=torch.float32, device=features.device)
     rounded = (lifted * inverse).round_()
@@ -127,27 +132,30 @@ def simplices(features: Tensor, group: Tensor) -> tuple[Tensor, Tensor, list[int
     barycentric[1:] = (falling[:-1] - falling[1:]).flip(0)
     barycentric[0] = falling[d] + (1 - falling[0])
 
-    corner = origin[:d].to(torch.int64)
-    margin = 2 * (d + 1)  # vertices lie within d of the origin, their neighbours d further
-    low = (corner.amin(1) - margin).tolist()
-    extent = [high - lowest + 1 for high, lowest in zip((corner.amax(1) + margin).tolist(), low, strict=True)]
-    groups = int(group[-1]) + 1
-    if math.log2(math.prod(extent) * groups) > KEY_BITS:
-        raise InputError(
-            "sigmas this small leave every pixel its own neighbourhood: too many lattice points to number."
-        )
+    keys, steps = _keys(origin[:d].to(torch.int64), rank, group)
+    return barycentric, keys, steps
+
+
+def _keys(origin: Tensor, rank: Tensor, group: Tensor) -> tuple[Tensor, list[int]]:
+    """Keys (d + 1, N) of the simplices' corners, each direction's step; `origin` (d, N) and `rank` (d + 1, N) int64."""
+    d, points = origin.shape
+    margin = 2 * (d + 1)  # corners lie within d of the origin, their neighbours d further
+    low = (origin.amin(1) - margin).tolist()
+    extent = [high - lowest + 1 for high, lowest in zip((origin.amax(1) + margin).tolist(), low, strict=True)]
+    total = math.prod(extent)
+    if math.log2(total * (int(group[-1]) + 1)) > KEY_BITS:
+        raise InputError(TOO_MANY)
     radix = [math.prod(extent[:k]) for k in range(d)] + [0]
-    keys = torch.empty(d + 1, points, dtype=torch.int64, device=features.device)
-    keys[0] = group * math.prod(extent)
+    keys = torch.empty(d + 1, points, dtype=torch.int64, device=origin.device)
+    keys[0] = group * total
     for k in range(d):
-        keys[0] += (corner[k] - low[k]) * radix[k]
-    radix_by_rank = torch.empty_like(rank).scatter_(
-        0, rank, torch.tensor(radix, device=features.device)[:, None].expand(d + 1, points)
-    )
-    # vertex r of the simplex: every coordinate + r, the r of highest rank - (d + 1) besides
+        keys[0] += (origin[k] - low[k]) * radix[k]
+    # corner r of the simplex: every coordinate + r, the r of highest rank - (d + 1) besides
+    by_coordinate = torch.tensor(radix, device=origin.device)[:, None].expand(d + 1, points)
+    by_rank = torch.empty_like(rank).scatter_(0, rank, by_coordinate)
     for r in range(1, d + 1):
-        keys[r] = keys[r - 1] + sum(radix) - (d + 1) * radix_by_rank[d - r + 1]
-    return barycentric, keys, [(d + 1) * weight - sum(radix) for weight in radix]
+        keys[r] = keys[r - 1] + sum(radix) - (d + 1) * by_rank[d - r + 1]
+    return keys, [(d + 1) * weight - sum(radix) for weight in radix]
 
 
 def _lift(features: Tensor) -> Tensor:

@@ -1,0 +1,315 @@
+"""Mean field against pydensecrf, a plain lattice written from the paper, the dense kernel matrix, and properties."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import interpolate, one_hot
+
+from repro.data.scenes import CLASSES, Look, draw
+from repro.errors import InputError
+from repro.evaluate import permutohedral
+from repro.evaluate.crf import refine
+from repro.evaluate.meanfield import Kernels, beliefs, mean_field, mean_fields
+from repro.evaluate.permutohedral import gaussian_filter
+from repro.spec.protocol import CRF
+
+CONFIGURATIONS = {
+    "v2 ResNet-101": CRF(w1=4, sigma_alpha=67, sigma_beta=3, w2=3, sigma_gamma=1),
+    "paper's fixed part": CRF(w1=5, sigma_alpha=50, sigma_beta=3, w2=3, sigma_gamma=3),
+    "smallest of the search": CRF(w1=3, sigma_alpha=30, sigma_beta=3, w2=3, sigma_gamma=3),
+    "largest of the search": CRF(w1=6, sigma_alpha=100, sigma_beta=6, w2=3, sigma_gamma=3),
+}
+SMALL = CRF(w1=4, sigma_alpha=20, sigma_beta=8, w2=3, sigma_gamma=2, iterations=5)
+
+
+def _scene(index, side=97, cut=(97, 97)):
+    """A drawn scene and coarse, noisy probabilities from its labels."""
+    height, width = cut
+    pixels, labels = draw(Look(side=side), "val", index)
+    pixels, labels = torch.from_numpy(pixels[:height, :width].copy()), torch.from_numpy(labels[:height, :width].copy())
+    classes = len(CLASSES)
+    exact = one_hot(torch.where(labels == 255, 0, labels).long(), classes).permute(2, 0, 1)[None].float()
+    small = interpolate(exact, size=(height // 8 + 1, width // 8 + 1), mode="area")
+    noise = torch.randn(small.shape, generator=torch.Generator().manual_seed(index))
+    scores = interpolate(4 * small + noise, size=(height, width), mode="bilinear", align_corners=True)
+    return scores[0].softmax(0), pixels
+
+
+def _reference(probabilities, pixels, crf, normalisation):
+    """pydensecrf's marginals after each iteration."""
+    densecrf = pytest.importorskip("pydensecrf.densecrf")
+    classes, height, width = probabilities.shape
+    field = densecrf.DenseCRF2D(width, height, classes)
+    field.setUnaryEnergy(np.ascontiguousarray(-probabilities.clamp(min=1e-8).log().reshape(classes, -1).numpy()))
+    kind = {"after": densecrf.NORMALIZE_AFTER, "symmetric": densecrf.NORMALIZE_SYMMETRIC}[normalisation]
+    field.addPairwiseGaussian(sxy=crf.sigma_gamma, compat=crf.w2, normalization=kind)
+    field.addPairwiseBilateral(
+        sxy=crf.sigma_alpha,
+        srgb=crf.sigma_beta,
+        rgbim=np.ascontiguousarray(pixels.numpy()),
+        compat=crf.w1,
+        normalization=kind,
+    )
+    for iterations in range(1, crf.iterations + 1):
+        yield torch.from_numpy(np.array(field.inference(iterations))).reshape(classes, height, width)
+
+
+@pytest.mark.parametrize("normalisation", ["after", "symmetric"])
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_agrees_with_pydensecrf(name, normalisation):
+    crf = CONFIGURATIONS[name]
+    probabilities, pixels = _scene(list(CONFIGURATIONS).index(name))
+    *_, expected = _reference(probabilities, pixels, crf, normalisation)
+    found = mean_field(probabilities, pixels, crf, normalisation)
+    assert (probabilities.argmax(0) != expected.argmax(0)).float().mean() > 0.005  # the CRF has something to do
+    assert (found - expected).abs().mean() < 1e-6
+    assert (found.argmax(0) == expected.argmax(0)).float().mean() > 0.9999
+
+
+def test_agrees_with_pydensecrf_after_each_iteration_and_on_any_number_of_pixels():
+    crf = CRF(iterations=4)
+    probabilities, pixels = _scene(3, cut=(71, 89))  # not a multiple of four, the code's block
+    count = 0
+    reference = _reference(probabilities, pixels, crf, "after")
+    for expected, found in itertools.zip_longest(reference, beliefs(probabilities, pixels, crf)):
+        assert (found - expected).abs().mean() < 1e-6
+        count += 1
+    assert count == 4
+
+
+def _plain_lattice(features, values):
+    """Adams et al. 2010, section 4, in float64 with a dictionary: values (N, C) -> filtered (N, C), not normalised."""
+    count, d = features.shape
+    scale = math.sqrt(2 / 3) * (d + 1)
+    basis = np.zeros((d + 1, d))
+    for column in range(d):
+        basis[: column + 1, column] = 1
+        basis[column + 1, column] = -(column + 1)
+        basis[:, column] *= scale / math.sqrt((column + 1) * (column + 2))
+    table, corners = {}, []
+    for point in range(count):
+        y = basis @ features[point]
+        zero = np.rint(y / (d + 1)) * (d + 1)
+        order = np.argsort(-(y - zero), kind="stable")
+        rank = np.empty(d + 1, dtype=int)
+        rank[order] = np.arange(d + 1)
+        rank += round(zero.sum() / (d + 1))
+        zero[rank < 0] += d + 1
+        zero[rank > d] -= d + 1
+        rank %= d + 1
+        fall = np.sort((y - zero) / (d + 1))[::-1]
+        weights = [1 + fall[d] - fall[0]] + [fall[d - k] - fall[d - k + 1] for k in range(1, d + 1)]
+        for k, weight in enumerate(weights):
+            vertex = tuple((zero + np.where(rank <= d - k, k, k - (d + 1))).astype(int))
+            assert sum(vertex) == 0
+            corners.append((point, vertex, weight))
+            table[vertex] = table.get(vertex, 0) + weight * values[point]
+    for axis in range(d + 1):
+        step = np.ones(d + 1, dtype=int)
+        step[axis] = -d
+        near = {v: (tuple(np.add(v, step)), tuple(np.subtract(v, step))) for v in table}
+        table = {v: table[v] + 0.5 * (table.get(a, 0) + table.get(b, 0)) for v, (a, b) in near.items()}
+    out = np.zeros_like(values)
+    for point, vertex, weight in corners:
+        out[point] += weight * table[vertex]
+    return out
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 5])
+@pytest.mark.parametrize("normalisation", ["after", "symmetric"])
+def test_filter_equals_a_plain_lattice(d, normalisation):
+    rng = np.random.default_rng(d)
+    features = (rng.normal(size=(120, d)) * 1.5).astype(np.float32)
+    values = rng.random((120, 3))
+    norm = _plain_lattice(features, np.ones((120, 1)))
+    if normalisation == "after":
+        expected = _plain_lattice(features, values) / norm
+    else:
+        expected = _plain_lattice(features, values / np.sqrt(norm)) / np.sqrt(norm)
+    kernel = gaussian_filter(torch.from_numpy(features.T.copy()), torch.zeros(120, dtype=torch.int64), normalisation)
+    found = kernel(torch.from_numpy(values).float())
+    assert torch.allclose(found.double(), torch.from_numpy(expected), atol=2e-5)
+
+
+def test_filter_approximates_the_gaussian_kernel():
+    """On a dense cloud the lattice's kernel is close to exp(-d^2 / 2) in shape and width."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.rand(2, 6000, generator=generator) * 8
+    values = torch.sin(features[:1] * 2).t().contiguous()
+    exact = torch.exp(-torch.cdist(features.t(), features.t()).square() / 2)
+    exact = exact @ values / exact.sum(1, keepdim=True)
+    found = gaussian_filter(features, torch.zeros(6000, dtype=torch.int64), "after")(values)
+    assert torch.corrcoef(torch.cat((exact, found), dim=1).t())[0, 1] > 0.99
+    assert 0.8 < float((found * exact).sum() / exact.square().sum()) < 1.2
+
+
+def test_marginals_are_close_to_those_of_the_dense_kernel_matrix():
+    crf = CRF(w1=3, sigma_alpha=8, sigma_beta=20, w2=2, sigma_gamma=2, iterations=5)
+    probabilities, pixels = _scene(1, side=97, cut=(36, 44))
+    classes, height, width = probabilities.shape
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    place = torch.stack((y, x), dim=2).reshape(-1, 2).double()
+    colour = pixels.reshape(-1, 3).double()
+    total = torch.zeros(height * width, height * width, dtype=torch.float64)
+    for weight, points in (
+        (crf.w1, torch.cat((place / crf.sigma_alpha, colour / crf.sigma_beta), dim=1)),
+        (crf.w2, place / crf.sigma_gamma),
+    ):
+        kernel = torch.exp(-torch.cdist(points, points).square() / 2)
+        total += weight * kernel / kernel.sum(1, keepdim=True)
+    score = probabilities.double().log().reshape(classes, -1).t()
+    expected = score.softmax(1)
+    for _ in range(crf.iterations):
+        expected = (score + total @ expected).softmax(1)
+    found = mean_field(probabilities, pixels, crf).reshape(classes, -1).t()
+    before = (score.softmax(1) - expected).abs().mean()
+    assert (found - expected).abs().mean() < 0.15 * before
+    assert (found.argmax(1) == expected.argmax(1)).float().mean() > 0.98
+
+
+def test_a_speck_on_an_even_ground_vanishes_and_an_edge_stays():
+    pixels = torch.full((40, 40, 3), 60, dtype=torch.uint8)
+    pixels[:, 20:] = 200
+    first = torch.full((40, 40), 0.8)
+    first[:, 22:] = 0.2  # the network's border is two pixels off
+    first[8:10, 8:10] = 0.3
+    marginals = mean_field(torch.stack((first, 1 - first)), pixels, SMALL)
+    assert torch.equal(marginals.argmax(0), (torch.arange(40) >= 20).long().expand(40, 40))
+
+
+@pytest.mark.parametrize("normalisation", ["after", "symmetric"])
+def test_a_batch_gives_each_image_the_same_bits(normalisation):
+    images = [_scene(0, cut=(31, 57)), _scene(1, cut=(64, 40)), _scene(2, cut=(31, 57))]
+    kernels = Kernels.build(
+        [p for _, p in images], SMALL.sigma_alpha, SMALL.sigma_beta, SMALL.sigma_gamma, normalisation
+    )
+    *_, together = kernels.iterate([p for p, _ in images], SMALL.w1, SMALL.w2, SMALL.iterations)
+    listed = mean_fields([p for p, _ in images], [p for _, p in images], SMALL, normalisation)
+    for (probabilities, pixels), found, also in zip(images, together, listed, strict=True):
+        alone = mean_field(probabilities, pixels, SMALL, normalisation)
+        assert torch.equal(found, alone)
+        assert torch.equal(also, alone)
+
+
+def test_long_sums_in_parts_are_the_same_sums(monkeypatch):
+    probabilities, _ = _scene(0, cut=(50, 60))
+    flat = torch.full((50, 60, 3), 90, dtype=torch.uint8)
+    whole = mean_field(probabilities, flat, SMALL)
+    assert flat[:, :, 0].numel() > 4 * permutohedral.LONGEST_SUM
+    monkeypatch.setattr(permutohedral, "LONGEST_SUM", 7)
+    assert torch.allclose(mean_field(probabilities, flat, SMALL), whole, atol=1e-6)
+
+
+def test_no_image_or_sigma_is_mixed_up_with_the_last_one():
+    probabilities, pixels = _scene(0, cut=(30, 30))
+    wide = SMALL.model_copy(update={"sigma_gamma": 6.0})
+    first = mean_field(probabilities, pixels, SMALL)
+    other = mean_field(probabilities, pixels, wide)
+    turned = mean_field(probabilities[:, :20], pixels[:20], SMALL)
+    assert torch.equal(mean_field(probabilities, pixels, SMALL), first)
+    assert not torch.equal(first, other)
+    assert turned.shape == (len(CLASSES), 20, 30)
+
+
+def test_marginals_are_distributions_and_inputs_stay_as_they_were():
+    probabilities, pixels = _scene(2, cut=(40, 50))
+    kept = probabilities.clone(), pixels.clone()
+    steps = list(beliefs(probabilities, pixels, SMALL))
+    assert len(steps) == SMALL.iterations
+    for marginals in steps:
+        assert marginals.dtype == torch.float32
+        assert torch.allclose(marginals.sum(0), torch.ones(40, 50), atol=1e-5)
+    assert torch.equal(steps[-1], mean_field(probabilities, pixels, SMALL))
+    assert torch.equal(probabilities, kept[0])
+    assert torch.equal(pixels, kept[1])
+
+
+def test_stopping_between_iterations_leaves_gradients_on():
+    probabilities, pixels = _scene(2, cut=(20, 20))
+    steps = beliefs(probabilities, pixels, SMALL)
+    next(steps)
+    assert torch.is_grad_enabled()
+
+
+def test_without_weights_nothing_changes():
+    probabilities, pixels = _scene(0, cut=(20, 30))
+    crf = CRF(w1=0, w2=0)
+    assert torch.allclose(mean_field(probabilities, pixels, crf), probabilities, atol=1e-6)
+
+
+def test_one_class_is_certain():
+    assert torch.equal(
+        mean_field(torch.full((1, 9, 12), 0.4), torch.zeros(9, 12, 3, dtype=torch.uint8), SMALL), torch.ones(1, 9, 12)
+    )
+
+
+def test_one_pixel_and_no_image():
+    assert (
+        mean_field(torch.tensor([0.25, 0.75])[:, None, None], torch.zeros(1, 1, 3, dtype=torch.uint8), SMALL)[1] > 0.75
+    )
+    assert mean_fields([], [], SMALL) == []
+
+
+def test_impossible_labels_have_finite_energy():
+    probabilities, pixels = _scene(0, cut=(24, 24))
+    certain = one_hot(probabilities.argmax(0), len(CLASSES)).permute(2, 0, 1).float()
+    assert mean_field(certain, pixels, SMALL).isfinite().all()
+
+
+def _nan(probabilities):
+    return torch.where(probabilities == probabilities.max(), torch.nan, probabilities)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p, i: (p[:, :-1], i, {}), r"probabilities \(9, 23, 32\) and image \(24, 32, 3\)"),
+        (lambda p, i: (p[0], i, {}), "do not belong together"),
+        (lambda p, i: (p, i[:, :, 0], {}), "do not belong together"),
+        (lambda p, i: (p[:0], i, {}), "do not belong together"),
+        (lambda p, i: (_nan(p), i, {}), "NaN comes from a training that diverged"),
+        (lambda p, i: (p.log(), i, {}), "Pass the softmax"),
+        (lambda p, i: (p * 5, i, {}), "Pass the softmax"),
+        (lambda p, i: (p, i / 255, {}), "the image is torch.float32"),
+        (lambda p, i: (p, i, {"sigma_alpha": 0.0}), "evaluate.crf.sigma_alpha: 0.0 is not positive"),
+        (lambda p, i: (p, i, {"sigma_beta": -3.0}), "evaluate.crf.sigma_beta: -3.0"),
+        (lambda p, i: (p, i, {"sigma_gamma": math.nan}), "evaluate.crf.sigma_gamma: nan"),
+        (lambda p, i: (p, i, {"w1": -1.0}), "evaluate.crf.w1: -1.0 is not 0 or more"),
+        (lambda p, i: (p, i, {"w2": math.inf}), "evaluate.crf.w2: inf"),
+        (lambda p, i: (p, i, {"sigma_beta": 0.1}), "too many lattice points to number"),
+        (lambda p, i: (p, i, {"sigma_alpha": 1e-9}), "too many lattice points to number"),
+        (lambda p, i: (p, i, {"sigma_gamma": 1e-45}), "too many lattice points to number"),
+    ],
+)
+def test_wrong_input_is_refused(change, message):
+    probabilities, pixels, settings = change(*_scene(0, cut=(24, 32)))
+    crf = SMALL.model_copy(update=settings)
+    with pytest.raises(InputError, match=message):
+        mean_field(probabilities, pixels, crf)
+    with pytest.raises(InputError, match=message):
+        beliefs(probabilities, pixels, crf)
+    if "lattice" not in message:
+        with pytest.raises(InputError, match=message):
+            refine([probabilities], [pixels], crf.model_copy(update={"backend": "pydensecrf"}))
+
+
+def test_wrong_calls_are_refused():
+    probabilities, pixels = _scene(0, cut=(10, 10))
+    with pytest.raises(InputError, match="of 2 images, but 1 images"):
+        mean_fields([probabilities, probabilities], [pixels], SMALL)
+    with pytest.raises(InputError, match="'before' is neither"):
+        mean_field(probabilities, pixels, SMALL, "before")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("normalisation", ["after", "symmetric"])
+def test_gpu_equals_cpu(normalisation):
+    images = [_scene(k, cut=(97, 80 + k)) for k in range(3)]
+    expected = mean_fields([p for p, _ in images], [i for _, i in images], CRF(), normalisation)
+    found = mean_fields([p.cuda() for p, _ in images], [i.cuda() for _, i in images], CRF(), normalisation)
+    for a, b in zip(expected, found, strict=True):
+        assert (a - b.cpu()).abs().mean() < 1e-6
+        assert (a.argmax(0) == b.cpu().argmax(0)).float().mean() > 0.9999
