@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from repro.commands.output import duration, print_json, print_table
+from repro.judge.power import outlook
 from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.labels import training_label
 from repro.plan.plan import Plan
@@ -14,7 +15,7 @@ from repro.run.session import Options
 from repro.store.explain import History
 from repro.store.store import Store
 
-REFERENCE_RATE = 1.1e4
+REFERENCE_RATE = 1.8e4
 """Million multiply-adds a second of one CPU core (AMD EPYC, 2.6 GHz) on `tiny` trainings; a store knows better."""
 
 
@@ -64,6 +65,8 @@ def main(options: Options, device: str, jobs: int | None, as_json: bool) -> None
         f"{sum(r['kind'] == 'evaluation' for r in todo)} evaluations, about {duration(wall)} on "
         f"{len(workers)} worker{'s' * (len(workers) > 1)} ({', '.join(sorted(set(workers)))}; {source})."
     )
+    if measured:
+        print(outlook(plan.request.scale, plan.request.seeds))
 
 
 def rate_of(plan: Plan, store: Store) -> tuple[float, str]:

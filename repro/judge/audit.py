@@ -7,7 +7,7 @@ the architecture come out as printed?
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from repro.judge.published import audit, published_images
@@ -138,16 +138,35 @@ def _headline(audit: Audit) -> tuple[str, ...]:
         f"{len(fails)} fail; {len(claims) - len(testable)} more are texts.",
         f"{len(close)} rest in part on differences that single runs cannot tell apart.",
     ]
+    if ordered := [c for c in close if c.status == "holds" and c.low == 0]:
+        lines.append(_narrowest(ordered))
     lines += [f"{c.id} fails: “{c.text}” {c.note}" for c in fails]
     lines += [
         f"{d.first.id} prints {d.first.published:.{d.first.decimals}f}, {d.second.id} prints "
         f"{d.second.published:.{d.second.decimals}f} for the same protocol: no reason is given."
         for d in audit.doubles
     ]
-    for m in audit.misprints:
-        unit = METRICS[m.cell.metric].unit
+    for same in _alike(audit.misprints):
+        cell, unit = same[0].cell, METRICS[same[0].cell.metric].unit
         lines.append(
-            f"{m.cell.id} prints {m.cell.published:.{m.cell.decimals}f} {unit}; the network counts "
-            f"{m.computed:.{m.cell.decimals}f}: {number(m.difference, unit)}."
+            f"{' and '.join(m.cell.id for m in same)}: {cell.published:.{cell.decimals}f} {unit} as printed; the "
+            f"network counts {same[0].computed:.{cell.decimals}f}: {number(same[0].difference, unit)}."
         )
     return tuple(lines)
+
+
+def _alike(misprints: Sequence[Misprint]) -> list[list[Misprint]]:
+    """Return misprints in groups of one table, one printed and one computed value."""
+    groups: dict[tuple[str, float | None, float], list[Misprint]] = {}
+    for m in misprints:
+        groups.setdefault((m.cell.table, m.cell.published, round(m.computed, m.cell.decimals)), []).append(m)
+    return list(groups.values())
+
+
+def _narrowest(claims: Sequence[Published]) -> str:
+    """Return the claims of an order whose whole point is a difference far below what single runs can tell."""
+    found = [
+        (abs(pair.value) / pair.limit, claim.id, pair) for claim in claims for pair in claim.pairs[claim.decisive :][:1]
+    ]
+    told = [f"{name} on {pair.value:.2f} ({pair.label})" for _, name, pair in sorted(found, key=lambda f: f[0])[:7]]
+    return f"The smallest of them, in points: {'; '.join(told)}."

@@ -14,8 +14,8 @@ from repro.judge.intervals import dof_of_quantile, falling_root, mixed_quantile
 POWER = 0.8
 PAIRED_DEVIATION = {"paper": 0.31, "small": 1.0, "tiny": 1.0, "smoke": 3.0}
 """Scale -> standard deviation over seeds of a paired difference between two trainings, in points. paper: 1.41 times the
-0.22 of v3 Table 11. tiny: between 0.1 and 0.5 where only rates or the evaluation change, 2 to 3 where the structure
-does (v3 Tables 2, 5 and 6); 1 stands between. small and smoke are guesses."""
+0.22 of v3 Table 11. tiny: the medians over the claims of v3 Tables 1 to 4 lie between 0.6 and 1.0 (0.1 to 0.5 where
+only rates or the evaluation change, 2 to 3 where the structure does). small and smoke are guesses."""
 ALPHA = 0.05
 IMAGES = 100
 
@@ -67,4 +67,5 @@ def outlook(scale: str, seeds: int) -> str:
         said = f"With {seeds} seeds you can detect a difference of {detectable_difference(deviation, seeds):.1f} points"
     others = [n for n in (3, 5, 10) if n > seeds]
     more = " and ".join(f"{n} would detect {detectable_difference(deviation, n):.1f} points" for n in others[:2])
-    return f"{said}{'; ' if more else ''}{more} (4 times in 5, if paired runs vary by {deviation:g} points)."
+    unit = "point" if deviation == 1 else "points"
+    return f"{said}{'; ' if more else ''}{more} (4 times in 5, if paired runs vary by {deviation:g} {unit})."

@@ -36,6 +36,13 @@ def test_the_figure_that_contradicts_its_neighbours(found: Audit) -> None:
     assert any("101.28" in line and "+1.50 B" in line for line in found.headline)
 
 
+def test_smallest_differences_are_named(found: Audit) -> None:
+    """v3+ Table 1, 48 against 32 channels, and v3 Table 5, 76.58 against 76.46."""
+    line = next(line for line in found.headline if line.startswith("The smallest"))
+    assert "v3plus.t1.c2 on 0.05 (48 − 32)" in line
+    assert "v3.t5.c3 on 0.12" in line
+
+
 def test_headline_counts_add_up_and_failures_are_named(found: Audit) -> None:
     assert len(found.claims) == sum(len(table.claims) for table in found.tables)
     fails = [claim for claim in found.claims if claim.status == "fails"]
