@@ -18,6 +18,8 @@ PAIRED_DEVIATION = {"paper": 0.31, "small": 1.0, "tiny": 1.0, "smoke": 3.0}
 only rates or the evaluation change, 2 to 3 where the structure does). small and smoke are guesses."""
 ALPHA = 0.05
 IMAGES = 100
+USUAL_SEEDS = {3: 3.264, 5: 1.682, 10: 0.996}
+"""Seeds -> `detectable_difference` in standard deviations, for `outlook`: a plan need not load scipy for them."""
 
 
 def power(difference: float, deviation: float, seeds: int, image_error: float = 0.0, images: int = IMAGES) -> float:
@@ -64,8 +66,12 @@ def outlook(scale: str, seeds: int) -> str:
     if seeds < 2:
         said = "With one seed no difference can be told from noise"
     else:
-        said = f"With {seeds} seeds you can detect a difference of {detectable_difference(deviation, seeds):.1f} points"
+        said = f"With {seeds} seeds you can detect a difference of {deviation * _detectable(seeds):.1f} points"
     others = [n for n in (3, 5, 10) if n > seeds]
-    more = " and ".join(f"{n} would detect {detectable_difference(deviation, n):.1f} points" for n in others[:2])
+    more = " and ".join(f"{n} would detect {deviation * _detectable(n):.1f} points" for n in others[:2])
     unit = "point" if deviation == 1 else "points"
     return f"{said}{'; ' if more else ''}{more} (4 times in 5, if paired runs vary by {deviation:g} {unit})."
+
+
+def _detectable(seeds: int) -> float:
+    return USUAL_SEEDS.get(seeds) or detectable_difference(1.0, seeds)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from repro.judge.power import detectable_difference, outlook, power, seeds_needed
+from repro.judge.power import USUAL_SEEDS, detectable_difference, outlook, power, seeds_needed
 
 
 @pytest.mark.parametrize(("seeds", "effect"), [(3, 3.2), (5, 1.7), (10, 1.0), (20, 0.66)])
@@ -56,3 +56,8 @@ def test_outlook_names_what_more_seeds_would_bring() -> None:
     assert "3 would detect 3.3 points and 5 would detect 1.7 points" in outlook("tiny", 1)
     assert "With 5 seeds you can detect a difference of 0.5 points; 10 would" in outlook("paper", 5)
     assert ";" not in outlook("tiny", 20)
+
+
+def test_usual_numbers_of_seeds_are_those_of_the_function() -> None:
+    for seeds, told in USUAL_SEEDS.items():
+        assert told == pytest.approx(detectable_difference(1.0, seeds), abs=1e-4)
