@@ -14,10 +14,24 @@ from typing import Any
 import repro
 
 _PACKAGES = ("torch", "torchvision", "numpy")
+_VECTOR_UNITS = ("sse4_1", "avx", "f16c", "fma", "avx2", "avx512", "avx_vnni", "amx_", "asimd", "sve", "bf16", "i8mm")
+"""Beginnings of the processor flags by which ATen, oneDNN, MKL and NumPy choose their kernels."""
+_CHOOSING_KERNELS = (
+    "ATEN_CPU_CAPABILITY",
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NPY_DISABLE_CPU_FEATURES",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+)
+"""Environment variables that overrule that choice, and so change how sums are rounded."""
 
 
 def environment() -> dict[str, Any]:
-    """Return versions, platform, processor, GPU (None unless torch is in use) and the checkout's commit.
+    """Return versions, platform, processor, GPU and threads (None unless torch is in use) and the checkout's commit.
 
     Versions come from the packages' metadata: nothing is imported for it.
     """
@@ -27,6 +41,10 @@ def environment() -> dict[str, Any]:
         **{package: _version(package) for package in _PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),
+        "cpu_id": _cpu_id(),
+        "vector": _vector(),
+        "kernels": _kernels(),
+        "threads": _threads(),
         "cores": _cores(),
         "gpu": _gpu(),
         **_checkout(),
@@ -41,14 +59,45 @@ def _version(package: str) -> str | None:
 
 
 @cache
+def _cpuinfo() -> dict[str, str]:
+    """Return what Linux says of the first processor; empty elsewhere."""
+    linux = Path("/proc/cpuinfo")
+    told: dict[str, str] = {}
+    for line in linux.read_text().splitlines() if linux.exists() else ():
+        name, colon, value = line.partition(":")
+        if not colon and told:
+            break
+        told[name.strip()] = value.strip()
+    return told
+
+
 def _cpu() -> str:
     """Return the processor's model name, else its architecture."""
-    linux = Path("/proc/cpuinfo")
-    for line in linux.read_text().splitlines() if linux.exists() else ():
-        name, _, value = line.partition(":")
-        if name.strip() == "model name":
-            return value.strip()
-    return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or platform.machine()
+    told = _cpuinfo().get("model name") or _output("sysctl", "-n", "machdep.cpu.brand_string")
+    return told or platform.processor() or platform.machine()
+
+
+def _cpu_id() -> str | None:
+    """Return the processor's family, model and cache: on rented machines the name alone says little."""
+    told = [_cpuinfo().get(key, "") for key in ("cpu family", "model", "stepping", "cache size")]
+    return " ".join(part for part in told if part) or None
+
+
+def _vector() -> str | None:
+    """Return the vector units that the processor offers; None where it does not say."""
+    flags = set((_cpuinfo().get("flags") or _cpuinfo().get("Features") or "").split())
+    return " ".join(sorted(flag for flag in flags if flag.startswith(_VECTOR_UNITS))) or None
+
+
+def _kernels() -> str | None:
+    """Return the variables that overrule which kernels are used; None where there are none."""
+    return " ".join(f"{name}={os.environ[name]}" for name in _CHOOSING_KERNELS if os.environ.get(name)) or None
+
+
+def _threads() -> int | None:
+    """Return how many threads torch computes with."""
+    torch = sys.modules.get("torch")
+    return None if torch is None else int(torch.get_num_threads())
 
 
 def _cores() -> int:

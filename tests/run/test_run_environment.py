@@ -64,5 +64,24 @@ def test_a_package_or_program_that_is_not_there_is_none():
 
 def test_the_gpu_is_told_once_torch_is_in_use(monkeypatch):
     cuda = SimpleNamespace(is_available=lambda: True, get_device_name=lambda: "NVIDIA H200")
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda, get_num_threads=lambda: 3))
     assert environment()["gpu"] == "NVIDIA H200"
+    assert environment()["threads"] == 3
+
+
+def test_what_chooses_kernels_is_told(monkeypatch):
+    for name in module._CHOOSING_KERNELS:
+        monkeypatch.delenv(name, raising=False)
+    assert environment()["kernels"] is None
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert environment()["kernels"] == "ONEDNN_MAX_CPU_ISA=AVX2"
+
+
+def test_vector_units_are_those_of_the_processor(monkeypatch):
+    flags = {"flags": "fpu avx2 fma avx512f lm", "cpu family": "6", "model": "85", "cache size": "36608 KB"}
+    monkeypatch.setattr(module, "_cpuinfo", lambda: flags)
+    assert environment()["vector"] == "avx2 avx512f fma"
+    assert environment()["cpu_id"] == "6 85 36608 KB"
+    monkeypatch.setattr(module, "_cpuinfo", dict)
+    assert environment()["vector"] is None
+    assert environment()["cpu_id"] is None
