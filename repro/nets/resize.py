@@ -6,6 +6,7 @@ backward pass is two products as well: deterministic on every device, and faster
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import lru_cache
 
 import torch
@@ -43,4 +44,6 @@ def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
         return x
     rows = matrix(height, size[0], x.device, x.dtype)
     columns = matrix(width, size[1], x.device, x.dtype)
-    return rows @ (x.contiguous() @ columns.T)
+    mixed = x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
+    with torch.autocast(x.device.type, enabled=False) if mixed else nullcontext():  # a float32 image stays one
+        return rows @ (x.contiguous() @ columns.T)

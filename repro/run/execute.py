@@ -19,6 +19,7 @@ from repro.data import source
 from repro.errors import InputError
 from repro.evaluate.measure import Measured, measure
 from repro.nets import weights
+from repro.nets.precision import precision
 from repro.plan.work import Evaluation, Split, Training
 from repro.run.environment import environment
 from repro.run.events import EvaluationDone, Event, Failed, Stopped, TrainingDone, TrainingStarted, TrainingStep
@@ -139,12 +140,13 @@ def _training_record(
     training: Training, trained: Trained, started: str, seconds: float, device: torch.device
 ) -> dict[str, Any]:
     curve = trained.curve
+    wish = training.settings.precision if isinstance(training.settings, Train) else "auto"
     return {
         **training.identity(),
         "parent": training.parent.key if training.parent else None,
         "started": started,
         "seconds": seconds,
-        "environment": {**environment(), "device": str(device), "precision": precision(device)},
+        "environment": {**environment(), "device": str(device), "precision": precision(device, wish)},
         "result": {
             "iterations": training.settings.iterations,
             "final_loss": curve.loss[-1],
@@ -153,11 +155,6 @@ def _training_record(
             "curve": {"step": curve.step, "loss": curve.loss, "lr": curve.lr},
         },
     }
-
-
-def precision(device: torch.device) -> str:
-    """How numbers are computed on a device."""
-    return "bfloat16 autocast" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
 
 
 def _evaluate(
@@ -214,7 +211,11 @@ def _evaluation_record(
         "seed": evaluation.training.seed,
         "started": started,
         "seconds": seconds,
-        "environment": {**environment(), "device": str(device), "precision": precision(device)},
+        "environment": {
+            **environment(),
+            "device": str(device),
+            "precision": precision(device, evaluation.evaluate.precision),
+        },
         "result": {
             "miou": measured.miou,
             "class_iou": measured.class_iou,

@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from repro.data import augment
 from repro.data.images import Images
 from repro.nets.deeplab import DeepLab
+from repro.nets.precision import autocast
 from repro.randomness import generator
 from repro.spec.protocol import Pretrain, Train
 from repro.train import checkpoint
 from repro.train.loss import VOID, pixel_loss, presence_loss
+from repro.train.optimizer import make_optimizer, set_batch_norm
 from repro.train.schedule import multiplier
 
 CURVE_POINTS = 200
@@ -53,45 +55,6 @@ class Hooks:
     should_stop: Callable[[], bool] = lambda: False
 
 
-def parameter_groups(network: nn.Module, train: Train | Pretrain) -> list[dict[str, object]]:
-    """Weight decay on convolution and linear weights only; multipliers for the head and for biases.
-
-    Released v3+ code: no decay on batch normalisation, biases and depthwise weights; v2: the classifier learns at
-    10 times the rate, biases at twice (`head_lr_multiplier`, `bias_lr_multiplier`).
-    """
-    head = train.head_lr_multiplier if isinstance(train, Train) else 1.0
-    bias = train.bias_lr_multiplier if isinstance(train, Train) else 1.0
-    groups: dict[tuple[float, float], list[Tensor]] = {}
-    for name, module in network.named_modules():
-        for key, parameter in module.named_parameters(recurse=False):
-            depthwise = isinstance(module, nn.Conv2d) and module.groups > 1
-            decayed = key == "weight" and isinstance(module, nn.Conv2d | nn.Linear) and not depthwise
-            rate = (head if name.startswith("head") else 1.0) * (bias if key == "bias" else 1.0)
-            groups.setdefault((rate, train.weight_decay if decayed else 0.0), []).append(parameter)
-    return [
-        {"params": parameters, "lr": train.lr * rate, "rate": rate, "weight_decay": decay}
-        for (rate, decay), parameters in groups.items()
-    ]
-
-
-def make_optimizer(network: nn.Module, train: Train | Pretrain) -> torch.optim.Optimizer:
-    """SGD with momentum (the papers'), or AdamW (a deviation of the small scales)."""
-    groups = parameter_groups(network, train)
-    if isinstance(train, Train) and train.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum, fused=True)
-    return torch.optim.AdamW(groups, lr=train.lr, fused=True)
-
-
-def set_batch_norm(network: nn.Module, decay: float, *, frozen: bool = False) -> None:
-    """Moving averages keep `decay` of the old value; frozen layers neither learn nor move (paper v3, Table 8)."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0 - decay
-            if frozen:
-                module.eval()
-                module.requires_grad_(False)
-
-
 def fit(
     network: nn.Module,
     images: Images,
@@ -110,7 +73,7 @@ def fit(
     true_sizes = images.sizes[order]
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
-    set_batch_norm(network, train.batch_norm_decay, frozen=isinstance(train, Train) and train.batch_norm == "frozen")
+    set_batch_norm(network, train)
     optimizer = make_optimizer(network, train)
     curve, start = Curve(), 0
     if hooks.folder is not None and (state := checkpoint.load(hooks.folder)) is not None:
@@ -119,7 +82,7 @@ def fit(
         curve, start = Curve(**state["curve"]), state["step"]
     pixels, labels, sizes = (torch.from_numpy(a).to(device) for a in (images.pixels, images.labels, images.sizes))
     every = max(1, train.iterations // CURVE_POINTS)
-    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    wish = train.precision if isinstance(train, Train) else "auto"
 
     def save(step: int) -> None:
         if hooks.folder is not None:
@@ -147,7 +110,7 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = train.lr * group["rate"] * multiplier(train, step)
         torch.manual_seed(int(generator(seed, "dropout", step).integers(2**62)))  # the only draws left to torch
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+        with autocast(device, wish):
             x = x.contiguous(memory_format=torch.channels_last)
             outs = network.training_logits(x) if isinstance(network, DeepLab) else (network(x),)
         if isinstance(train, Train):

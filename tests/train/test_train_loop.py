@@ -9,7 +9,8 @@ from repro.nets.deeplab import build
 from repro.nets.init import initialise
 from repro.spec.protocol import Model, Pretrain, Train
 from repro.train import checkpoint
-from repro.train.loop import DivergedError, Hooks, StoppedError, fit, parameter_groups, set_batch_norm
+from repro.train.loop import DivergedError, Hooks, StoppedError, fit
+from repro.train.optimizer import parameter_groups, set_batch_norm
 from repro.train.training import train
 
 MODEL = Model(backbone="resnet50", units=(1, 1, 1, 3), width=2, stem_width=2, last_block=5, residual_gamma=0.2)
@@ -97,10 +98,18 @@ def test_frozen_batch_normalisation_neither_learns_nor_moves(images):
 
 def test_batch_norm_decay_is_the_share_of_the_old_average_kept():
     network = torch.nn.Sequential(torch.nn.BatchNorm2d(1))
-    set_batch_norm(network, 0.9997)
+    set_batch_norm(network, Train(batch_norm_decay=0.9997))
     network.train()
     network(torch.full((2, 1, 2, 2), 10.0))
     assert network[0].running_mean.item() == pytest.approx(10 * (1 - 0.9997), rel=1e-4)
+
+
+def test_the_backbone_can_have_a_batch_norm_decay_of_its_own():
+    norm = torch.nn.BatchNorm2d
+    network = torch.nn.ModuleDict({"backbone": torch.nn.Sequential(norm(1)), "head": torch.nn.Sequential(norm(1))})
+    set_batch_norm(network, Train(batch_norm_decay=0.9997, backbone_batch_norm_decay=0.95))
+    assert network["backbone"][0].momentum == pytest.approx(0.05)
+    assert network["head"][0].momentum == pytest.approx(0.0003)
 
 
 def test_weight_decay_spares_batch_norm_biases_and_depthwise():
@@ -119,5 +128,6 @@ def test_weight_decay_spares_batch_norm_biases_and_depthwise():
     assert told[id(backbone[1].weight)] == (1.0, 0.1)
     assert told[id(backbone[1].bias)] == (2.0, 0.0)
     assert told[id(backbone[2].weight)] == (1.0, 0.0)
+    assert told[id(backbone[2].bias)] == (1.0, 0.0)
     assert told[id(head.weight)] == (10.0, 0.1)
     assert told[id(head.bias)] == (20.0, 0.0)
