@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from repro.plan.plan import Plan
 from repro.run import session
 from repro.run.board import Board, board
+from repro.run.order import Work
 from repro.run.progress import Progress
 from repro.run.session import Options
 from repro.run.view import watch
@@ -30,23 +32,28 @@ def main(options: Options, out: Path, device: str, jobs: int | None, as_json: bo
     plan = session.make_plan(options, suite, store)
     workers = session.devices(device, jobs)
     work = session.work_of(plan, store, options.data_root, options.weights)
-    code = EXIT_OK
-    if work:
-        if not options.scale:
-            say(f"scale {plan.request.scale}: {suite.scale(plan.request.scale).description} (--scale changes it)")
-        progress = Progress(
-            boards(plan), {one.key: one.cost for one in work}, min(len(workers), len(work)), known(plan, store)
-        )
-        with watch(progress) as listener:
-            outcome = session.execute(work, store, workers, listener)
-        for key, reason in outcome.failed.items():
-            say(f"failed: {progress.label(key)}: {reason}")
-        if outcome.interrupted:
-            say(f"stopped; {len(outcome.left)} trainings are left. The same command goes on from here.")
-            return EXIT_INTERRUPTED
-        code = EXIT_CELL_FAILED if outcome.failed or progress.failed else EXIT_OK
-    write(options, suite, plan, store, out, FORMATS, as_json)
+    if work and not options.scale:
+        say(f"scale {plan.request.scale}: {suite.scale(plan.request.scale).description} (--scale changes it)")
+    code = compute(plan, work, store, workers)
+    if code != EXIT_INTERRUPTED:
+        write(options, suite, plan, store, out, FORMATS, as_json)
     return code
+
+
+def compute(plan: Plan, work: Sequence[Work], store: Store, workers: Sequence[str]) -> int:
+    """Do the work that the store lacks of a plan, with its progress on stderr; the exit code."""
+    if not work:
+        return EXIT_OK
+    costs = {one.key: one.cost for one in work}
+    progress = Progress(boards(plan), costs, min(len(workers), len(work)), known(plan, store))
+    with watch(progress) as listener:
+        outcome = session.execute(work, store, workers, listener)
+    for key, reason in outcome.failed.items():
+        say(f"failed: {progress.label(key)}: {reason}")
+    if outcome.interrupted:
+        say(f"stopped; {len(outcome.left)} trainings are left. The same command goes on from here.")
+        return EXIT_INTERRUPTED
+    return EXIT_CELL_FAILED if outcome.failed or progress.failed else EXIT_OK
 
 
 def known(plan: Plan, store: Store) -> dict[str, float]:
