@@ -31,7 +31,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate, one_hot
 
-from repro.data.scenes import Look, draw
+from repro.data.look import Look
+from repro.data.scenes import draw
 from repro.evaluate.crf import refine
 from repro.evaluate.meanfield import Kernels
 from repro.evaluate.permutohedral import Filter

@@ -10,6 +10,8 @@ from repro.errors import EXIT_INTERRUPTED, EXIT_WRONG_INPUT, InputError
 
 def main() -> None:
     """Entry point of `repro` and `python -m repro`."""
+    # no plugin is wanted, and looking for some among all installed packages takes longer than the specs do
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from repro.cli import app
 
     try:

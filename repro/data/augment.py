@@ -48,13 +48,18 @@ def draw(
     scales: tuple[float, ...],
     scale_per: str = "image",
     flip: bool = True,
+    squash: tuple[int, int] | None = None,
 ) -> Draw:
-    """Draw a step's batch; `sizes` (N, 2) are the images' true heights and widths."""
+    """Draw a step's batch; `sizes` (N, 2) are the images' true heights and widths.
+
+    With `squash` each image is taken for one of that height and width, whatever its own shape.
+    """
     index = sample_indices(seed, len(sizes), batch_size, step)
     rng = generator(seed, "augment", step)
     picks = rng.integers(len(scales), size=1 if scale_per == "batch" else batch_size)
     scale = np.broadcast_to(np.asarray(scales, dtype=np.float64)[picks], (batch_size,))
-    size = np.maximum(1, np.floor(sizes[index] * scale[:, None] + 1e-9).astype(np.int64))
+    own = sizes[index] if squash is None else np.broadcast_to(np.array(squash), (batch_size, 2))
+    size = np.maximum(1, np.floor(own * scale[:, None] + 1e-9).astype(np.int64))
     room = np.maximum(size, crop) - crop
     corner = np.floor(rng.uniform(size=(batch_size, 2)) * (room + 1)).astype(np.int64)
     flips = rng.uniform(size=batch_size) < 0.5
@@ -66,11 +71,13 @@ def normalise(pixels: Tensor) -> Tensor:
     return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
-def apply(pixels: Tensor, labels: Tensor, sizes: Tensor, drawn: Draw, crop: int) -> tuple[Tensor, Tensor]:
+def apply(
+    pixels: Tensor, labels: Tensor, sizes: Tensor, drawn: Draw, crop: int, *, label_padding: int = VOID
+) -> tuple[Tensor, Tensor]:
     """Resample a batch.
 
     pixels (N, H, W, 3) uint8, labels (N, H, W) uint8, sizes (N, 2) -> images (B, 3, crop, crop) float32 with padding 0,
-    labels (B, crop, crop) int64 with padding 255.
+    labels (B, crop, crop) int64 with padding 255 unless told otherwise.
     """
     device = pixels.device
     index = torch.from_numpy(drawn.index).to(device)
@@ -99,4 +106,4 @@ def apply(pixels: Tensor, labels: Tensor, sizes: Tensor, drawn: Draw, crop: int)
     images = images * valid[:, None]
     nearest = [(at + 0.5).floor().long().clamp(min=0) for at in source]
     found = labels[index[:, None, None], nearest[0][:, :, None], nearest[1][:, None, :]].long()
-    return images, torch.where(valid, found, VOID)
+    return images, torch.where(valid, found, label_padding)

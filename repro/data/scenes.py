@@ -12,66 +12,22 @@ test compares the bytes with a committed hash.
 
 from __future__ import annotations
 
-import hashlib
 import math
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from repro.data.images import Images
-from repro.errors import InputError
+from repro.data.look import COLOURS, SPLITS, Look, count_of, look_of
 from repro.spec.protocol import Data
 
 FloatArray = npt.NDArray[np.float64]
 ByteArray = npt.NDArray[np.uint8]
 
-CLASSES = ("background", "blob", "brick", "superellipse A", "superellipse B", "flower A", "flower B", "wheel", "pole")
 VOID = 255
-SPLITS = {"train": 0, "trainaug": 0, "val": 1, "extra": 2}
-"""trainaug is the whole training split: the scenes have no second source of labels. extra stands in for MS-COCO."""
-COUNTS = {"train": 400, "trainaug": 400, "val": 120, "extra": 1200}
 
 TURN = 4096
 SINE = np.array([round(math.sin(2 * math.pi * k / TURN) * 65536) for k in range(TURN)], dtype=np.int64) / 65536.0
-
-
-@dataclass(frozen=True)
-class Look:
-    """Numbers that make a scene; pixels refer to a side of 129."""
-
-    seed: int = 1706
-    version: int = 1
-    side: int = 129
-    min_radius: float = 14.0
-    max_radius: float = 50.0
-    min_objects: int = 1
-    max_objects: int = 4
-    half_width: float = 3.0
-    cue_amplitude: float = 48.0
-    cue_share: float = 0.15
-    """Height of the striped band at the top and at the bottom, as a share of the side."""
-    cue_period: tuple[float, float] = (7.0, 11.0)
-    colour_sd: float = 6.0
-    noise_sd: float = 5.0
-    base: tuple[float, float] = (90.0, 130.0)
-    """Range of the background colour, per channel."""
-
-
-COLOURS = np.array(
-    [
-        [0, 0, 0],
-        [180, 80, 95],
-        [165, 125, 70],
-        [75, 170, 90],
-        [75, 170, 90],
-        [95, 90, 185],
-        [95, 90, 185],
-        [60, 60, 50],
-        [205, 205, 190],
-    ],
-    dtype=np.float64,
-)
 
 
 def _sin(angle: FloatArray) -> FloatArray:
@@ -163,7 +119,7 @@ def draw(look: Look, split: str, index: int) -> tuple[ByteArray, ByteArray]:
         if kind in (3, 5):
             kind += scene
         mask, shade = _shape(kind, rng, look)
-        colour = COLOURS[kind] + rng.normal(size=3) * look.colour_sd
+        colour = np.array(COLOURS[kind]) + rng.normal(size=3) * look.colour_sd
         labels[mask] = kind
         image[mask] = colour + shade[mask][:, None]
     whole = np.floor(image * 16).astype(np.int64)
@@ -177,21 +133,6 @@ def draw(look: Look, split: str, index: int) -> tuple[ByteArray, ByteArray]:
     return np.clip(out, 0, 255).astype(np.uint8), _void_band(labels)
 
 
-def look_of(data: Data) -> Look:
-    """The look that `data` asks for."""
-    if data.classes != len(CLASSES):
-        raise InputError(f"data.classes: {data.classes}; the embedded scenes have {len(CLASSES)}. Leave it out.")
-    return Look(side=data.side or Look.side)
-
-
-def count_of(data: Data, split: str) -> int:
-    """How many scenes a split has; any number can be drawn."""
-    if split not in SPLITS:
-        raise InputError(f"data: no split {split!r} in the embedded scenes; there are {', '.join(SPLITS)}.")
-    asked = data.val_images if split == "val" else data.train_images
-    return asked or COUNTS[split]
-
-
 def load(data: Data, split: str) -> Images:
     """Draw a whole split: pixels (N, side, side, 3), labels (N, side, side)."""
     look, count = look_of(data), count_of(data, split)
@@ -201,10 +142,3 @@ def load(data: Data, split: str) -> Images:
         pixels[i], labels[i] = draw(look, split, i)
     sizes = np.full((count, 2), look.side, dtype=np.int32)
     return Images(pixels, labels, sizes, tuple(f"{split}-{i:05d}" for i in range(count)))
-
-
-def fingerprint(data: Data) -> str:
-    """20 hex digits of what decides every byte of both splits."""
-    counts = {s: count_of(data, s) for s in (data.train_split, data.val_split)}
-    told = repr((sorted(asdict(look_of(data)).items()), sorted(counts.items()), COLOURS.tolist()))
-    return hashlib.sha256(told.encode()).hexdigest()[:20]

@@ -11,12 +11,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from repro.data import scenes
+from repro.data import look, scenes
 from repro.data.cache import Content, cached
 from repro.data.camvid import CAMVID
 from repro.data.cityscapes import CITYSCAPES
 from repro.data.coco import COCO
-from repro.data.fingerprint import Digests, default_folder, of_samples
+from repro.data.fingerprint import Digests, of_samples
 from repro.data.format import Format, Sample
 from repro.data.images import ByteArray, Images, check_labels, photo_size, read_photo, resize_labels, resize_photo
 from repro.data.images import resized as resized_size
@@ -24,6 +24,7 @@ from repro.data.pascal_context import PASCAL_CONTEXT
 from repro.data.person_part import PERSON_PART
 from repro.data.voc2012 import VOC2012
 from repro.errors import InputError, did_you_mean
+from repro.memo import default_folder
 from repro.spec.protocol import Data
 
 Item = TypeVar("Item")
@@ -45,7 +46,7 @@ def load(data: Data, split: str, root: Path | None, cache: Path) -> Images:
     a file in it, or with `cache`.
     """
     if data.name == SCENES:
-        drawn = _key(scenes.fingerprint(data), split, *_module_digests("images", "cache", "scenes"))
+        drawn = _key(look.fingerprint(data), split, *_module_digests("images", "cache", "scenes", "look"))
         return cached(cache, drawn, lambda: _drawn(data, split))
     form = format_of(data)
     home = form.home(root)
@@ -63,7 +64,7 @@ def fingerprint(data: Data, root: Path | None, cache: Path | None = None) -> str
     that the next call reads no file.
     """
     if data.name == SCENES:
-        return scenes.fingerprint(data)
+        return look.fingerprint(data)
     form = format_of(data)
     home = form.home(root)
     digests = Digests(cache or default_folder(), home)

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from repro.data import imagenet, scenes
+from repro.data import imagenet, look
 from repro.data.download import Progress
-from repro.data.fingerprint import Digests, default_folder, of_samples
+from repro.data.fingerprint import Digests, of_samples
 from repro.data.format import Format, Sample
 from repro.data.images import VOID, photo_size
 from repro.data.source import FORMATS, SCENES, decode_pair, fingerprint, format_of, in_threads
 from repro.errors import InputError
+from repro.memo import default_folder
 from repro.spec.protocol import Data
 
 IMAGENET = "imagenet"
@@ -48,8 +49,8 @@ def verify(name: str, root: Path | None, cache: Path | None = None, progress: Pr
     set or `root` does not hold it; a damaged file is a row, so that one call tells about all of them.
     """
     if name == SCENES:
-        data = Data(name=SCENES, classes=len(scenes.CLASSES))
-        return [Row("fingerprint", "", scenes.fingerprint(data), None)]
+        data = Data(name=SCENES, classes=len(look.CLASSES))
+        return [Row("fingerprint", "", look.fingerprint(data), None)]
     if name == IMAGENET:
         if root is None:
             raise InputError(f"--data: imagenet is read from a directory and none was given. {imagenet.GET}")

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 
-from repro.judge.intervals import dof_of_quantile, falling_root, mixed_quantile
-
 POWER = 0.8
 PAIRED_DEVIATION = {"paper": 0.31, "small": 1.0, "tiny": 1.0, "smoke": 3.0}
 """Scale -> standard deviation over seeds of a paired difference between two trainings, in points. paper: 1.41 times the
@@ -19,7 +17,7 @@ only rates or the evaluation change, 2 to 3 where the structure does). small and
 ALPHA = 0.05
 IMAGES = 100
 USUAL_SEEDS = {3: 3.264, 5: 1.682, 10: 0.996}
-"""Seeds -> `detectable_difference` in standard deviations, for `outlook`: a plan need not load scipy for them."""
+"""Seeds -> `detectable_difference` in standard deviations, for `outlook`: a plan need load no numpy for them."""
 
 
 def power(difference: float, deviation: float, seeds: int, image_error: float = 0.0, images: int = IMAGES) -> float:
@@ -29,6 +27,8 @@ def power(difference: float, deviation: float, seeds: int, image_error: float = 
     of `images` validation images gives it. Both in the unit of `difference`. Needs 2 seeds or more.
     """
     from scipy.special import nctdtr
+
+    from repro.judge.intervals import dof_of_quantile, mixed_quantile
 
     variance = deviation**2 / seeds
     error = math.sqrt(variance + image_error**2)
@@ -49,6 +49,8 @@ def detectable_difference(deviation: float, seeds: int, image_error: float = 0.0
     error = math.sqrt(deviation**2 / seeds + image_error**2)
     if error == 0:
         return 0.0
+    from repro.judge.intervals import falling_root
+
     return error * falling_root(lambda d: wanted - power(d * error, deviation, seeds, image_error), 0.0, 1e3)
 
 

@@ -1,18 +1,21 @@
 """What a record owes to the code: the content of the modules that computed it, their import closure.
 
-Read from the source files, so that nothing heavy is imported; comments, docstrings and layout do not count.
+Read from the source files, so that nothing heavy is imported; comments, docstrings and layout do not count. What a file
+means is remembered (`repro.memo`), so that the next process need not parse it.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import repro
+from repro.memo import Memo, default_folder
 
 PACKAGE = Path(repro.__file__).parent
 
@@ -45,9 +48,26 @@ def path_of(module: str, package: Path = PACKAGE) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=1024)
-def _read(path: Path, _stamp: tuple[int, int]) -> tuple[str, tuple[str, ...]]:
+@cache
+def _memo(package: Path) -> Memo:
+    """What was learnt of a package's files by this reader under this Python, whose trees are dumped in its own form."""
+    told = hashlib.sha256(str(package.absolute()).encode()).hexdigest()[:20]
+    reader = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    return Memo(default_folder() / "code" / f"{told}-{sys.implementation.cache_tag}.json", reader)
+
+
+def _read(path: Path, memo: Memo) -> tuple[str, list[str]]:
     """Digest of a file's meaning, and the names it imports."""
+    stat = path.stat()
+    known = memo.recall(path, stat)
+    if known is None:
+        known = _parsed(path)
+        memo.learn(path, stat, known)
+    digest, names = known
+    return digest, names
+
+
+def _parsed(path: Path) -> tuple[str, list[str]]:
     tree = ast.parse(path.read_bytes())
     names: list[str] = []
     for node in ast.walk(tree):
@@ -57,7 +77,7 @@ def _read(path: Path, _stamp: tuple[int, int]) -> tuple[str, tuple[str, ...]]:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [n for n in node.body if not _is_text(n)]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12], tuple(names)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12], names
 
 
 def _is_text(node: ast.stmt) -> bool:
@@ -69,6 +89,7 @@ def closure(entries: Iterable[str], package: Path = PACKAGE) -> Code:
 
     Raises ValueError for an entry that is not a module of the package.
     """
+    memo = _memo(package)
     found: dict[str, str] = {}
     todo = []
     for entry in entries:
@@ -80,10 +101,10 @@ def closure(entries: Iterable[str], package: Path = PACKAGE) -> Code:
         path = path_of(module, package)
         if module in found or path is None:
             continue
-        stat = path.stat()
-        digest, names = _read(path, (stat.st_mtime_ns, stat.st_size))
+        digest, names = _read(path, memo)
         found[module] = digest
         todo += [name for name in names if name.split(".")[0] == package.name]
+    memo.keep()
     return Code(tuple(sorted(found.items())))
 
 

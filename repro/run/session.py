@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from repro.data import source
-from repro.data.fingerprint import Digests
+from repro.data import look
 from repro.errors import InputError
 from repro.plan.chain import Inputs
 from repro.plan.code import Code, closure
@@ -18,15 +19,19 @@ from repro.plan.plan import Plan, Request, build
 from repro.plan.work import Evaluation, Training
 from repro.run.events import Event
 from repro.run.job import Job
-from repro.run.local import Outcome, run
 from repro.run.order import Work
 from repro.run.scale import default_scale, gpu_count
 from repro.spec.load import Suite, load_suite
 from repro.spec.protocol import Data
 from repro.store.store import Store
 
+if TYPE_CHECKING:
+    from repro.run.local import Outcome
+
 EXECUTE = "repro.run.execute:execute"
 ENTRIES = {"training": "repro.train.training", "evaluation": "repro.evaluate.measure"}
+SCENES = "scenes"
+"""The embedded data set: planning on it loads neither numpy nor Pillow, which the other ones' files need."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +61,23 @@ def inputs(options: Options, suite: Suite, store: Store) -> Inputs:
 
     @cache
     def code(stage: str, name: str) -> Code:
-        form = None if name == source.SCENES else source.FORMATS[name].read_labels.__module__
-        return closure([ENTRIES[stage], "repro.data.images", form or "repro.data.scenes"])
+        if name == SCENES:
+            return closure([ENTRIES[stage], "repro.data.images", "repro.data.scenes"])
+        from repro.data.source import FORMATS
+
+        return closure([ENTRIES[stage], "repro.data.images", FORMATS[name].read_labels.__module__])
 
     @cache
     def data(told: Data, split: str) -> str:
         # both splits set to the one that is read: what is measured on does not bear on what is trained on
         images = told.val_images if split == told.val_split else told.train_images
         one = {"train_split": split, "val_split": split, "train_images": images, "val_images": images}
-        return source.fingerprint(told.model_copy(update=one), options.data_root, store.cache)
+        told = told.model_copy(update=one)
+        if told.name == SCENES:
+            return look.fingerprint(told)
+        from repro.data import source
+
+        return source.fingerprint(told, options.data_root, store.cache)
 
     def classes(name: str) -> tuple[str, ...]:
         told = suite.dataset(name).classes
@@ -79,6 +92,7 @@ def inputs(options: Options, suite: Suite, store: Store) -> Inputs:
 
 def weights_digest(folder: Path, backbone: str, store: Store) -> str:
     """20 hex digits of the content of a backbone's weight file; InputError where there is none."""
+    from repro.data.fingerprint import Digests
     from repro.nets.weights import find
 
     path = find(folder, backbone)
@@ -105,7 +119,11 @@ def make_plan(options: Options, suite: Suite, store: Store) -> Plan:
         only=options.only,
         overrides=options.overrides,
     )
-    return build(suite, request, inputs(options, suite, store))
+    plan = build(suite, request, inputs(options, suite, store))
+    asked = [text for text in options.overrides if text.startswith("evaluate.crf?")]
+    if asked and not any(c.resolved and c.resolved.protocol.evaluate.crf for c in plan.cells):
+        raise InputError(f"--set {asked[0]}: no cell asked for has a CRF; those of v2's tables have. Leave it out.")
+    return plan
 
 
 def missing(plan: Plan, store: Store) -> tuple[dict[str, Training], dict[str, Evaluation]]:
@@ -151,6 +169,12 @@ def work_of(plan: Plan, store: Store, data_root: Path | None, weights: Path | No
             f"--weights: train.start is imagenet and no weights are given for {', '.join(lacking)}. Give a folder with "
             f"{lacking[0]}*.safetensors or .pth, choose another --scale, or --set train.start=random."
         )
+    backends = {e.evaluate.crf.backend for e in evaluations.values() if e.evaluate.crf is not None}
+    if "pydensecrf" in backends and find_spec("pydensecrf") is None:
+        raise InputError(
+            "evaluate.crf.backend: pydensecrf is not installed. Install the extra `crf` (pip install 'repro[crf]'), or "
+            "choose --crf-backend torch."
+        )
     wanted: dict[str, list[Evaluation]] = {}
     for evaluation in evaluations.values():
         wanted.setdefault(evaluation.training.key, []).append(evaluation)
@@ -169,4 +193,6 @@ def work_of(plan: Plan, store: Store, data_root: Path | None, weights: Path | No
 
 def execute(work: Sequence[Work], store: Store, workers: Sequence[str], listener: Callable[[Event], None]) -> Outcome:
     """Run jobs in local processes, one CPU thread each: the bits of a result do not depend on `workers`."""
+    from repro.run.local import run
+
     return run(work, EXECUTE, store, workers, listener, threads=1)

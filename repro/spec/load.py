@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import repro
 from repro.errors import InputError, did_you_mean
+from repro.memo import Memo, default_folder
 from repro.spec.claim import Claim
 from repro.spec.explain import first, first_error
 from repro.spec.keys import flatten, keys, unknown
@@ -22,6 +24,8 @@ from repro.spec.select import pairs, select, value_of
 from repro.spec.table import Axis, Cell, Column, Paper, Point, Row, Source, TableSpec
 
 Form = TypeVar("Form", bound=BaseModel)
+_DECIMAL = "\0decimal"
+"""A key that no spec has."""
 PARTS: dict[str, type[BaseModel]] = {
     "source": Source,
     "axes": Axis,
@@ -167,17 +171,18 @@ def load_suite(tables_dirs: Sequence[Path] | None = None) -> Suite:
         for folder in (*own, *given)
         for p in _toml_files(folder)
     ]
+    memo = _memo(own[0].parent)
     rest = []
     for place, path in files:
         if path.name == "scales.toml":
-            scales = _named(path, place, Scale)
+            scales = _named(path, place, Scale, memo)
             for scale in scales.values():
                 scale._place = place
             _add(suite.scales, scales, place, "scale")
         elif path.name == "datasets.toml":
-            _add(suite.datasets, _named(path, place, Dataset), place, "data set")
+            _add(suite.datasets, _named(path, place, Dataset, memo), place, "data set")
         elif path.name == "paper.toml":
-            paper = _form(Paper, _read(path, place), place)
+            paper = _form(Paper, _read(path, place, memo), place)
             paper._place = place
             flatten(paper.protocol, f"{place}: protocol")
             _add(suite.papers, {paper.id: paper}, place, "paper")
@@ -190,12 +195,13 @@ def load_suite(tables_dirs: Sequence[Path] | None = None) -> Suite:
     for paper in suite.papers.values():
         suite.check_rules(paper.deviations, paper._place)
     for place, path in rest:
-        _add_table(suite, place, path)
+        _add_table(suite, place, path, memo)
+    memo.keep()
     return suite
 
 
-def _add_table(suite: Suite, place: str, path: Path) -> None:
-    spec = _form(TableSpec, _read(path, place), place)
+def _add_table(suite: Suite, place: str, path: Path, memo: Memo) -> None:
+    spec = _form(TableSpec, _read(path, place, memo), place)
     if spec.source.paper not in suite.papers:
         hint = did_you_mean(spec.source.paper, suite.papers)
         raise InputError(
@@ -239,10 +245,31 @@ def _name(path: Path, root: Path | None) -> str:
     )
 
 
-def _read(path: Path, place: str) -> dict[str, Any]:
+def _memo(root: Path) -> Memo:
+    """Parsed files of earlier processes: reading them again takes a third of what `repro list` may take."""
+    told = hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:20]
+    return Memo(default_folder() / "specs" / f"{told}.json", "tomllib", _spelt, _unspelt)
+
+
+def _spelt(value: Any) -> dict[str, str]:
+    """A number as JSON keeps it with its printed decimals; TypeError for dates, which no spec has."""
+    if isinstance(value, Decimal):
+        return {_DECIMAL: str(value)}
+    raise TypeError(f"{value!r} has no form in JSON")
+
+
+def _unspelt(node: dict[str, Any]) -> Any:
+    return Decimal(node[_DECIMAL]) if _DECIMAL in node else node
+
+
+def _read(path: Path, place: str, memo: Memo) -> dict[str, Any]:
     """Parse TOML; numbers under `published` keep their printed decimals (Decimal), all others become float."""
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        stat = path.stat()
+        tree = memo.recall(path, stat)
+        if tree is None:
+            tree = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+            memo.learn(path, stat, tree)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{place}: not valid TOML: {error}. Mend the file there.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -269,10 +296,10 @@ def _form(kind: type[Form], tree: Mapping[str, Any], place: str) -> Form:
         raise InputError(f"{place}: {at + ': ' if at else ''}{told}") from None
 
 
-def _named(path: Path, place: str, kind: type[Form]) -> dict[str, Form]:
+def _named(path: Path, place: str, kind: type[Form], memo: Memo) -> dict[str, Form]:
     """A file of named tables: [tiny], [paper]."""
     out = {}
-    for name, tree in _read(path, place).items():
+    for name, tree in _read(path, place, memo).items():
         if not isinstance(tree, dict):
             raise InputError(f"{place}: {name}: {tree!r} is not a table. Write [{name}].")
         out[name] = _form(kind, tree, f"{place}: {name}")

@@ -5,11 +5,11 @@ import hashlib
 import numpy as np
 import pytest
 
-from repro.data import scenes
+from repro.data import look, scenes
 from repro.errors import InputError
 from repro.spec.protocol import Data
 
-LOOK = scenes.Look()
+LOOK = look.Look()
 DATA = Data(name="scenes", classes=9, train_images=60, val_images=20)
 
 
@@ -86,10 +86,10 @@ def test_another_side_scales_the_scene():
 
 
 def test_fingerprint_tells_what_decides_the_bytes():
-    base = scenes.fingerprint(DATA)
-    assert base == scenes.fingerprint(DATA)
-    assert base != scenes.fingerprint(DATA.model_copy(update={"side": 65}))
-    assert base != scenes.fingerprint(DATA.model_copy(update={"train_images": 61}))
+    base = look.fingerprint(DATA)
+    assert base == look.fingerprint(DATA)
+    assert base != look.fingerprint(DATA.model_copy(update={"side": 65}))
+    assert base != look.fingerprint(DATA.model_copy(update={"train_images": 61}))
 
 
 def test_wrong_split_and_wrong_classes():

@@ -7,7 +7,7 @@ import pytest
 from data_trees import write_camvid, write_cityscapes, write_labels, write_sbd, write_voc
 from test_data_imagenet import write_flat, write_kit
 
-from repro.data import imagenet, scenes, source, verify
+from repro.data import imagenet, look, source, verify
 from repro.errors import InputError
 from repro.spec.protocol import Data
 
@@ -137,7 +137,7 @@ def test_imagenet(tmp_path, monkeypatch):
 
 def test_scenes_and_wrong_names(tmp_path):
     (row,) = verify.verify("scenes", None)
-    assert row.found == scenes.fingerprint(Data(name="scenes", classes=9))
+    assert row.found == look.fingerprint(Data(name="scenes", classes=9))
     with pytest.raises(InputError, match=r"'voc' is not a data set"):
         verify.verify("voc", tmp_path)
     for name in ("voc2012", "imagenet"):

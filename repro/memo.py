@@ -1,0 +1,76 @@
+"""What was learnt of files, remembered from one process to the next by (path, size, modification time)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_SETTLED_SECONDS = 2.0
+"""A file this young could change again within one tick of the file system's clock: it is read each time."""
+
+
+def default_folder() -> Path:
+    """Where a user's caches go: XDG_CACHE_HOME, else ~/.cache; for a user without a home, where nothing can be kept."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "repro"
+    except RuntimeError:
+        return Path(os.devnull)
+
+
+class Memo:
+    """Path of a file -> what was learnt of it, in one JSON file that may be deleted at any time.
+
+    `reader` names the way of reading: what another one learnt is forgotten. `encode` and `decode` are json's `default`
+    and `object_hook`, for values that JSON has no form for.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        reader: str = "",
+        encode: Callable[[Any], Any] | None = None,
+        decode: Callable[[dict[str, Any]], Any] | None = None,
+    ) -> None:
+        self._path, self._reader, self._encode = path, reader, encode
+        self._known = _read(path, reader, decode)
+        self._changed = False
+
+    def recall(self, path: Path, stat: os.stat_result) -> Any:
+        """What is remembered of a file that has not changed since; None where nothing is."""
+        size, mtime, value = self._known.get(str(path.absolute()), (-1, 0, None))
+        return value if (size, mtime) == (stat.st_size, stat.st_mtime_ns) else None
+
+    def learn(self, path: Path, stat: os.stat_result, value: Any) -> None:
+        """Remember `value`; `stat` is what the file was like before it was read."""
+        if time.time() - stat.st_mtime > _SETTLED_SECONDS:
+            self._known[str(path.absolute())] = (stat.st_size, stat.st_mtime_ns, value)
+            self._changed = True
+
+    def keep(self) -> None:
+        """Write what was learnt. Where that fails nothing is lost but the time to learn it again."""
+        if not self._changed:
+            return
+        aside = self._path.with_suffix(f".{os.getpid()}.partial")
+        with contextlib.suppress(OSError, TypeError):
+            files = {path: value for path, value in self._known.items() if os.path.exists(path)}
+            text = json.dumps({"reader": self._reader, "files": files}, default=self._encode)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            aside.write_text(text, encoding="utf-8")
+            os.replace(aside, self._path)
+        self._changed = False
+
+
+def _read(path: Path, reader: str, decode: Callable[[dict[str, Any]], Any] | None) -> dict[str, tuple[int, int, Any]]:
+    """path -> (bytes, mtime in ns, value); empty where there is no memo, or a damaged one, or another reader's."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"), object_hook=decode)
+        if told["reader"] != reader:
+            return {}
+        return {str(name): (int(size), int(mtime), value) for name, (size, mtime, value) in told["files"].items()}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return {}
