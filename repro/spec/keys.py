@@ -32,6 +32,9 @@ def _walk(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, bool]]:
             yield key, True
 
 
+_PLAIN = frozenset({str, int, float, bool})
+
+
 @cache
 def keys() -> dict[str, bool]:
     """Every dotted name; True where it holds a value, False where it is only a section."""
@@ -49,6 +52,8 @@ def unknown(key: str) -> str:
 
 def frozen(value: Any) -> Any:
     """Lists become tuples, at any depth; mappings keep their form."""
+    if value is None or value.__class__ in _PLAIN:
+        return value
     if isinstance(value, list | tuple):
         return tuple(frozen(v) for v in value)
     if isinstance(value, dict):

@@ -76,7 +76,7 @@ def resolve(
         if key in fixed or (rule.key in cell_settings and "value" in rule.model_fields_set):
             continue
         old = now[key] if key == rule.key else (now[key] or {}).get(rule.key.removeprefix(f"{key}."))
-        if (old is None and key != rule.key) or not rule.applies(now, place):
+        if (old is None and key != rule.key) or not rule.applies(now):
             continue  # no part of a CRF that is off
         value = rule.new_value(old, place)
         if key == "data.name":

@@ -7,7 +7,7 @@ A scale may extend another: what it says of a key replaces whatever it would inh
 from __future__ import annotations
 
 import tomllib
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
@@ -50,9 +50,14 @@ class Rule(BaseModel):
                 raise ValueError(f'map: TOML splits {whole} at its point. Write it in quotes: "{whole}".')
         return self
 
-    def applies(self, flat: Mapping[str, Any], place: str) -> bool:
+    @cached_property
+    def _conditions(self) -> dict[str, Any]:
+        """`when` under dotted keys, checked where it was loaded; every cell of the suite asks for them."""
+        return flatten(self.when, "when")
+
+    def applies(self, flat: Mapping[str, Any]) -> bool:
         """Whether every condition of `when` holds for the values resolved so far."""
-        return all(fits(flat[key], wanted) for key, wanted in flatten(self.when, f"{place}.when").items())
+        return all(fits(flat[key], wanted) for key, wanted in self._conditions.items())
 
     def new_value(self, old: Any, place: str) -> Any:
         """The value that takes the place of `old`. Raises InputError where a factor meets what is no number."""

@@ -18,6 +18,8 @@ class History:
         self._store = store
         self._trainings = {record["key"]: record for record in store.records("training")}
         self._evaluations = {record["key"]: record for record in store.records("evaluation")}
+        damaged = (store.root / "damaged").glob("*-*-*")
+        self._damaged = {path.name.rsplit("-", 1)[0] for path in damaged}
         self._alike: dict[str | None, list[Record]] = {}
         for training in self._trainings.values():
             self._alike.setdefault(self._identity(training), []).append(training)
@@ -37,7 +39,7 @@ class History:
         failures = self._store.failures(key)
         if failures:
             return f"failed before: {failures[-1]['reason']}"
-        if any(self._store.root.glob(f"damaged/{kind}-{key}-*")):
+        if f"{kind}-{key}" in self._damaged:
             return "its record was damaged"
         alike = self._alike.get(self._identity(wanted), [])
         if not alike:
