@@ -6,7 +6,7 @@ pass (those of a scale below 1 first on the grid of scale 1) are resized to the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,23 +24,68 @@ def passes(evaluate: Evaluate) -> Iterator[tuple[float, bool]]:
 
 
 @torch.inference_mode()
-def probabilities(network: nn.Module, images: Tensor, evaluate: Evaluate) -> Tensor:
-    """(N, 3, H, W) normalised canvases -> (N, C, H, W) float32 probabilities, mean over all passes."""
+def probabilities(
+    network: nn.Module, images: Tensor, evaluate: Evaluate, sizes: Sequence[tuple[int, int]] = ()
+) -> Tensor:
+    """(N, 3, H, W) normalised canvases -> (N, C, H, W) float32 probabilities, mean over all passes.
+
+    `sizes`: heights and widths of the images on the canvases; only a rescaling of images, not canvases, asks for them.
+    """
     canvas = (images.shape[2], images.shape[3])
     total: Tensor | None = None
     count = 0
     for scale, flipped in passes(evaluate):
-        x = resize(images, (scaled_side(canvas[0], scale), scaled_side(canvas[1], scale)))
+        by_image = evaluate.rescale == "image" and scale != 1
+        x = _images_scaled(images, sizes, scale, evaluate) if by_image else _resized(images, scale, evaluate)
         logits = network(x.flip(3) if flipped else x).float()
         if flipped:
             logits = logits.flip(3)
-        if scale < 1:
+        if by_image:
+            logits = _images_own(logits, sizes, scale, (x.shape[2], x.shape[3]), evaluate, canvas)
+        elif scale < 1:
             # the network's own stride, which a decoder makes 4 whatever the output stride is
             stride = max(1, round((x.shape[2] - 1) / max(logits.shape[2] - 1, 1)))
-            logits = resize(logits, ((canvas[0] - 1) // stride + 1, (canvas[1] - 1) // stride + 1))
-        probability = resize(logits, canvas).softmax(dim=1)
+            grid = ((canvas[0] - 1) // stride + 1, (canvas[1] - 1) // stride + 1)
+            logits = resize(logits, grid, align_corners=evaluate.align_corners)
+        probability = resize(logits, canvas, align_corners=evaluate.align_corners).softmax(dim=1)
         total = probability if total is None else total.add_(probability)
         count += 1
     if total is None:
         raise ValueError("evaluate.scales is empty")
     return total / count
+
+
+def _resized(images: Tensor, scale: float, evaluate: Evaluate) -> Tensor:
+    """The canvases at a scale."""
+    size = (scaled_side(images.shape[2], scale), scaled_side(images.shape[3], scale))
+    return resize(images, size, align_corners=evaluate.align_corners)
+
+
+def _images_scaled(images: Tensor, sizes: Sequence[tuple[int, int]], scale: float, evaluate: Evaluate) -> Tensor:
+    """The images at a scale, each padded again: to the canvas, or to the scaled canvas where that is larger."""
+    height, width = images.shape[2:]
+    x = images.new_zeros(
+        len(images), images.shape[1], max(height, scaled_side(height, scale)), max(width, scaled_side(width, scale))
+    )
+    for at, image, (h, w) in zip(x, images, sizes, strict=True):
+        size = (scaled_side(h, scale), scaled_side(w, scale))
+        own = resize(image[None, :, :h, :w], size, align_corners=evaluate.align_corners)
+        at[:, : size[0], : size[1]] = own[0]
+    return x
+
+
+def _images_own(
+    logits: Tensor,
+    sizes: Sequence[tuple[int, int]],
+    scale: float,
+    padded: tuple[int, int],
+    evaluate: Evaluate,
+    canvas: tuple[int, int],
+) -> Tensor:
+    """The inverse for logits (N, C, h, w): each image's own part at its own size, on the canvas."""
+    scores = resize(logits, padded, align_corners=evaluate.align_corners)
+    out = scores.new_zeros(*scores.shape[:2], *canvas)
+    for at, score, (h, w) in zip(out, scores, sizes, strict=True):
+        part = score[None, :, : scaled_side(h, scale), : scaled_side(w, scale)]
+        at[:, :h, :w] = resize(part, (h, w), align_corners=evaluate.align_corners)[0]
+    return out

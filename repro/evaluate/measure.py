@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
 from repro.data.augment import normalise
 from repro.data.images import Images
@@ -19,9 +22,14 @@ from repro.errors import InputError
 from repro.evaluate.confusion import VOID, class_iou, confusion, image_mean_iou, mean_iou
 from repro.evaluate.crf import refine
 from repro.evaluate.inference import probabilities
+from repro.evaluate.probabilities import Kept
 from repro.evaluate.region import has_void, scored
-from repro.nets.deeplab import build
-from repro.spec.protocol import Evaluate, Model
+from repro.evaluate.search import Found, Sample, search
+from repro.evaluate.steps import Steps, steps
+from repro.evaluate.view import outside, place, put_back, windows
+from repro.nets.deeplab import build, set_resizing
+from repro.nets.precision import autocast
+from repro.spec.protocol import CRF, Evaluate, Model
 
 PICTURES = 4
 """The first images of the split are kept as pictures: fixed before any result is seen."""
@@ -47,6 +55,10 @@ class Measured:
     pictures: Pictures
     seconds: float
     average: Literal["set", "image"] = "set"
+    search: Found | None = None
+    """How the CRF's parameters were found, where they were searched."""
+    steps: Steps | None = None
+    """Mean field on the first image, where a CRF follows the network."""
 
     @property
     def miou(self) -> float:
@@ -61,16 +73,14 @@ class Measured:
         return [None if np.isnan(v) else float(v) for v in class_iou(self.matrices.sum(axis=0, dtype=np.int64))]
 
 
-def on_canvas(images: Tensor, canvas: tuple[int, int]) -> Tensor:
-    """Pad normalised images (N, 3, H, W) at bottom and right with 0 to the canvas; InputError if they don't fit."""
-    height, width = canvas
-    bottom, right = height - images.shape[2], width - images.shape[3]
-    if bottom < 0 or right < 0:
-        raise InputError(
-            f"evaluate.canvas: [{height}, {width}] is smaller than the images, {images.shape[2]} x {images.shape[3]}. "
-            f"Set evaluate.canvas to at least that, or data.side to make the images smaller."
-        )
-    return functional.pad(images, (0, right, 0, bottom))
+@dataclass(frozen=True)
+class Workshop:
+    """Where a search keeps what it may need again, and whom it tells how far it is."""
+
+    folder: Path
+    """For these predictions and no others; made where it lacks."""
+    on_trial: Callable[[int, int], None] = lambda _done, _of: None
+    """Combinations done, of at most how many."""
 
 
 def measure(
@@ -81,51 +91,127 @@ def measure(
     images: Images,
     device: torch.device,
     should_stop: Callable[[], bool] = lambda: False,
+    workshop: Workshop | None = None,
 ) -> list[Measured] | None:
     """Measure trained weights once for each of `evaluates`; None if asked to stop.
 
     They differ in what they score only (trimap, void, average): predictions are made once, as the first one says.
-    Labels are compared at the images' own size. Raises InputError.
+    Labels are compared at the images' own size. CRF parameters given as lists are searched first. Raises InputError.
     """
     evaluate = evaluates[0]
     try:
-        network = build(model, classes, evaluate.output_stride)
+        network = build(_tested(model, evaluate), classes, evaluate.output_stride)
     except ValueError as error:
         raise InputError(f"evaluate.output_stride: {error}.") from error
+    set_resizing(network, align_corners=evaluate.align_corners, pooling_share=_pooling_share(evaluate))
+    views = windows(images.sizes.tolist(), evaluate)
     network.load_state_dict(dict(state))
     network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
     void_marks_edges = any(one.trimap_px is not None for one in evaluates) and has_void(images)
     began = time.monotonic()
+    crf, found, mean_field_steps = evaluate.crf, None, None
+    if crf is not None and crf.searched:
+        found = _searched(network, images, classes, evaluate, crf, device, should_stop, workshop)
+        if found is None:
+            return None
+        best = found.best
+        told = {"w1": best.w1, "sigma_alpha": best.sigma_alpha, "sigma_beta": best.sigma_beta}
+        crf = crf.model_copy(update=told)
     kept = []
     matrices: list[list[npt.NDArray[np.int32]]] = [[] for _ in evaluates]
     for first in range(0, len(images.pixels), evaluate.batch_size):
         if should_stop():
             return None
         batch = slice(first, first + evaluate.batch_size)
-        pixels = torch.from_numpy(np.ascontiguousarray(images.pixels[batch])).to(device)
         truth = torch.from_numpy(np.ascontiguousarray(images.labels[batch])).to(device)
         sizes = torch.from_numpy(np.ascontiguousarray(images.sizes[batch])).to(device)
-        x = on_canvas(normalise(pixels), evaluate.canvas)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-            scores = probabilities(network, x.contiguous(memory_format=torch.channels_last), evaluate)
-        prediction = scores.argmax(dim=1)[:, : truth.shape[1], : truth.shape[2]]
-        if evaluate.crf is not None:
+        pixels, scores = _scores(network, images, batch, evaluate, device)
+        prediction = scores.argmax(dim=1)
+        unseen = outside(views[batch], (truth.shape[1], truth.shape[2]), device)
+        if crf is not None:
             within = [(i, slice(0, h), slice(0, w)) for i, (h, w) in enumerate(images.sizes[batch].tolist())]
-            marginals = refine([scores[i, :, h, w] for i, h, w in within], [pixels[at] for at in within], evaluate.crf)
+            cut = [scores[i, :, h, w] for i, h, w in within]
+            marginals = refine(cut, [pixels[at] for at in within], crf)
             for at, image in zip(within, marginals, strict=True):
                 prediction[at] = image.argmax(dim=0)
+            if first == 0:
+                shown = images.labels[within[0]]
+                mean_field_steps = steps(images.names[0], cut[0], pixels[within[0]], shown, crf)
         for one, counts in zip(evaluates, matrices, strict=True):
-            labels = scored(truth, sizes, one, void_marks_edges=void_marks_edges)
+            labels = scored(truth, sizes, one, void_marks_edges=void_marks_edges).masked_fill(unseen, VOID)
             counts.append(confusion(labels, prediction, classes).to(torch.int32).cpu().numpy())
         if first < PICTURES:
             kept.append(prediction[: PICTURES - first].to(torch.uint8).cpu().numpy())
     seconds = time.monotonic() - began
     pictures = _pictures(images, np.concatenate(kept))
     return [
-        Measured(np.concatenate(counts), images.names, pictures, seconds, one.average)
+        Measured(np.concatenate(counts), images.names, pictures, seconds, one.average, found, mean_field_steps)
         for one, counts in zip(evaluates, matrices, strict=True)
     ]
+
+
+def _scores(
+    network: nn.Module, images: Images, batch: slice, evaluate: Evaluate, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """A batch's pixels (N, H, W, 3) uint8, and probabilities (N, C, H, W) float32 of them."""
+    pixels = torch.from_numpy(np.ascontiguousarray(images.pixels[batch])).to(device)
+    views = windows(images.sizes[batch].tolist(), evaluate)
+    x = place(normalise(pixels), views, evaluate).contiguous(memory_format=torch.channels_last)
+    with autocast(device, evaluate.precision):
+        scores = probabilities(network, x, evaluate, [view.seen for view in views])
+    return pixels, put_back(scores, views, (pixels.shape[1], pixels.shape[2]), evaluate)
+
+
+def _tested(model: Model, evaluate: Evaluate) -> Model:
+    """The network as it is given images at test."""
+    return model if evaluate.input == "as_trained" else model.model_copy(update={"input": evaluate.input})
+
+
+def _pooling_share(evaluate: Evaluate) -> tuple[float, float] | None:
+    """Which share of the map's sides a window of image pooling has, at every scale."""
+    if evaluate.pooling_px is None:
+        return None
+    height, width = ((evaluate.pooling_px - 1) / max(side - 1, 1) for side in evaluate.canvas)
+    return min(height, 1.0), min(width, 1.0)
+
+
+def _searched(
+    network: nn.Module,
+    images: Images,
+    classes: int,
+    evaluate: Evaluate,
+    crf: CRF,
+    device: torch.device,
+    should_stop: Callable[[], bool],
+    workshop: Workshop | None,
+) -> Found | None:
+    """The CRF's parameters, searched on the first images; None if asked to stop."""
+    if workshop is None:
+        with tempfile.TemporaryDirectory() as folder:
+            own = Workshop(Path(folder))
+            return _searched(network, images, classes, evaluate, crf, device, should_stop, own)
+    count = min(crf.search_images, len(images.names))
+    sizes = [(slice(0, h), slice(0, w)) for h, w in images.sizes[:count].tolist()]
+
+    def predict(batch: slice) -> list[Tensor]:
+        _, scores = _scores(network, images, batch, evaluate, device)
+        return [image[:, h, w] for image, (h, w) in zip(scores, sizes[batch], strict=True)]
+
+    kept = Kept(workshop.folder, count)
+    if not kept.fill(predict, evaluate.batch_size, should_stop):
+        return None
+    samples = [
+        Sample(
+            images.names[k],
+            partial(kept.read, k),
+            np.ascontiguousarray(images.pixels[k][cut]),
+            np.ascontiguousarray(images.labels[k][cut]),
+        )
+        for k, cut in enumerate(sizes)
+    ]
+    digest = hashlib.sha256(crf.model_dump_json().encode()).hexdigest()[:20]
+    notes = workshop.folder / f"search-{digest}.json"
+    return search(samples, classes, crf, device, notes, should_stop, workshop.on_trial)
 
 
 def _pictures(images: Images, predictions: npt.NDArray[np.uint8]) -> Pictures:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from repro.nets.layers import ConvBN, GlobalMean, SeparableConvBN
 from repro.nets.resize import resize
@@ -31,8 +32,13 @@ def rates_at(rates: tuple[int, ...], output_stride: int, reference: int) -> tupl
 class ImagePooling(nn.Module):
     """Image-level features (N, C, H, W) -> (N, C', H, W), constant over the map (paper v3, section 3.3).
 
-    In training the batch needs two images: batch normalisation sees one value for each.
+    In training the batch needs two images: batch normalisation sees one value for each. With a `share` of the map's
+    height and width the mean is over windows of that size instead, its result resized to the map: the released code
+    with a crop smaller than the canvas.
     """
+
+    align_corners = True
+    share: tuple[float, float] | None = None
 
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
@@ -40,7 +46,12 @@ class ImagePooling(nn.Module):
         self.project = ConvBN(c_in, c_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return resize(self.project(self.mean(x)), (x.shape[2], x.shape[3]))
+        size = (x.shape[2], x.shape[3])
+        if self.share is None:
+            return resize(self.project(self.mean(x)), size)
+        kernel = [min(side, round((side - 1) * share) + 1) for side, share in zip(size, self.share, strict=True)]
+        means = functional.avg_pool2d(x, kernel, stride=1)
+        return resize(self.project(means), size, align_corners=self.align_corners)
 
 
 class ASPP(nn.Module):

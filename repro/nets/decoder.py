@@ -23,6 +23,8 @@ from repro.spec.protocol import Model
 class Join(nn.Module):
     """One step: (encoder (N, C, h, w), low (N, C', H, W)) -> (N, decoder_channels, H, W)."""
 
+    align_corners = True
+
     def __init__(self, c_in: int, c_low: int, model: Model) -> None:
         super().__init__()
         self.project = ConvBN(c_low, model.decoder_low_level_channels, 1)
@@ -38,8 +40,8 @@ class Join(nn.Module):
 
     def forward(self, x: Tensor, low: Tensor) -> Tensor:
         low = self.project(low)
-        joined = torch.cat([resize(x, (low.shape[2], low.shape[3])), low], dim=1)
-        return self.refine(joined)  # type: ignore[no-any-return]
+        x = resize(x, (low.shape[2], low.shape[3]), align_corners=self.align_corners)
+        return self.refine(torch.cat([x, low], dim=1))  # type: ignore[no-any-return]
 
 
 class Decoder(nn.Module):

@@ -9,12 +9,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from repro.nets.aspp import ImagePooling
+from repro.nets.decoder import Join
 from repro.nets.heads import build_head
+from repro.nets.input import mistaken
 from repro.nets.resize import resize, scaled_side
 from repro.nets.resnet import ResNet
 from repro.nets.vgg import VGG16
 from repro.nets.xception import Xception
-from repro.spec.protocol import Model
+from repro.spec.protocol import Model, WrongInput
 
 Backbone = ResNet | Xception | VGG16
 
@@ -29,11 +32,20 @@ class DeepLab(nn.Module):
     (v2, in training and at test).
     """
 
-    def __init__(self, backbone: Backbone, head: nn.Module, input_scales: tuple[float, ...]) -> None:
+    align_corners = True
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: nn.Module,
+        input_scales: tuple[float, ...],
+        wrong_input: WrongInput | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
         self.input_scales = input_scales
+        self.wrong_input = wrong_input
 
     def forward(self, x: Tensor) -> Tensor:
         return self.training_logits(x)[0]
@@ -44,12 +56,15 @@ class DeepLab(nn.Module):
         One input scale: the logits. Several (released v2 code): fused; scale 1; every other scale, those above one half
         resized to the grid of scale 1 as they are for fusion, the half scale on its own grid.
         """
+        if self.wrong_input is not None:
+            x = mistaken(x, self.wrong_input, self.backbone.normalise)
         scores: list[Tensor] = []
         resized: list[Tensor] = []
         for scale in self.input_scales:
             size = (scaled_side(x.shape[2], scale), scaled_side(x.shape[3], scale))
-            own = self.head(self.backbone(resize(x, size)))
-            onto = resize(own, (scores[0].shape[2], scores[0].shape[3])) if scores else own
+            own = self.head(self.backbone(resize(x, size, align_corners=self.align_corners)))
+            grid = (scores[0].shape[2], scores[0].shape[3]) if scores else (own.shape[2], own.shape[3])
+            onto = resize(own, grid, align_corners=self.align_corners)
             scores.append(onto if scale > 0.5 else own)
             resized.append(onto)
         if len(scores) == 1:
@@ -70,4 +85,14 @@ def build(model: Model, classes: int, output_stride: int) -> DeepLab:
     """Build the network that `model` describes; weights are drawn or loaded by the caller."""
     backbone = build_backbone(model, output_stride)
     head = build_head(model, backbone.channels, backbone.low_channels, classes, output_stride)
-    return DeepLab(backbone, head, MSC_SCALES if model.multi_scale else (1.0,))
+    wrong_input = None if model.input == "right" else model.input
+    return DeepLab(backbone, head, MSC_SCALES if model.multi_scale else (1.0,), wrong_input)
+
+
+def set_resizing(network: nn.Module, *, align_corners: bool, pooling_share: tuple[float, float] | None = None) -> None:
+    """How a network resizes its features from now on, and over which share of the map its image pooling goes."""
+    for module in network.modules():
+        if isinstance(module, DeepLab | Join | ImagePooling):
+            module.align_corners = align_corners
+        if isinstance(module, ImagePooling):
+            module.share = pooling_share

@@ -14,15 +14,22 @@ from torch import Tensor
 
 
 @lru_cache(maxsize=128)
-def matrix(size_in: int, size_out: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """(size_out, size_in) interpolation weights; output i reads at i (size_in - 1) / (size_out - 1)."""
+def matrix(size_in: int, size_out: int, device: torch.device, dtype: torch.dtype, align_corners: bool = True) -> Tensor:
+    """(size_out, size_in) interpolation weights; output i reads at i (size_in - 1) / (size_out - 1).
+
+    Without aligned corners it reads at (i + 1/2) size_in / size_out - 1/2, or at the border beyond it.
+    """
     # kept for later calls, so neither tied to inference mode nor to `with torch.device(...)`
     with torch.inference_mode(False):
         if size_out == 1 or size_in == 1:
             weights = torch.zeros(size_out, size_in, dtype=torch.float64, device="cpu")
             weights[:, 0] = 1.0
         else:
-            at = torch.arange(size_out, dtype=torch.float64, device="cpu") * (size_in - 1) / (size_out - 1)
+            at = torch.arange(size_out, dtype=torch.float64, device="cpu")
+            if align_corners:
+                at = at * (size_in - 1) / (size_out - 1)
+            else:
+                at = ((at + 0.5) * size_in / size_out - 0.5).clamp(0, size_in - 1)
             low = at.floor().clamp(max=size_in - 2).long()
             part = at - low
             weights = torch.zeros(size_out, size_in, dtype=torch.float64, device="cpu")
@@ -37,13 +44,13 @@ def scaled_side(side: int, scale: float) -> int:
     return int((side - 1) * scale + 1)
 
 
-def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, C, h, w) -> (N, C, *size), bilinear, corners aligned; dtype kept."""
+def resize(x: Tensor, size: tuple[int, int], *, align_corners: bool = True) -> Tensor:
+    """(N, C, h, w) -> (N, C, *size), bilinear, corners aligned unless told otherwise; dtype kept."""
     height, width = x.shape[-2:]
     if (height, width) == tuple(size):
         return x
-    rows = matrix(height, size[0], x.device, x.dtype)
-    columns = matrix(width, size[1], x.device, x.dtype)
+    rows = matrix(height, size[0], x.device, x.dtype, align_corners)
+    columns = matrix(width, size[1], x.device, x.dtype, align_corners)
     mixed = x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
     with torch.autocast(x.device.type, enabled=False) if mixed else nullcontext():  # a float32 image stays one
         return rows @ (x.contiguous() @ columns.T)

@@ -126,6 +126,7 @@ class Xception(nn.Module):
     def __init__(self, model: Model, output_stride: int) -> None:
         super().__init__()
         eps, stem = model.batch_norm_eps, model.stem_width
+        self.normalise = None  # timm's weights take [-1, 1] too
         self.stem = nn.Sequential(
             ConvBN(3, max(1, stem // 2), 3, stride=2, eps=eps), ConvBN(max(1, stem // 2), stem, 3, eps=eps)
         )

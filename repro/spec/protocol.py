@@ -7,13 +7,22 @@ written down and then ignored. Defaults are those of DeepLab v3, section 4.1, un
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from repro.spec.presets import CRF_PRESETS
 
 Backbone = Literal["resnet50", "resnet101", "vgg16", "xception65", "xception71"]
 OutputStride = Literal[4, 8, 16, 32, 64, 128, 256]
+Precision = Literal["auto", "float32", "bfloat16"]
 Positive = Annotated[int, Field(ge=1)]
+Size = tuple[Positive, Positive]
+"""Height and width in pixels."""
+WrongInput = Literal["bgr", "other_range", "bytes"]
+"""Known mistakes of preprocessing: red and blue exchanged; [-1, 1] where ImageNet's mean and deviation were meant, or
+these where [-1, 1] was; bytes less the mean, as Caffe's weights want them."""
 
 UNITS: dict[str, tuple[int, int, int, int]] = {
     "resnet50": (3, 4, 6, 3),
@@ -79,6 +88,10 @@ class Model(Section):
     separable: bool = False
     """v3+ 'SC': depthwise separable 3x3 convolutions in ASPP and decoder."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    input: Literal["right"] | WrongInput = "right"
+    """The values that images reach the network in: right is what its initial weights were made with; the others are
+    known mistakes, made in training and test alike, but not by the first training of small scales, whose weights stand
+    in for ImageNet's."""
 
     @model_validator(mode="before")
     @classmethod
@@ -175,9 +188,33 @@ class Train(Section):
     batch_norm: Literal["train", "frozen"] = "train"
     batch_norm_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9997
     """Share of the old moving average kept at each step (1 - PyTorch's momentum)."""
+    backbone_batch_norm_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """The backbone's own (None: as `batch_norm_decay`); the released code has 0.95 in ResNets, 0.9997 in heads."""
+    precision: Precision = "auto"
+    """Of convolutions and products; auto: bfloat16 (autocast) where the device multiplies it fast, else float32. The
+    papers trained in float32. Records say which it was."""
     void: Literal["ignore", "background"] = "ignore"
     """Label 255 in the loss; "background" is a known mistake."""
+    label_padding: Literal["void", "background"] = "void"
+    """The label of padding around small images; "background" is a known mistake."""
+    weight_decay_on: Literal["convolutions", "all"] = "convolutions"
+    """Released v3+ code: weights of convolutions, depthwise ones left out; "all", batch normalisation and biases
+    included as a framework's optimiser does it unless told, is a known mistake."""
+    batch_norm_parts: Positive = 1
+    """The batch is normalised in so many parts, each by its own statistics, as on so many devices without
+    synchronisation: a known mistake where parts are small. The moving averages are the first part's."""
+    align_corners: bool = True
+    """Bilinear resizing of features and logits with aligned corners; false is PyTorch's default, a known mistake."""
+    squash: Size | None = None
+    """Every image is brought to this size whatever its own shape, before random scaling: a known mistake."""
     second_stage: SecondStage | None = None
+
+    @model_validator(mode="after")
+    def _equal_parts(self) -> Train:
+        if self.batch_size % self.batch_norm_parts:
+            told = f"{self.batch_norm_parts} parts of a batch of {self.batch_size} are not alike"
+            raise ValueError(f"batch_norm_parts: {told}; give a divisor of train.batch_size.")
+        return self
 
 
 class Pretrain(Section):
@@ -211,16 +248,63 @@ class Coco(Section):
     lr: Annotated[float, Field(gt=0)] = 0.007
 
 
-class CRF(Section):
-    """Dense CRF, v2 section 3.3."""
+def _each(wanted: Literal["positive", "0 or more"]) -> AfterValidator:
+    """Check a number, or each of a list: finite (which NaN is not) and in range."""
 
-    w1: float = 4.0
-    sigma_alpha: float = 67.0
-    sigma_beta: float = 3.0
-    w2: float = 3.0
-    sigma_gamma: float = 1.0
+    def check(value: float | tuple[float, ...]) -> float | tuple[float, ...]:
+        numbers = value if isinstance(value, tuple) else (value,)
+        for number in numbers:
+            if not math.isfinite(number) or number < 0 or (wanted == "positive" and number == 0):
+                raise ValueError(f"{number} is not {wanted}. Set it to a number that is.")
+        if not numbers:
+            raise ValueError("an empty list leaves nothing to search. Give at least one number.")
+        return value
+
+    return AfterValidator(check)
+
+
+Weight = Annotated[float, _each("0 or more")]
+Sigma = Annotated[float, _each("positive")]
+Weights = Annotated[float | tuple[float, ...], _each("0 or more")]
+Sigmas = Annotated[float | tuple[float, ...], _each("positive")]
+
+
+class CRF(Section):
+    """Dense CRF, v2 section 3.3. Lists are searched (section 4.1): each combination, then finer around the best.
+
+    Spelt as a word, it is one of `CRF_PRESETS`: crf = "v2-vgg16".
+    """
+
+    w1: Weights = (3.0, 4.0, 5.0, 6.0)
+    sigma_alpha: Sigmas = (30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0)
+    sigma_beta: Sigmas = (3.0, 4.0, 5.0, 6.0)
+    w2: Weight = 3.0
+    sigma_gamma: Sigma = 3.0
     iterations: Positive = 10
+    normalization: Literal["after", "symmetric"] = "after"
+    """Of both kernels: after the filter as in the code of 2011 that the authors used, or symmetric, pydensecrf's
+    default."""
     backend: Literal["pydensecrf", "torch"] = "torch"
+    search_images: Positive = 100
+    """The first so many images of the evaluated split decide a search (fewer if there are fewer)."""
+    refinements: Annotated[int, Field(ge=0)] = 1
+    """Rounds of a search after the first, each at half the step around the best so far."""
+
+    @property
+    def searched(self) -> bool:
+        """Whether any parameter is a list to choose from."""
+        return any(isinstance(value, tuple) for value in (self.w1, self.sigma_alpha, self.sigma_beta))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, values: Any) -> Any:
+        told = {"preset": values} if isinstance(values, str) else values
+        if not isinstance(told, dict) or "preset" not in told:
+            return values
+        name, rest = told["preset"], {key: value for key, value in told.items() if key != "preset"}
+        if name not in CRF_PRESETS:
+            raise ValueError(f"preset {name!r}: there are {', '.join(CRF_PRESETS)}.")
+        return {**CRF_PRESETS[name], **rest}
 
 
 class Evaluate(Section):
@@ -236,9 +320,30 @@ class Evaluate(Section):
     """Score only pixels within so many pixels of a void pixel (v2, section 4.1.2; v3+, section 4.4); None: all."""
     void: Literal["ignore", "background"] = "ignore"
     """Label 255 in the score; "background" is a known mistake."""
+    input: Literal["as_trained"] | WrongInput = "as_trained"
+    """The values that images reach the network in; another than in training is a known mistake."""
+    align_corners: bool = True
+    """Bilinear resizing of inputs, features and logits with aligned corners; false is a known mistake."""
+    squash: Size | None = None
+    """Every image is brought to this size whatever its own shape: a known mistake."""
+    centre_crop: Size | None = None
+    """Images are resized to cover this size, and only the centre is seen and scored: a known mistake."""
+    rescale: Literal["canvas", "image"] = "canvas"
+    """Scales resize the padded canvas; "image", which is padded up to the canvas afterwards, is a known mistake."""
+    pooling_px: Annotated[int, Field(ge=2)] | None = None
+    """Image pooling takes the mean over windows of so many pixels' side (None: the whole map): tied to a crop that is
+    smaller than the canvas, a known mistake."""
     average: Literal["set", "image"] = "set"
     """Mean IOU of one confusion matrix over the set, or, a known mistake, the mean over images of their own."""
     batch_size: Positive = 8
+    precision: Precision = "auto"
+    """As in `train`; softmax, mean over inputs and everything after are float32."""
+
+    @model_validator(mode="after")
+    def _one_view(self) -> Evaluate:
+        if self.squash is not None and self.centre_crop is not None:
+            raise ValueError("squash and centre_crop exclude each other; give one of them.")
+        return self
 
 
 class Protocol(Section):

@@ -14,13 +14,14 @@ from torch import nn
 
 from repro.data import augment
 from repro.data.images import Images
-from repro.nets.deeplab import DeepLab
+from repro.nets.deeplab import set_resizing
 from repro.nets.precision import autocast
 from repro.randomness import generator
 from repro.spec.protocol import Pretrain, Train
 from repro.train import checkpoint
 from repro.train.loss import VOID, pixel_loss, presence_loss
 from repro.train.optimizer import make_optimizer, set_batch_norm
+from repro.train.parts import in_parts
 from repro.train.schedule import multiplier
 
 CURVE_POINTS = 200
@@ -74,6 +75,9 @@ def fit(
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
     set_batch_norm(network, train)
+    padding = 0 if isinstance(train, Train) and train.label_padding == "background" else VOID
+    if isinstance(train, Train):
+        set_resizing(network, align_corners=train.align_corners)
     optimizer = make_optimizer(network, train)
     curve, start = Curve(), 0
     if hooks.folder is not None and (state := checkpoint.load(hooks.folder)) is not None:
@@ -102,9 +106,10 @@ def fit(
             scales=train.scales,
             scale_per=train.scale_per if isinstance(train, Train) else "batch",
             flip=train.flip if isinstance(train, Train) else True,
+            squash=train.squash if isinstance(train, Train) else None,
         )
         drawn = replace(drawn, index=order[drawn.index])
-        x, y = augment.apply(pixels, labels, sizes, drawn, train.crop)
+        x, y = augment.apply(pixels, labels, sizes, drawn, train.crop, label_padding=padding)
         if isinstance(train, Train) and train.void == "background":
             y = y.masked_fill(y == VOID, 0)
         for group in optimizer.param_groups:
@@ -112,10 +117,11 @@ def fit(
         torch.manual_seed(int(generator(seed, "dropout", step).integers(2**62)))  # the only draws left to torch
         with autocast(device, wish):
             x = x.contiguous(memory_format=torch.channels_last)
-            outs = network.training_logits(x) if isinstance(network, DeepLab) else (network(x),)
+            outs = in_parts(network, x, train.batch_norm_parts) if isinstance(train, Train) else (network(x),)
         if isinstance(train, Train):
             # one term, or v2's four of equal weight for multi-scale inputs
-            terms = [pixel_loss(out.float(), y, upsample_logits=train.upsample_logits) for out in outs]
+            how = {"upsample_logits": train.upsample_logits, "align_corners": train.align_corners}
+            terms = [pixel_loss(out.float(), y, **how) for out in outs]
             loss = torch.stack(terms).sum()
         else:
             loss = presence_loss(outs[0], y)

@@ -13,7 +13,7 @@ from repro.nets.resize import resize
 VOID = 255
 
 
-def pixel_loss(logits: Tensor, labels: Tensor, *, upsample_logits: bool) -> Tensor:
+def pixel_loss(logits: Tensor, labels: Tensor, *, upsample_logits: bool, align_corners: bool = True) -> Tensor:
     """Mean cross-entropy over the pixels of the batch that are not void.
 
     logits (N, C, h, w), labels (N, H, W) int64. Either the logits are upsampled to the labels (paper v3, section 4.1)
@@ -21,7 +21,7 @@ def pixel_loss(logits: Tensor, labels: Tensor, *, upsample_logits: bool) -> Tens
     A batch that is all void has loss 0.
     """
     if upsample_logits:
-        logits = resize(logits, (labels.shape[1], labels.shape[2]))
+        logits = resize(logits, (labels.shape[1], labels.shape[2]), align_corners=align_corners)
     else:
         labels = subsample(labels, (logits.shape[2], logits.shape[3]))
     return _CrossEntropy.apply(logits.float(), labels)  # type: ignore[no-any-return, no-untyped-call]

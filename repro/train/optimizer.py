@@ -19,12 +19,13 @@ def parameter_groups(network: nn.Module, train: Train | Pretrain) -> list[dict[s
     """
     head = train.head_lr_multiplier if isinstance(train, Train) else 1.0
     bias = train.bias_lr_multiplier if isinstance(train, Train) else 1.0
+    everything = isinstance(train, Train) and train.weight_decay_on == "all"
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for name, module in network.named_modules():
         linear = isinstance(module, nn.Conv2d | nn.Linear)
         for key, parameter in module.named_parameters(recurse=False):
             depthwise = isinstance(module, nn.Conv2d) and module.groups > 1
-            decayed = key == "weight" and linear and not depthwise
+            decayed = everything or (key == "weight" and linear and not depthwise)
             rate = (head if in_head(name) else 1.0) * (bias if key == "bias" and linear else 1.0)
             groups.setdefault((rate, train.weight_decay if decayed else 0.0), []).append(parameter)
     return [

@@ -43,9 +43,9 @@ def test_a_pass_draws_them_twice(images, monkeypatch):
     seen = []
     apply = augment.apply
 
-    def spy(pixels, labels, sizes, drawn, crop):
+    def spy(pixels, labels, sizes, drawn, crop, **told):
         seen.extend(drawn.index.tolist())
-        return apply(pixels, labels, sizes, drawn, crop)
+        return apply(pixels, labels, sizes, drawn, crop, **told)
 
     monkeypatch.setattr(loop.augment, "apply", spy)
     settings = SETTINGS.model_copy(update={"iterations": 4})
