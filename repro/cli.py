@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -64,6 +64,22 @@ WeightsDir = Annotated[
         show_default=False,
     ),
 ]
+CrfBackend = Annotated[
+    Literal["pydensecrf", "torch"] | None,
+    typer.Option(
+        help="What computes the CRF of cells that have one; --set 'evaluate.crf?.backend=...'.", show_default=False
+    ),
+]
+Crf = Annotated[
+    str | None,
+    typer.Option(
+        "--crf",
+        metavar="PRESET",
+        help="Its parameters: search, v2-vgg16, v2-resnet101, release-template, v1, v1-msc or v1-coco; "
+        "--set 'evaluate.crf?=...'.",
+        show_default=False,
+    ),
+]
 StoreDir = Annotated[Path, typer.Option("--store", metavar="DIR", help="Where records are kept.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where reports are written.")]
 TablesDir = Annotated[
@@ -79,7 +95,13 @@ Jobs = Annotated[
     typer.Option(metavar="N", help="Trainings at a time. Default: one per GPU, or per CPU core.", show_default=False),
 ]
 
-STORE, OUT = Path("runs"), Path("reports/local")
+STORE, OUT, BASELINES = Path("runs"), Path("reports/local"), Path("reports/baselines")
+
+
+def _overrides(assignments: list[str] | None, crf: str | None, crf_backend: str | None) -> tuple[str, ...]:
+    """All changes of the protocol, in the words of --set."""
+    told = {"evaluate.crf?": crf, "evaluate.crf?.backend": crf_backend}
+    return (*(assignments or ()), *(f"{key}={value}" for key, value in told.items() if value))
 
 
 def _version(wanted: bool) -> None:
@@ -114,6 +136,8 @@ def show(
     scale: Scale = None,
     dataset: Dataset = None,
     set_: Set = None,
+    crf: Crf = None,
+    crf_backend: CrfBackend = None,
     only: Only = None,
     resolved: Annotated[bool, typer.Option("--resolved", help="The full protocol of every cell.")] = False,
     tables: TablesDir = None,
@@ -125,7 +149,7 @@ def show(
     """
     from repro.commands.show import main
 
-    main(names, scale, dataset, set_ or [], only or [], resolved, tables, json)
+    main(names, scale, dataset, _overrides(set_, crf, crf_backend), only or [], resolved, tables, json)
 
 
 @app.command()
@@ -135,6 +159,8 @@ def plan(
     seeds: Seeds = None,
     only: Only = None,
     set_: Set = None,
+    crf: Crf = None,
+    crf_backend: CrfBackend = None,
     dataset: Dataset = None,
     data: DataDir = None,
     weights: WeightsDir = None,
@@ -151,7 +177,7 @@ def plan(
     from repro.commands.plan import main
     from repro.run.session import Options
 
-    given = tuple(only or ()), tuple(set_ or ())
+    given = tuple(only or ()), _overrides(set_, crf, crf_backend)
     options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights)
     main(options, device, jobs, json)
 
@@ -163,6 +189,8 @@ def run(
     seeds: Seeds = None,
     only: Only = None,
     set_: Set = None,
+    crf: Crf = None,
+    crf_backend: CrfBackend = None,
     dataset: Dataset = None,
     data: DataDir = None,
     weights: WeightsDir = None,
@@ -188,7 +216,7 @@ def run(
     from repro.commands.run import main
     from repro.run.session import Options
 
-    given = tuple(only or ()), tuple(set_ or ())
+    given = tuple(only or ()), _overrides(set_, crf, crf_backend)
     options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights)
     raise typer.Exit(main(options, out, device, jobs, json))
 
@@ -200,6 +228,8 @@ def report(
     seeds: Seeds = None,
     only: Only = None,
     set_: Set = None,
+    crf: Crf = None,
+    crf_backend: CrfBackend = None,
     dataset: Dataset = None,
     data: DataDir = None,
     weights: WeightsDir = None,
@@ -218,9 +248,57 @@ def report(
     from repro.commands.report import main
     from repro.run.session import Options
 
-    given = tuple(only or ()), tuple(set_ or ())
+    given = tuple(only or ()), _overrides(set_, crf, crf_backend)
     options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights)
     main(options, out, formats, json)
+
+
+@app.command()
+def check(
+    names: Tables,
+    scale: Annotated[str, typer.Option(help="paper, small, tiny or smoke.")] = "smoke",
+    seeds: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Seeds per cell. Default: 1, with --update 3.", show_default=False),
+    ] = None,
+    only: Only = None,
+    data: DataDir = None,
+    weights: WeightsDir = None,
+    store: StoreDir = STORE,
+    tables: TablesDir = None,
+    baselines: Annotated[
+        Path, typer.Option("--baselines", metavar="DIR", help="Where baselines are kept.")
+    ] = BASELINES,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write JUnit XML, for CI.", show_default=False)
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a summary in Markdown, for CI.", show_default=False)
+    ] = None,
+    update: Annotated[bool, typer.Option("--update", help="Make this run the baseline.")] = False,
+    device: Device = "auto",
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """Run tables at a small scale and hold them against a committed baseline; exit code 1 if a result moved.
+
+    Bit for bit on the baseline's kind of machine, within what seeds and rounding explain on others.
+
+    Examples:
+
+      repro check table3
+
+      repro check table3 --junit check.xml --markdown check.md
+
+      repro check table3 --update
+    """
+    from repro.commands.check import Files, main
+    from repro.run.session import Options
+
+    options = Options(
+        tuple(names), scale, seeds, tuple(only or ()), data_root=data, store=store, tables_dir=tables, weights=weights
+    )
+    raise typer.Exit(main(options, Files(baselines, junit, markdown), device, jobs, update, json))
 
 
 @app.command()

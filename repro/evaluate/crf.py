@@ -2,7 +2,7 @@
 
 Energy: unary -log P(label); Potts pairwise terms w1 exp(-|dp|^2 / 2 sigma_alpha^2 - |dI|^2 / 2 sigma_beta^2) +
 w2 exp(-|dp|^2 / 2 sigma_gamma^2) with positions in pixels and colours in RGB bytes. Mean field, 10 iterations. Messages
-are normalised after filtering, as in the code of 2011 that the authors used; pydensecrf would divide symmetrically.
+are normalised after filtering, as in the code of 2011 that the authors used, unless `crf.normalization` is "symmetric".
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from repro.errors import InputError
-from repro.evaluate.meanfield import SMALLEST, check, mean_fields
+from repro.evaluate.meanfield import SMALLEST, bilateral, check, mean_fields
 from repro.spec.protocol import CRF
 
 
@@ -31,6 +31,7 @@ def refine(probabilities: Sequence[Tensor], pixels: Sequence[Tensor], crf: CRF) 
 
 
 def _pydensecrf(probabilities: Tensor, pixels: Tensor, crf: CRF) -> Tensor:
+    w1, sigma_alpha, sigma_beta = bilateral(crf)
     try:
         from pydensecrf import densecrf
     except ImportError:
@@ -42,9 +43,11 @@ def _pydensecrf(probabilities: Tensor, pixels: Tensor, crf: CRF) -> Tensor:
     field = densecrf.DenseCRF2D(width, height, classes)
     unary = -probabilities.float().clamp(min=SMALLEST).log()
     field.setUnaryEnergy(np.ascontiguousarray(unary.reshape(classes, -1).cpu().numpy()))
-    after = {"kernel": densecrf.DIAG_KERNEL, "normalization": densecrf.NORMALIZE_AFTER}
-    field.addPairwiseGaussian(sxy=crf.sigma_gamma, compat=crf.w2, **after)
+    symmetric = crf.normalization == "symmetric"
+    kind = densecrf.NORMALIZE_SYMMETRIC if symmetric else densecrf.NORMALIZE_AFTER
+    told = {"kernel": densecrf.DIAG_KERNEL, "normalization": kind}
+    field.addPairwiseGaussian(sxy=crf.sigma_gamma, compat=crf.w2, **told)
     photo = np.ascontiguousarray(pixels.cpu().numpy())
-    field.addPairwiseBilateral(sxy=crf.sigma_alpha, srgb=crf.sigma_beta, rgbim=photo, compat=crf.w1, **after)
+    field.addPairwiseBilateral(sxy=sigma_alpha, srgb=sigma_beta, rgbim=photo, compat=w1, **told)
     marginals = np.array(field.inference(crf.iterations), dtype=np.float32).reshape(classes, height, width)
     return torch.from_numpy(marginals).to(probabilities.device)

@@ -4,8 +4,8 @@ Kraehenbuehl and Koltun, "Efficient inference in fully connected CRFs with Gauss
 Energy: unary -log P(label); Potts pairwise terms w1 exp(-|dp|^2 / 2 sigma_alpha^2 - |dI|^2 / 2 sigma_beta^2) +
 w2 exp(-|dp|^2 / 2 sigma_gamma^2), positions in pixels, colours in RGB bytes. As in their code and in pydensecrf:
 
-1. Both kernels are the permutohedral lattice's, normalised: "after" (rows sum to 1: the code of 2011 that the DeepLab
-   authors used) or "symmetric" (pydensecrf's default).
+1. Both kernels are the permutohedral lattice's, normalised as `crf.normalization` says: "after" (rows sum to 1: the
+   code of 2011 that the DeepLab authors used) or "symmetric" (pydensecrf's default).
 2. A pixel's message includes the one that it sends itself; the lattice cannot leave it out.
 3. The start is the normalised exp(-unary); an iteration is Q = softmax(-unary + w1 K1 Q + w2 K2 Q), all pixels at once.
 """
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from repro.errors import InputError
-from repro.evaluate.permutohedral import Filter, Normalisation, gaussian_filter, side_by_side
+from repro.evaluate.permutohedral import Filter, Normalization, gaussian_filter, side_by_side
 from repro.spec.protocol import CRF
 
 SMALLEST = 1e-8
@@ -33,33 +33,41 @@ LARGEST = 1.001
 """Means of softmax outputs may exceed 1 by rounding; what is larger than this was no probability."""
 
 
-def mean_field(probabilities: Tensor, pixels: Tensor, crf: CRF, normalisation: Normalisation = "after") -> Tensor:
+def mean_field(probabilities: Tensor, pixels: Tensor, crf: CRF) -> Tensor:
     """Marginals (C, H, W) float32 after `crf.iterations` steps.
 
     `probabilities` (C, H, W) float32 and `pixels` (H, W, 3) uint8 RGB of one image without padding, on one device.
     Raises InputError for sizes that differ, values that are no probabilities, and sigmas or weights out of range.
     """
-    return mean_fields([probabilities], [pixels], crf, normalisation)[0]
+    return mean_fields([probabilities], [pixels], crf)[0]
 
 
-def mean_fields(
-    probabilities: Sequence[Tensor], pixels: Sequence[Tensor], crf: CRF, normalisation: Normalisation = "after"
-) -> list[Tensor]:
+def mean_fields(probabilities: Sequence[Tensor], pixels: Sequence[Tensor], crf: CRF) -> list[Tensor]:
     """`mean_field` of several images, of any sizes: one by one on a CPU (whose cache one image fills), else together.
 
     An image's marginals are the same whatever it is batched with.
     """
     check(probabilities, pixels, crf)
+    w1, sigma_alpha, sigma_beta = bilateral(crf)
     result: list[Tensor] = []
-    for batch in _batches(pixels):
-        kernels = Kernels.build(pixels[batch], crf.sigma_alpha, crf.sigma_beta, crf.sigma_gamma, normalisation)
-        for marginals in kernels.iterate(probabilities[batch], crf.w1, crf.w2, crf.iterations):
-            last = marginals
-        result += [image.contiguous() for image in last]
+    for batch in batches(pixels):
+        kernels = Kernels.build(pixels[batch], sigma_alpha, sigma_beta, crf.sigma_gamma, crf.normalization)
+        result += kernels.marginals(probabilities[batch], w1, crf.w2, crf.iterations)
     return result
 
 
-def _batches(pixels: Sequence[Tensor]) -> Iterator[slice]:
+def bilateral(crf: CRF) -> tuple[float, float, float]:
+    """w1, sigma_alpha and sigma_beta; InputError where one is a list that a search has yet to choose from."""
+    values = (crf.w1, crf.sigma_alpha, crf.sigma_beta)
+    for name, value in zip(("w1", "sigma_alpha", "sigma_beta"), values, strict=True):
+        if isinstance(value, tuple):
+            raise InputError(f"evaluate.crf.{name}: {list(value)} is a list to search. Choose one number.")
+    w1, sigma_alpha, sigma_beta = (value for value in values if not isinstance(value, tuple))
+    return w1, sigma_alpha, sigma_beta
+
+
+def batches(pixels: Sequence[Tensor]) -> Iterator[slice]:
+    """Which images (H, W, 3) are filtered together: each alone on a CPU, as many as memory holds on a GPU."""
     first, held = 0, 0
     for k, image in enumerate(pixels):
         size = image.shape[0] * image.shape[1]
@@ -71,13 +79,23 @@ def _batches(pixels: Sequence[Tensor]) -> Iterator[slice]:
         yield slice(first, len(pixels))
 
 
-def beliefs(
-    probabilities: Tensor, pixels: Tensor, crf: CRF, normalisation: Normalisation = "after"
-) -> Iterator[Tensor]:
-    """The marginals (C, H, W) of one image after each iteration (v2, Fig. 5); arguments as for `mean_field`."""
+@dataclass(frozen=True)
+class State:
+    """Where mean field stands after some iterations, rows of all images' pixels."""
+
+    scores: Tensor
+    """(N, C) float32: what goes into the softmax: log P(label), plus all messages after the first iteration."""
+    marginals: Tensor
+    """(N, C) float32: the softmax of the scores."""
+
+
+def beliefs(probabilities: Tensor, pixels: Tensor, crf: CRF) -> Iterator[tuple[Tensor, Tensor]]:
+    """Scores and marginals, (C, H, W) each, of one image before the first and after each iteration (v2, Fig. 5)."""
     check([probabilities], [pixels], crf)
-    kernels = Kernels.build([pixels], crf.sigma_alpha, crf.sigma_beta, crf.sigma_gamma, normalisation)
-    return (image for (image,) in kernels.iterate([probabilities], crf.w1, crf.w2, crf.iterations))
+    w1, sigma_alpha, sigma_beta = bilateral(crf)
+    kernels = Kernels.build([pixels], sigma_alpha, sigma_beta, crf.sigma_gamma, crf.normalization)
+    states = kernels.iterate([probabilities], w1, crf.w2, crf.iterations)
+    return ((kernels.images(state.scores)[0], kernels.images(state.marginals)[0]) for state in states)
 
 
 @dataclass(frozen=True)
@@ -96,11 +114,11 @@ class Kernels:
         sigma_alpha: float,
         sigma_beta: float,
         sigma_gamma: float,
-        normalisation: Normalisation = "after",
+        normalization: Normalization = "after",
     ) -> Kernels:
         """The lattices of images (H, W, 3) uint8; a search over weights builds them once."""
-        if normalisation not in get_args(Normalisation):
-            raise InputError(f'normalisation: {normalisation!r} is neither "after" nor "symmetric".')
+        if normalization not in get_args(Normalization):
+            raise InputError(f'normalization: {normalization!r} is neither "after" nor "symmetric".')
         sizes = tuple((image.shape[0], image.shape[1]) for image in pixels)
         places = [_positions(size, image.device) for size, image in zip(sizes, pixels, strict=True)]
         features = [
@@ -108,8 +126,8 @@ class Kernels:
             for place, image in zip(places, pixels, strict=True)
         ]
         try:
-            bilateral = gaussian_filter(*side_by_side(features), normalisation)
-            gaussian = _gaussian(sizes, sigma_gamma, normalisation, pixels[0].device)
+            bilateral = gaussian_filter(*side_by_side(features), normalization)
+            gaussian = _gaussian(sizes, sigma_gamma, normalization, pixels[0].device)
         except InputError as error:
             raise InputError(
                 f"evaluate.crf: sigma_alpha {sigma_alpha}, sigma_beta {sigma_beta}, sigma_gamma {sigma_gamma}: {error} "
@@ -117,19 +135,26 @@ class Kernels:
             ) from error
         return cls(bilateral, gaussian, sizes)
 
-    @torch.no_grad()
-    def iterate(self, probabilities: Sequence[Tensor], w1: float, w2: float, iterations: int) -> Iterator[list[Tensor]]:
-        """Yield the marginals, (C, H, W) for each image, after each iteration."""
-        scores = torch.cat([p.flatten(1).float() for p in probabilities], dim=1).t().contiguous()
-        scores.clamp_(SMALLEST, 1.0).log_()
-        bilateral, gaussian = self.bilateral.times(w1), self.gaussian.times(w2)
-        marginals = scores.softmax(dim=1)
-        for _ in range(iterations):
-            messages = gaussian(marginals).add_(bilateral(marginals)).add_(scores)
-            marginals = messages.softmax(dim=1)
-            yield self._images(marginals)
+    def marginals(self, probabilities: Sequence[Tensor], w1: float, w2: float, iterations: int) -> list[Tensor]:
+        """(C, H, W) of each image after the last iteration."""
+        for state in self.iterate(probabilities, w1, w2, iterations):
+            last = state.marginals
+        return [image.contiguous() for image in self.images(last)]
 
-    def _images(self, rows: Tensor) -> list[Tensor]:
+    @torch.no_grad()
+    def iterate(self, probabilities: Sequence[Tensor], w1: float, w2: float, iterations: int) -> Iterator[State]:
+        """Yield the state before the first and after each iteration; its tensors are not to be written to."""
+        unary = torch.cat([p.flatten(1).float() for p in probabilities], dim=1).t().contiguous()
+        unary.clamp_(SMALLEST, 1.0).log_()
+        bilateral, gaussian = self.bilateral.times(w1), self.gaussian.times(w2)
+        state = State(unary, unary.softmax(dim=1))
+        yield state
+        for _ in range(iterations):
+            scores = gaussian(state.marginals).add_(bilateral(state.marginals)).add_(unary)
+            state = State(scores, scores.softmax(dim=1))
+            yield state
+
+    def images(self, rows: Tensor) -> list[Tensor]:
         """(N, C) -> (C, H, W) for each image."""
         parts = torch.split(rows, [height * width for height, width in self.sizes])
         return [part.t().reshape(-1, *size) for part, size in zip(parts, self.sizes, strict=True)]
@@ -137,11 +162,11 @@ class Kernels:
 
 @lru_cache(maxsize=1)
 def _gaussian(
-    sizes: tuple[tuple[int, int], ...], sigma: float, normalisation: Normalisation, device: torch.device
+    sizes: tuple[tuple[int, int], ...], sigma: float, normalization: Normalization, device: torch.device
 ) -> Filter:
     """The filter over positions alone, which images of one size share: the last one made is kept."""
     places = [_divided(_positions(size, device), sigma) for size in sizes]
-    return gaussian_filter(*side_by_side(places), normalisation)
+    return gaussian_filter(*side_by_side(places), normalization)
 
 
 def _positions(size: tuple[int, int], device: torch.device) -> Tensor:
@@ -159,11 +184,12 @@ def _divided(values: Tensor, sigma: float) -> Tensor:
 def check(probabilities: Sequence[Tensor], pixels: Sequence[Tensor], crf: CRF) -> None:
     """Raise InputError unless images and probabilities belong together and every parameter is in range."""
     for name in ("sigma_alpha", "sigma_beta", "sigma_gamma", "w1", "w2"):
-        value = getattr(crf, name)
         sigma = name.startswith("sigma")
-        if not math.isfinite(value) or value < 0 or (sigma and value == 0):
-            wanted = "positive" if sigma else "0 or more"
-            raise InputError(f"evaluate.crf.{name}: {value} is not {wanted}. Set it to a number that is.")
+        held = getattr(crf, name)
+        for value in held if isinstance(held, tuple) else (held,):
+            if not math.isfinite(value) or value < 0 or (sigma and value == 0):
+                wanted = "positive" if sigma else "0 or more"
+                raise InputError(f"evaluate.crf.{name}: {value} is not {wanted}. Set it to a number that is.")
     if len(probabilities) != len(pixels):
         raise InputError(f"CRF: probabilities of {len(probabilities)} images, but {len(pixels)} images. Pass as many.")
     for p, image in zip(probabilities, pixels, strict=True):

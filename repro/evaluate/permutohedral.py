@@ -29,7 +29,7 @@ from torch.nn.functional import embedding_bag
 
 from repro.errors import InputError
 
-Normalisation = Literal["after", "symmetric"]
+Normalization = Literal["after", "symmetric"]
 
 LONGEST_SUM = 256
 """A lattice point of a flat image sums thousands of pixels: in parts of so many, for parallel threads."""
@@ -74,7 +74,7 @@ class Filter:
         return Filter((*self.stages[:-1], Gather(last.indices, last.offsets, last.weights * factor)))
 
 
-def gaussian_filter(features: Tensor, group: Tensor, normalisation: Normalisation) -> Filter:
+def gaussian_filter(features: Tensor, group: Tensor, normalization: Normalization) -> Filter:
     """The normalised filter with kernel exp(-|f_i - f_j|^2 / 2) between points of one group, 0 between groups.
 
     `features` (d, N) float32, `group` (N,) int64 from 0 on (the image a pixel belongs to). With K the lattice's kernel
@@ -99,7 +99,7 @@ def gaussian_filter(features: Tensor, group: Tensor, normalisation: Normalisatio
     offsets = torch.arange(0, points * vertices, vertices, dtype=torch.int32, device=features.device)
     slices = Gather(lattice.t().reshape(-1), offsets, weights.view(-1))
     total = Filter((*splat, *blur, slices))(features.new_ones(points, 1))[:, 0] + TINY
-    if normalisation == "symmetric":
+    if normalization == "symmetric":
         total = total.sqrt()
         splat = (Gather(pixels, splat[0].offsets, splat_weights / total[pixels]), *splat[1:])
     slices = Gather(slices.indices, offsets, (weights / total[:, None]).view(-1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -109,6 +109,11 @@ class Evaluation:
     def strategy(self) -> Evaluate:
         """What decides the predictions: the settings without those that only score them."""
         return self.evaluate.model_copy(update={"trimap_px": None, "void": "ignore", "average": "set"})
+
+    @property
+    def predictions_key(self) -> str:
+        """20 hex digits of what determines the network's own predictions, before any CRF."""
+        return replace(self, evaluate=self.strategy.model_copy(update={"crf": None})).key
 
     def config(self) -> dict[str, Any]:
         """The resolved settings, as records keep them."""

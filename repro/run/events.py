@@ -33,6 +33,15 @@ class TrainingDone:
 
 
 @dataclass(frozen=True)
+class Searching:
+    """CRF parameters for an evaluation of training `key`: `done` combinations are tried, of at most `of`."""
+
+    key: str
+    done: int
+    of: int
+
+
+@dataclass(frozen=True)
 class EvaluationDone:
     """Evaluation `key` of training `training` is stored; `miou` in [0, 1]."""
 
@@ -70,4 +79,6 @@ class Message:
     text: str
 
 
-Event = TrainingStarted | TrainingStep | TrainingDone | EvaluationDone | Failed | Stopped | Waiting | Message
+Event = (
+    TrainingStarted | TrainingStep | TrainingDone | Searching | EvaluationDone | Failed | Stopped | Waiting | Message
+)

@@ -17,12 +17,22 @@ import torch
 
 from repro.data import source
 from repro.errors import InputError
-from repro.evaluate.measure import Measured, measure
+from repro.evaluate.measure import Measured, Workshop, measure
+from repro.evaluate.search import Found
 from repro.nets import weights
 from repro.nets.precision import precision
 from repro.plan.work import Evaluation, Split, Training
 from repro.run.environment import environment
-from repro.run.events import EvaluationDone, Event, Failed, Stopped, TrainingDone, TrainingStarted, TrainingStep
+from repro.run.events import (
+    EvaluationDone,
+    Event,
+    Failed,
+    Searching,
+    Stopped,
+    TrainingDone,
+    TrainingStarted,
+    TrainingStep,
+)
 from repro.run.job import Job
 from repro.spec.protocol import Train
 from repro.store.store import Store
@@ -176,11 +186,19 @@ def _evaluate(
             images,
             device,
             should_stop,
+            Workshop(
+                store.cache / "crf" / group[0].predictions_key,
+                lambda done, of: emit(Searching(training.key, done, of)),
+            ),
         )
         if found is None:
             return False
         seconds = (time.monotonic() - began) / len(group)
         for evaluation, measured in zip(group, found, strict=True):
+            if np.isnan(measured.miou):
+                _fail(evaluation, _nothing_scored(evaluation, len(measured.names)), "", store, started, emit)
+                left.remove(evaluation)
+                continue
             record = _evaluation_record(evaluation, measured, started, seconds, device)
             store.put("evaluation", evaluation.key, record, _files(measured))
             left.remove(evaluation)
@@ -190,16 +208,20 @@ def _evaluate(
     except Exception as error:  # whatever it is, it is these evaluations': recorded with its reason, the others go on
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         for evaluation in left:
-            store.put_failure(
-                evaluation.key,
-                "evaluation",
-                reason,
-                traceback.format_exc(),
-                started=started,
-                environment=environment(),
-            )
-            emit(Failed(evaluation.key, reason))
+            _fail(evaluation, reason, traceback.format_exc(), store, started, emit)
     return True
+
+
+def _fail(evaluation: Evaluation, reason: str, trace: str, store: Store, started: str, emit: Emit) -> None:
+    store.put_failure(evaluation.key, "evaluation", reason, trace, started=started, environment=environment())
+    emit(Failed(evaluation.key, reason))
+
+
+def _nothing_scored(evaluation: Evaluation, images: int) -> str:
+    width = evaluation.evaluate.trimap_px
+    if width is None:
+        return f"none of {images} images has a pixel that is not void; there is nothing to score"
+    return f"evaluate.trimap_px: no pixel of {images} images lies within {width} pixels of a boundary; nothing to score"
 
 
 def _evaluation_record(
@@ -221,7 +243,22 @@ def _evaluation_record(
             "class_iou": measured.class_iou,
             "images": len(measured.matrices),
             "images_per_second": len(measured.matrices) / max(measured.seconds, 1e-9),
+            **({"search": _search(measured.search)} if measured.search else {}),
         },
+    }
+
+
+def _search(found: Found) -> dict[str, Any]:
+    """The parameters that a search chose, and everything it tried."""
+    best = found.best
+    rows = [[t.w1, t.sigma_alpha, t.sigma_beta, None if np.isnan(t.miou) else t.miou, t.round] for t in found.trials]
+    return {
+        "w1": best.w1,
+        "sigma_alpha": best.sigma_alpha,
+        "sigma_beta": best.sigma_beta,
+        "trials": {"columns": ["w1", "sigma_alpha", "sigma_beta", "miou", "round"], "rows": rows},
+        "images": list(found.images),
+        "seconds": found.seconds,
     }
 
 
@@ -235,7 +272,17 @@ def _files(measured: Measured) -> dict[str, Path | Callable[[Path], None]]:
         shown = {"image": pictures.image, "truth": pictures.truth, "prediction": pictures.prediction}
         _write_npz(path, **shown, names=np.array(pictures.names))
 
-    return {"confusion.npz": confusion, "pictures.npz": kept}
+    def mean_field(path: Path) -> None:
+        told = measured.steps
+        if told is not None:
+            maps = {"scores": told.scores, "beliefs": told.beliefs, "iterations": np.array(told.iterations)}
+            _write_npz(path, **maps, label=np.array(told.label), names=np.array([told.name]))
+
+    return {
+        "confusion.npz": confusion,
+        "pictures.npz": kept,
+        **({"steps.npz": mean_field} if measured.steps else {}),
+    }
 
 
 def _write_npz(path: Path, **arrays: Any) -> None:

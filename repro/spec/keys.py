@@ -87,13 +87,20 @@ def flatten(tree: Mapping[str, Any], place: str) -> Flat:
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     """The inverse of `flatten`. A value set below `evaluate.crf` switches it on."""
     out: dict[str, Any] = {}
+    sections = {"": out}
+
+    def section(name: str) -> dict[str, Any]:
+        if name not in sections:
+            above, _, last = name.rpartition(".")
+            node = section(above)
+            held = node.get(last)
+            # a CRF spelt as a word: its preset, to which single values may be added
+            node[last] = sections[name] = {"preset": held} if isinstance(held, str) else dict(held or {})
+        return sections[name]
+
     for key in sorted(flat, key=lambda k: k.count(".")):
-        node = out
-        *sections, name = key.split(".")
-        for section in sections:
-            node[section] = dict(node.get(section) or {})
-            node = node[section]
-        node[name] = flat[key]
+        above, _, last = key.rpartition(".")
+        section(above)[last] = flat[key]
     return out
 
 

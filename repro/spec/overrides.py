@@ -12,9 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+OPTIONAL = "evaluate.crf"
+"""The part of the protocol that may be off."""
+
+
 def read_overrides(assignments: Iterable[str]) -> Flat:
     """["train.iterations=10", "evaluate.scales=[0.5, 1.0]"] -> {"train.iterations": 10, ...}.
 
+    A question mark after a part that may be off changes it where it is on: "evaluate.crf?.backend=torch".
     Values are spelt as in TOML; they are checked when the protocol is built. Raises InputError where an assignment has
     no "=", its key does not exist, or is a section.
     """
@@ -24,7 +29,9 @@ def read_overrides(assignments: Iterable[str]) -> Flat:
         key = key.strip()
         if not equals or not value.strip():
             raise InputError(f"--set {text}: no value. Write KEY=VALUE, for example --set train.iterations=200.")
-        if not keys().get(key, False):
+        if "?" in key and not key.startswith(f"{OPTIONAL}?"):
+            raise InputError(f"--set {key}: only {OPTIONAL}? can be asked for; other settings are always there.")
+        if not keys().get(key.replace(f"{OPTIONAL}?", OPTIONAL), False):
             told = (
                 f"is a section; name a value in it, for example {key}.{_first_below(key)}."
                 if key in keys()

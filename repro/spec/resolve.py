@@ -50,13 +50,16 @@ def resolve(
     """Resolve one cell at a scale.
 
     Later wins: the protocol's defaults, the paper's, the table's, the cell's own settings, the data set asked for, the
-    scale's rules (`rules_for`), `overrides` ("key=value"). A rule with a `value` leaves alone what the table's cells
-    vary; no rule touches an override or the data set asked for. Raises InputError naming file, key, value, remedy.
+    scale's rules (`rules_for`), `overrides` ("key=value"; "evaluate.crf?.key=value" where a CRF is on). A rule with a
+    `value` leaves alone what the table's cells vary; no rule touches an override or the data set asked for.
+    Raises InputError naming file, key, value, remedy.
     """
     flat, places = published_settings(table, cell_settings)
     paper = flat_of(build(flat, places))
 
-    wanted = read_overrides(overrides)
+    given = read_overrides(overrides)
+    wanted = {k: v for k, v in given.items() if "?" not in k}
+    where_on = {k.replace("?", ""): v for k, v in given.items() if "?" in k}
     dataset = str(wanted.pop("data.name")) if "data.name" in wanted else dataset
     if "model.backbone" in wanted:
         flat.pop("model.units", None)
@@ -85,6 +88,7 @@ def resolve(
             now[key] = value if key == rule.key else {**now[key], rule.key.removeprefix(f"{key}."): value}
             told[key] = (rule.reason, rule.direction)
             places[key] = f"{place} ({rule.key})"
+    _set_where_on(where_on, now, told, places)
     protocol = build(now, places)
     if wrong := protocol.model.contradiction():
         raise InputError(f"{table.place}: protocol.model: {wrong}")
@@ -95,6 +99,27 @@ def resolve(
         if final[key] != paper[key]
     )
     return Resolved(protocol, departures)
+
+
+def _set_where_on(
+    wanted: Mapping[str, Any], now: Flat, told: dict[str, tuple[str, Direction]], places: dict[str, str]
+) -> None:
+    """`evaluate.crf?.backend=torch`, `evaluate.crf?=v2-vgg16`: change the CRF of a cell that has one, at any scale.
+
+    A preset replaces the kernels' parameters and keeps the rest.
+    """
+    for key, value in wanted.items():
+        held = now["evaluate.crf"]
+        if held is None:
+            return
+        if key == "evaluate.crf":
+            kernels = ("w1", "sigma_alpha", "sigma_beta", "w2", "sigma_gamma")
+            changed = {"preset": value, **{k: v for k, v in held.items() if k not in kernels}}
+        else:
+            changed = {**held, key.rsplit(".", 1)[1]: value}
+        now["evaluate.crf"] = changed
+        told["evaluate.crf"] = ("set on the command line", "unknown")
+        places["evaluate.crf"] = f"--set {key.replace('crf', 'crf?')}"
 
 
 def _value_key(key: str, flat: Flat) -> str:

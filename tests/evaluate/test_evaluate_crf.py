@@ -39,7 +39,9 @@ class Recorder:
 
 @pytest.fixture
 def _pydensecrf(monkeypatch):
-    densecrf = types.SimpleNamespace(DenseCRF2D=Recorder, DIAG_KERNEL="diagonal", NORMALIZE_AFTER="after")
+    densecrf = types.SimpleNamespace(
+        DenseCRF2D=Recorder, DIAG_KERNEL="diagonal", NORMALIZE_AFTER="after", NORMALIZE_SYMMETRIC="symmetric"
+    )
     package = types.ModuleType("pydensecrf")
     package.densecrf = densecrf
     monkeypatch.setitem(sys.modules, "pydensecrf", package)
@@ -53,19 +55,20 @@ def _sample():
 
 
 @pytest.mark.usefixtures("_pydensecrf")
-def test_parameters_and_layout():
+@pytest.mark.parametrize("normalization", ["after", "symmetric"])
+def test_parameters_and_layout(normalization):
     probabilities, pixels = _sample()
-    (found,) = refine([probabilities], [pixels], SETTINGS)
+    (found,) = refine([probabilities], [pixels], SETTINGS.model_copy(update={"normalization": normalization}))
     calls = Recorder.calls
     assert calls["size"] == (7, 5, 3)
     np.testing.assert_allclose(calls["unary"], -np.log(probabilities.reshape(3, -1).numpy()), rtol=1e-5)
     assert calls["unary"].dtype == np.float32
     assert calls["unary"].flags.c_contiguous
-    after = {"kernel": "diagonal", "normalization": "after"}
-    assert calls["gaussian"] == {"sxy": 1.5, "compat": 2.0, **after}
+    kind = {"kernel": "diagonal", "normalization": normalization}
+    assert calls["gaussian"] == {"sxy": 1.5, "compat": 2.0, **kind}
     photo = calls["bilateral"].pop("rgbim")
     assert np.array_equal(photo, pixels.numpy())
-    assert calls["bilateral"] == {"sxy": 65.0, "srgb": 3.0, "compat": 4.0, **after}
+    assert calls["bilateral"] == {"sxy": 65.0, "srgb": 3.0, "compat": 4.0, **kind}
     assert calls["steps"] == 7
     torch.testing.assert_close(found, probabilities, rtol=1e-4, atol=1e-6)
 
@@ -82,3 +85,20 @@ def test_without_pydensecrf_the_remedy_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydensecrf", None)
     with pytest.raises(InputError, match=r"pydensecrf is not installed.*repro\[crf\].*backend=torch"):
         refine(*([one] for one in _sample()), SETTINGS)
+
+
+@pytest.mark.parametrize("normalization", ["after", "symmetric"])
+def test_both_backends_agree(normalization):
+    pytest.importorskip("pydensecrf.densecrf")
+    generator = torch.Generator().manual_seed(1)
+    waves = torch.linspace(0, 9, 60)
+    texture = (100 + 60 * waves.sin()[:, None] + 60 * (2 * waves[:47]).cos()[None])[..., None]
+    texture = (texture + 12 * torch.randn(60, 47, 3, generator=generator)).clamp(0, 255).to(torch.uint8)
+    probabilities = (2 * torch.randn(4, 60, 47, generator=generator)).softmax(dim=0)
+    crf = SETTINGS.model_copy(update={"normalization": normalization})
+    (expected,) = refine([probabilities], [texture], crf)
+    (found,) = refine([probabilities], [texture], crf.model_copy(update={"backend": "torch"}))
+    other = "symmetric" if normalization == "after" else "after"
+    (wrong,) = refine([probabilities], [texture], crf.model_copy(update={"backend": "torch", "normalization": other}))
+    assert (found - expected).abs().mean() < 1e-6
+    assert (wrong - expected).abs().mean() > 1e-3

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn.functional import interpolate, one_hot
 
-from repro.data.scenes import CLASSES, Look, draw
+from repro.data.look import CLASSES, Look
+from repro.data.scenes import draw
 from repro.errors import InputError
 from repro.evaluate import permutohedral
 from repro.evaluate.crf import refine
@@ -38,13 +39,13 @@ def _scene(index, side=97, cut=(97, 97)):
     return scores[0].softmax(0), pixels
 
 
-def _reference(probabilities, pixels, crf, normalisation):
+def _reference(probabilities, pixels, crf):
     """pydensecrf's marginals after each iteration."""
     densecrf = pytest.importorskip("pydensecrf.densecrf")
     classes, height, width = probabilities.shape
     field = densecrf.DenseCRF2D(width, height, classes)
     field.setUnaryEnergy(np.ascontiguousarray(-probabilities.clamp(min=1e-8).log().reshape(classes, -1).numpy()))
-    kind = {"after": densecrf.NORMALIZE_AFTER, "symmetric": densecrf.NORMALIZE_SYMMETRIC}[normalisation]
+    kind = {"after": densecrf.NORMALIZE_AFTER, "symmetric": densecrf.NORMALIZE_SYMMETRIC}[crf.normalization]
     field.addPairwiseGaussian(sxy=crf.sigma_gamma, compat=crf.w2, normalization=kind)
     field.addPairwiseBilateral(
         sxy=crf.sigma_alpha,
@@ -57,24 +58,25 @@ def _reference(probabilities, pixels, crf, normalisation):
         yield torch.from_numpy(np.array(field.inference(iterations))).reshape(classes, height, width)
 
 
-@pytest.mark.parametrize("normalisation", ["after", "symmetric"])
+@pytest.mark.parametrize("normalization", ["after", "symmetric"])
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_agrees_with_pydensecrf(name, normalisation):
-    crf = CONFIGURATIONS[name]
+def test_agrees_with_pydensecrf(name, normalization):
+    crf = CONFIGURATIONS[name].model_copy(update={"normalization": normalization})
     probabilities, pixels = _scene(list(CONFIGURATIONS).index(name))
-    *_, expected = _reference(probabilities, pixels, crf, normalisation)
-    found = mean_field(probabilities, pixels, crf, normalisation)
+    *_, expected = _reference(probabilities, pixels, crf)
+    found = mean_field(probabilities, pixels, crf)
     assert (probabilities.argmax(0) != expected.argmax(0)).float().mean() > 0.005  # the CRF has something to do
     assert (found - expected).abs().mean() < 1e-6
     assert (found.argmax(0) == expected.argmax(0)).float().mean() > 0.9999
 
 
 def test_agrees_with_pydensecrf_after_each_iteration_and_on_any_number_of_pixels():
-    crf = CRF(iterations=4)
+    crf = CONFIGURATIONS["v2 ResNet-101"].model_copy(update={"iterations": 4})
     probabilities, pixels = _scene(3, cut=(71, 89))  # not a multiple of four, the code's block
     count = 0
-    reference = _reference(probabilities, pixels, crf, "after")
-    for expected, found in itertools.zip_longest(reference, beliefs(probabilities, pixels, crf)):
+    (_, start), *steps = beliefs(probabilities, pixels, crf)
+    assert torch.allclose(start, probabilities, atol=1e-6)
+    for expected, (_, found) in itertools.zip_longest(_reference(probabilities, pixels, crf), steps):
         assert (found - expected).abs().mean() < 1e-6
         count += 1
     assert count == 4
@@ -119,17 +121,17 @@ def _plain_lattice(features, values):
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 5])
-@pytest.mark.parametrize("normalisation", ["after", "symmetric"])
-def test_filter_equals_a_plain_lattice(d, normalisation):
+@pytest.mark.parametrize("normalization", ["after", "symmetric"])
+def test_filter_equals_a_plain_lattice(d, normalization):
     rng = np.random.default_rng(d)
     features = (rng.normal(size=(120, d)) * 1.5).astype(np.float32)
     values = rng.random((120, 3))
     norm = _plain_lattice(features, np.ones((120, 1)))
-    if normalisation == "after":
+    if normalization == "after":
         expected = _plain_lattice(features, values) / norm
     else:
         expected = _plain_lattice(features, values / np.sqrt(norm)) / np.sqrt(norm)
-    kernel = gaussian_filter(torch.from_numpy(features.T.copy()), torch.zeros(120, dtype=torch.int64), normalisation)
+    kernel = gaussian_filter(torch.from_numpy(features.T.copy()), torch.zeros(120, dtype=torch.int64), normalization)
     found = kernel(torch.from_numpy(values).float())
     assert torch.allclose(found.double(), torch.from_numpy(expected), atol=2e-5)
 
@@ -180,16 +182,17 @@ def test_a_speck_on_an_even_ground_vanishes_and_an_edge_stays():
     assert torch.equal(marginals.argmax(0), (torch.arange(40) >= 20).long().expand(40, 40))
 
 
-@pytest.mark.parametrize("normalisation", ["after", "symmetric"])
-def test_a_batch_gives_each_image_the_same_bits(normalisation):
+@pytest.mark.parametrize("normalization", ["after", "symmetric"])
+def test_a_batch_gives_each_image_the_same_bits(normalization):
     images = [_scene(0, cut=(31, 57)), _scene(1, cut=(64, 40)), _scene(2, cut=(31, 57))]
     kernels = Kernels.build(
-        [p for _, p in images], SMALL.sigma_alpha, SMALL.sigma_beta, SMALL.sigma_gamma, normalisation
+        [p for _, p in images], SMALL.sigma_alpha, SMALL.sigma_beta, SMALL.sigma_gamma, normalization
     )
-    *_, together = kernels.iterate([p for p, _ in images], SMALL.w1, SMALL.w2, SMALL.iterations)
-    listed = mean_fields([p for p, _ in images], [p for _, p in images], SMALL, normalisation)
+    together = kernels.marginals([p for p, _ in images], SMALL.w1, SMALL.w2, SMALL.iterations)
+    crf = SMALL.model_copy(update={"normalization": normalization})
+    listed = mean_fields([p for p, _ in images], [p for _, p in images], crf)
     for (probabilities, pixels), found, also in zip(images, together, listed, strict=True):
-        alone = mean_field(probabilities, pixels, SMALL, normalisation)
+        alone = mean_field(probabilities, pixels, crf)
         assert torch.equal(found, alone)
         assert torch.equal(also, alone)
 
@@ -218,11 +221,12 @@ def test_marginals_are_distributions_and_inputs_stay_as_they_were():
     probabilities, pixels = _scene(2, cut=(40, 50))
     kept = probabilities.clone(), pixels.clone()
     steps = list(beliefs(probabilities, pixels, SMALL))
-    assert len(steps) == SMALL.iterations
-    for marginals in steps:
+    assert len(steps) == 1 + SMALL.iterations
+    for scores, marginals in steps:
         assert marginals.dtype == torch.float32
         assert torch.allclose(marginals.sum(0), torch.ones(40, 50), atol=1e-5)
-    assert torch.equal(steps[-1], mean_field(probabilities, pixels, SMALL))
+        assert torch.allclose(scores.softmax(0), marginals, atol=1e-6)
+    assert torch.equal(steps[-1][1], mean_field(probabilities, pixels, SMALL))
     assert torch.equal(probabilities, kept[0])
     assert torch.equal(pixels, kept[1])
 
@@ -236,7 +240,7 @@ def test_stopping_between_iterations_leaves_gradients_on():
 
 def test_without_weights_nothing_changes():
     probabilities, pixels = _scene(0, cut=(20, 30))
-    crf = CRF(w1=0, w2=0)
+    crf = SMALL.model_copy(update={"w1": 0.0, "w2": 0.0})
     assert torch.allclose(mean_field(probabilities, pixels, crf), probabilities, atol=1e-6)
 
 
@@ -301,15 +305,20 @@ def test_wrong_calls_are_refused():
     with pytest.raises(InputError, match="of 2 images, but 1 images"):
         mean_fields([probabilities, probabilities], [pixels], SMALL)
     with pytest.raises(InputError, match="'before' is neither"):
-        mean_field(probabilities, pixels, SMALL, "before")
+        mean_field(probabilities, pixels, SMALL.model_copy(update={"normalization": "before"}))
+    for backend in ("torch", "pydensecrf"):
+        listed = CRF(w1=(3.0, 4.0), sigma_alpha=20, sigma_beta=8, backend=backend)
+        with pytest.raises(InputError, match=r"evaluate.crf.w1: \[3.0, 4.0\] is a list to search"):
+            refine([probabilities], [pixels], listed)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("normalisation", ["after", "symmetric"])
-def test_gpu_equals_cpu(normalisation):
+@pytest.mark.parametrize("normalization", ["after", "symmetric"])
+def test_gpu_equals_cpu(normalization):
     images = [_scene(k, cut=(97, 80 + k)) for k in range(3)]
-    expected = mean_fields([p for p, _ in images], [i for _, i in images], CRF(), normalisation)
-    found = mean_fields([p.cuda() for p, _ in images], [i.cuda() for _, i in images], CRF(), normalisation)
+    crf = CONFIGURATIONS["v2 ResNet-101"].model_copy(update={"normalization": normalization})
+    expected = mean_fields([p for p, _ in images], [i for _, i in images], crf)
+    found = mean_fields([p.cuda() for p, _ in images], [i.cuda() for _, i in images], crf)
     for a, b in zip(expected, found, strict=True):
         assert (a - b.cpu()).abs().mean() < 1e-6
         assert (a.argmax(0) == b.cpu().argmax(0)).float().mean() > 0.9999

@@ -60,7 +60,8 @@ def test_the_crf_sees_each_image_without_its_padding(images, state, monkeypatch)
         return [torch.eye(3)[:, 1, None, None].expand(p.shape) for p in probabilities]
 
     monkeypatch.setattr(module, "refine", refine)
-    (found,) = measure(MODEL, 3, [Evaluate(canvas=(33, 33), batch_size=2, crf=CRF(w1=6))], state, images, CPU)
+    crf = CRF(w1=6, sigma_alpha=20, sigma_beta=30)
+    (found,) = measure(MODEL, 3, [Evaluate(canvas=(33, 33), batch_size=2, crf=crf)], state, images, CPU)
     assert seen == [((3, h, w), (h, w, 3), 6.0) for h, w in images.sizes.tolist()]
     assert found.matrices[:, :, [0, 2]].sum() == 0
 

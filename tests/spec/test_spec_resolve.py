@@ -113,7 +113,7 @@ def test_a_rule_for_a_part_of_the_crf_needs_the_crf(suite: Suite) -> None:
     resolved = resolve(suite, spec, with_crf.settings, "tiny")
     crf = resolved.protocol.evaluate.crf
     assert crf is not None
-    assert (crf.w1, crf.sigma_alpha, crf.sigma_beta, crf.w2, crf.sigma_gamma) == (8, 8, 20, 1, 1)
+    assert (crf.w1, crf.sigma_alpha, crf.sigma_beta, crf.w2, crf.sigma_gamma) == ((4, 8), (4, 8, 16), (10, 20), 1, 1)
     assert crf.iterations == 10
     assert "evaluate.crf" in departures(resolved)
 

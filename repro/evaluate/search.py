@@ -1,0 +1,208 @@
+"""Cross-validation of the CRF's bilateral kernel (v2, section 4.1): coarse to fine, on the first images of a split.
+
+Every combination of the listed w1, sigma_alpha and sigma_beta refines the network's stored probabilities; the one with
+the highest mean IOU over the search images wins, of equals the first tried. Then, `crf.refinements` times, the (up to
+26) neighbours of the best at half the step before. w2, sigma_gamma and the iterations stay as they are. Void is never
+scored.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from repro.evaluate.confusion import confusion, mean_iou
+from repro.evaluate.crf import refine
+from repro.evaluate.meanfield import Kernels, batches, check
+from repro.spec.protocol import CRF
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination and the mean IOU in [0, 1] it reached on the search images; NaN if no pixel could be scored."""
+
+    w1: float
+    sigma_alpha: float
+    sigma_beta: float
+    miou: float
+    round: int
+    """0: of the coarse grid."""
+
+    @property
+    def combination(self) -> Combination:
+        return self.w1, self.sigma_alpha, self.sigma_beta
+
+
+Combination = tuple[float, float, float]
+"""w1, sigma_alpha, sigma_beta."""
+Numbers = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search leaves."""
+
+    trials: tuple[Trial, ...]
+    images: tuple[str, ...]
+    """Names of the search images."""
+    seconds: float
+    """All runs of the search together."""
+
+    @property
+    def best(self) -> Trial:
+        return best_of(self.trials)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A search image: `probabilities()` reads (C, H, W) float16 from disk, pixels (H, W, 3) and truth (H, W) uint8."""
+
+    name: str
+    probabilities: Callable[[], npt.NDArray[np.float16]]
+    pixels: npt.NDArray[np.uint8]
+    truth: npt.NDArray[np.uint8]
+
+
+def best_of(trials: Iterable[Trial]) -> Trial:
+    """The trial with the highest mean IOU; the first of equals."""
+    return max(trials, key=lambda trial: -1.0 if np.isnan(trial.miou) else trial.miou)
+
+
+def coarse(crf: CRF) -> tuple[Combination, ...]:
+    """Every combination of the lists, the last one (sigma_beta) fastest."""
+    return _combinations(*_axes(crf))
+
+
+def around(best: Combination, crf: CRF, level: int) -> tuple[Combination, ...]:
+    """The best and its neighbours, at 1 / 2**level of the smaller of the steps beside it; what is not listed stays."""
+    axes = []
+    for value, listed in zip(best, _axes(crf), strict=True):
+        ordered = sorted(listed)
+        # beyond the list's ends its outermost step goes on
+        inside = min(max(value, ordered[0]), ordered[-1])
+        step = min((b - a for a, b in itertools.pairwise(ordered) if a <= inside <= b and b > a), default=0.0)
+        near = (value - step / 2**level, value, value + step / 2**level) if step else (value,)
+        axes.append(tuple(number for number in near if number > 0))
+    return _combinations(*axes)
+
+
+def _combinations(w1: Numbers, sigma_alpha: Numbers, sigma_beta: Numbers) -> tuple[Combination, ...]:
+    return tuple(itertools.product(w1, sigma_alpha, sigma_beta))
+
+
+def _axes(crf: CRF) -> tuple[Numbers, Numbers, Numbers]:
+    w1, sigma_alpha, sigma_beta = (
+        v if isinstance(v, tuple) else (v,) for v in (crf.w1, crf.sigma_alpha, crf.sigma_beta)
+    )
+    return w1, sigma_alpha, sigma_beta
+
+
+def rounds(crf: CRF) -> int:
+    """An upper bound of the combinations that a search tries."""
+    varied = sum(len(axis) > 1 for axis in _axes(crf))
+    return len(coarse(crf)) + crf.refinements * int(3**varied - 1)
+
+
+def search(
+    samples: Sequence[Sample],
+    classes: int,
+    crf: CRF,
+    device: torch.device,
+    notes: Path,
+    should_stop: Callable[[], bool] = lambda: False,
+    on_trial: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Found | None:
+    """Search `crf`'s lists on `samples`; None if asked to stop.
+
+    `notes` is a file in an existing folder: what was tried is kept there and not tried again. `on_trial` is told how
+    many combinations are done, of at most how many. Raises InputError as `refine` does.
+    """
+    trials, before = _read(notes)
+    done = {trial.combination: trial for trial in trials}
+    began = time.monotonic()
+    for level in range(crf.refinements + 1):
+        earlier = [trial for trial in done.values() if trial.round < level]
+        wanted = around(best_of(earlier).combination, crf, level) if earlier else coarse(crf)
+        for group in _by_sigmas([one for one in wanted if one not in done]):
+            matrices = _matrices(group, samples, classes, crf, device, should_stop)
+            if matrices is None:
+                return None
+            for one, matrix in zip(group, matrices, strict=True):
+                done[one] = Trial(*one, mean_iou(matrix), level)
+            _write(notes, done.values(), before + time.monotonic() - began)
+            on_trial(len(done), rounds(crf))
+    names = tuple(sample.name for sample in samples)
+    return Found(tuple(done.values()), names, before + time.monotonic() - began)
+
+
+def _by_sigmas(combinations: Sequence[Combination]) -> Iterator[list[Combination]]:
+    """Those that differ in w1 only share their lattices."""
+    groups: dict[tuple[float, float], list[Combination]] = {}
+    for one in combinations:
+        groups.setdefault(one[1:], []).append(one)
+    yield from groups.values()
+
+
+def _matrices(
+    group: Sequence[Combination],
+    samples: Sequence[Sample],
+    classes: int,
+    crf: CRF,
+    device: torch.device,
+    should_stop: Callable[[], bool],
+) -> list[npt.NDArray[np.int64]] | None:
+    """For each combination of equal sigmas the (C, C) confusion over all samples; None if asked to stop."""
+    totals = [np.zeros((classes, classes), dtype=np.int64) for _ in group]
+    pixels = [torch.from_numpy(sample.pixels).to(device) for sample in samples]
+    for batch in batches(pixels):
+        if should_stop():
+            return None
+        scores = [torch.from_numpy(sample.probabilities()).to(device).float() for sample in samples[batch]]
+        for total, marginals in zip(totals, _refined(group, scores, pixels[batch], crf), strict=True):
+            for sample, image in zip(samples[batch], marginals, strict=True):
+                truth = torch.from_numpy(sample.truth).to(device)
+                total += confusion(truth[None], image.argmax(dim=0)[None], classes)[0].cpu().numpy()
+    return totals
+
+
+def _refined(
+    group: Sequence[Combination], scores: Sequence[Tensor], pixels: Sequence[Tensor], crf: CRF
+) -> Iterator[list[Tensor]]:
+    """The marginals of a batch for each combination."""
+    chosen = [crf.model_copy(update=dict(zip(("w1", "sigma_alpha", "sigma_beta"), one, strict=True))) for one in group]
+    if crf.backend == "pydensecrf":
+        for one in chosen:
+            yield refine(scores, pixels, one)
+        return
+    check(scores, pixels, crf)
+    _, sigma_alpha, sigma_beta = group[0]
+    kernels = Kernels.build(pixels, sigma_alpha, sigma_beta, crf.sigma_gamma, crf.normalization)
+    for w1, _, _ in group:
+        yield kernels.marginals(scores, w1, crf.w2, crf.iterations)
+
+
+def _read(notes: Path) -> tuple[list[Trial], float]:
+    """What earlier runs tried, and their seconds; nothing where the file is missing or damaged."""
+    try:
+        told = json.loads(notes.read_text())
+        trials = [Trial(**{**t, "miou": np.nan if t["miou"] is None else t["miou"]}) for t in told["trials"]]
+        return trials, float(told["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return [], 0.0
+
+
+def _write(notes: Path, trials: Iterable[Trial], seconds: float) -> None:
+    told = [{**vars(t), "miou": None if np.isnan(t.miou) else t.miou} for t in trials]
+    beside = notes.with_name(f"{notes.name}.{os.getpid()}")
+    beside.write_text(json.dumps({"trials": told, "seconds": seconds}))
+    beside.replace(notes)
