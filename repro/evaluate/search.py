@@ -107,12 +107,6 @@ def _axes(crf: CRF) -> tuple[Numbers, Numbers, Numbers]:
     return w1, sigma_alpha, sigma_beta
 
 
-def rounds(crf: CRF) -> int:
-    """An upper bound of the combinations that a search tries."""
-    varied = sum(len(axis) > 1 for axis in _axes(crf))
-    return len(coarse(crf)) + crf.refinements * int(3**varied - 1)
-
-
 def search(
     samples: Sequence[Sample],
     classes: int,
@@ -140,7 +134,7 @@ def search(
             for one, matrix in zip(group, matrices, strict=True):
                 done[one] = Trial(*one, mean_iou(matrix), level)
             _write(notes, done.values(), before + time.monotonic() - began)
-            on_trial(len(done), rounds(crf))
+            on_trial(len(done), crf.combinations)
     names = tuple(sample.name for sample in samples)
     return Found(tuple(done.values()), names, before + time.monotonic() - began)
 

@@ -96,9 +96,11 @@ def evaluation_cost(evaluation: Evaluation) -> float:
     height, width = evaluate.canvas
     area = sum(scale**2 for scale in evaluate.scales) * (2 if evaluate.flip else 1)
     one = image_cost(evaluation.training.model, evaluate.output_stride, height, width) * area
-    if evaluate.crf is not None:
-        one += crf_cost(evaluate.crf, split.data.classes, height * width)
-    return one * images
+    if evaluate.crf is None:
+        return one * images
+    refined = crf_cost(evaluate.crf, split.data.classes, height * width)
+    searched = min(evaluate.crf.search_images, images) * evaluate.crf.combinations if evaluate.crf.searched else 0
+    return (one + refined) * images + refined * searched
 
 
 def crf_cost(crf: CRF, classes: int, pixels: int) -> float:

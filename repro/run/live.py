@@ -38,7 +38,8 @@ class LiveView:
             self._console.print(say(self._progress, event), markup=False, highlight=False)
 
     def __rich__(self) -> RenderableType:
-        room = self._console.size.height - _LINES_AROUND - len(self._progress.running)
+        below = len(self._progress.running) + len(self._progress.searching)
+        room = self._console.size.height - _LINES_AROUND - below
         return draw(self._progress, max(room, 3))
 
 
@@ -62,7 +63,7 @@ def draw(progress: Progress, room: int) -> RenderableType:
         states = {progress.cell(slot).state for slot in board.slots}
         if legend := [text for state, text in _LEGEND.items() if state in states]:
             parts.append(Text("   ".join(legend), style="dim"))
-    parts += [_bar(progress), *_running(progress)]
+    parts += [_bar(progress), *_running(progress), *_searching(progress)]
     return Group(*parts)
 
 
@@ -149,5 +150,18 @@ def _running(progress: Progress) -> list[RenderableType]:
             Text("measuring" if trained else f"step {running.step}/{running.iterations}"),
             Text("" if running.loss is None else f"loss {running.loss:.3f}"),
             Text(speed(running.seconds_per_step) if running.seconds_per_step and not trained else ""),
+        )
+    return [grid]
+
+
+def _searching(progress: Progress) -> list[RenderableType]:
+    if not progress.searching:
+        return []
+    grid = Table.grid(padding=(0, 2))
+    for search in progress.searching.values():
+        grid.add_row(
+            Text(progress.label(search.key)),
+            ProgressBar(search.of, search.done, width=20, complete_style="cyan", finished_style="cyan"),
+            Text(f"CRF search {search.done}/{search.of}"),
         )
     return [grid]

@@ -16,6 +16,7 @@ from repro.run.events import (
     EvaluationDone,
     Event,
     Failed,
+    Searching,
     Stopped,
     TrainingDone,
     TrainingStarted,
@@ -71,6 +72,7 @@ class Progress:
     def __post_init__(self) -> None:
         self.began = self.clock()
         self.running: dict[str, Running] = {}
+        self.searching: dict[str, Searching] = {}  # training -> how far the search of an evaluation of it is
         self.miou: dict[str, float] = dict(self.known)
         self.failed: dict[str, str] = {}
         self.elsewhere: set[str] = set()
@@ -102,7 +104,10 @@ class Progress:
                 running.step, running.loss, running.seconds_per_step = event.step, event.loss, event.seconds_per_step
             case TrainingDone():
                 self._finish_training(event.key)
+            case Searching():
+                self.searching[event.key] = event
             case EvaluationDone():
+                self.searching.pop(event.training, None)
                 self.miou[event.key] = event.miou
                 self._open.get(event.training, set()).discard(event.key)
                 self._finish_training(event.training)
@@ -110,11 +115,13 @@ class Progress:
                 self.failed[event.key] = event.reason
                 if event.key in self._training_of:
                     training = self._training_of[event.key]
+                    self.searching.pop(training, None)
                     self._open[training].discard(event.key)
                     self._finish_training(training)
                 else:
                     self._leave(event.key)
             case Stopped():
+                self.searching.pop(event.key, None)
                 self.running.pop(event.key, None)
             case Waiting():
                 self.elsewhere.add(event.key)
@@ -128,6 +135,7 @@ class Progress:
             self._leave(key)
 
     def _leave(self, key: str) -> None:
+        self.searching.pop(key, None)
         running = self.running.pop(key, None)
         self.elsewhere.discard(key)
         if key in self.costs:

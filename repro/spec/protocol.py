@@ -295,6 +295,12 @@ class CRF(Section):
         """Whether any parameter is a list to choose from."""
         return any(isinstance(value, tuple) for value in (self.w1, self.sigma_alpha, self.sigma_beta))
 
+    @property
+    def combinations(self) -> int:
+        """How many combinations a search tries at most: the lists', and the neighbours of the best in each round."""
+        sides = [len(v) for v in (self.w1, self.sigma_alpha, self.sigma_beta) if isinstance(v, tuple)]
+        return math.prod(sides) + self.refinements * int(3 ** sum(side > 1 for side in sides) - 1)
+
     @model_validator(mode="before")
     @classmethod
     def _preset(cls, values: Any) -> Any:

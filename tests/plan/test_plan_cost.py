@@ -61,6 +61,17 @@ def test_a_crf_adds_its_iterations():
     training = training_of(protocol, 0, INPUTS)
     plain, refined = (
         evaluation_cost(evaluation_of(protocol.model_copy(update={"evaluate": Evaluate(crf=crf)}), training, INPUTS))
-        for crf in (None, CRF())
+        for crf in (None, CRF(w1=4, sigma_alpha=65, sigma_beta=3))
     )
     assert refined - plain == pytest.approx(10 * crf_cost(CRF(), 2, 513 * 513))
+
+
+def test_a_search_costs_a_crf_for_each_combination_and_image():
+    protocol = Protocol(data=Data(classes=2, val_images=10), train=Train(start="random"))
+    training = training_of(protocol, 0, INPUTS)
+    fixed, searched = (
+        evaluation_cost(evaluation_of(protocol.model_copy(update={"evaluate": Evaluate(crf=crf)}), training, INPUTS))
+        for crf in (CRF(w1=4, sigma_alpha=65, sigma_beta=3), CRF(search_images=4))
+    )
+    coarse, finer = 4 * 8 * 4, 3**3 - 1
+    assert searched - fixed == pytest.approx(4 * (coarse + finer) * crf_cost(CRF(), 2, 513 * 513))
