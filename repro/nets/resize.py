@@ -21,7 +21,7 @@ def matrix(size_in: int, size_out: int, device: torch.device, dtype: torch.dtype
     """
     # kept for later calls, so neither tied to inference mode nor to `with torch.device(...)`
     with torch.inference_mode(False):
-        if size_out == 1 or size_in == 1:
+        if size_in == 1 or (size_out == 1 and align_corners):
             weights = torch.zeros(size_out, size_in, dtype=torch.float64, device="cpu")
             weights[:, 0] = 1.0
         else:

@@ -66,3 +66,40 @@ def test_a_flipped_image_has_the_flipped_result():
 def test_no_scales_is_an_error():
     with pytest.raises(ValueError, match="scales"):
         probabilities(Stride16(), torch.zeros(1, 3, 65, 65), Evaluate(scales=()))
+
+
+@torch.no_grad()
+def test_corners_not_aligned_reach_every_resize():
+    network, x = Stride16().eval(), torch.randn(1, 3, 65, 65)
+    ours = probabilities(network, x, Evaluate(scales=(0.5,), canvas=(65, 65), align_corners=False))
+
+    def up(x, size):
+        return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+    expected = up(up(network(up(x, (33, 33))), (5, 5)), (65, 65)).softmax(1)
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scale", [0.75, 1.5])
+def test_images_rescaled_before_padding(scale):
+    network, x = Stride16().eval(), torch.zeros(2, 3, 65, 65)
+    sizes = [(40, 60), (65, 33)]
+    for image, (h, w) in zip(x, sizes, strict=True):
+        image[:, :h, :w] = torch.randn(3, h, w)
+    ours = probabilities(network, x, Evaluate(scales=(scale,), rescale="image", canvas=(65, 65)), sizes)
+    side = max(65, scaled_side(65, scale))
+    for found, image, (h, w) in zip(ours, x, sizes, strict=True):
+        size = (scaled_side(h, scale), scaled_side(w, scale))
+        padded = torch.zeros(1, 3, side, side)
+        padded[:, :, : size[0], : size[1]] = _up(image[None, :, :h, :w], size)
+        logits = _up(network(padded), (side, side))[:, :, : size[0], : size[1]]
+        expected = _up(logits, (h, w)).softmax(1)[0]
+        torch.testing.assert_close(found[:, :h, :w], expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_at_scale_one_there_is_nothing_to_rescale():
+    network, x = Stride16().eval(), torch.randn(1, 3, 65, 65)
+    by_image = probabilities(network, x, Evaluate(rescale="image", canvas=(65, 65)), [(50, 40)])
+    assert torch.equal(by_image, probabilities(network, x, Evaluate(canvas=(65, 65))))

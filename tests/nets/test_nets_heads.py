@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.segmentation.deeplabv3 import ASPP as TorchvisionASPP
 
-from repro.nets.aspp import ASPP, rates_at
+from repro.nets.aspp import ASPP, ImagePooling, rates_at
 from repro.nets.decoder import Decoder
-from repro.nets.deeplab import build
+from repro.nets.deeplab import build, set_resizing
 from repro.nets.heads import SummedHead
 from repro.nets.layers import ConvBN, Features, SeparableConvBN
 from repro.spec.protocol import Model
@@ -151,3 +151,37 @@ def test_v2_rates_are_those_of_stride_8() -> None:
     network = build(Model(head="sum_aspp", atrous_rates=(6, 12, 18, 24), width=4, stem_width=4), 5, 8)
     assert [c.dilation[0] for c in network.head.classifier] == [6, 12, 18, 24]
     assert {c.kernel_size for c in network.head.classifier} == {(3, 3)}
+
+
+def test_without_aligned_corners_the_decoder_resizes_as_pytorch_does_unless_told() -> None:
+    torch.manual_seed(0)
+    model = Model(head="aspp", atrous_rates=(6,), decoder=("conv2",), decoder_low_level_channels=4, decoder_channels=8)
+    decoder = Decoder(8, {"conv2": 6}, model).eval()
+    unsettle(decoder)
+    x, low = torch.randn(1, 8, 5, 5), {"conv2": torch.randn(1, 6, 17, 17)}
+    step = decoder.steps["conv2"]
+    assert isinstance(step, nn.Module)
+    with torch.inference_mode():
+        aligned = decoder(x, low)
+        set_resizing(decoder, align_corners=False)
+        found = decoder(x, low)
+        resized = functional.interpolate(x, (17, 17), mode="bilinear", align_corners=False)
+        expected = step.refine(torch.cat([resized, step.project(low["conv2"])], dim=1))
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(found, aligned, atol=1e-3)
+
+
+def test_image_pooling_over_windows_is_the_released_codes_pooling() -> None:
+    torch.manual_seed(0)
+    pooling = ImagePooling(6, 4).eval()
+    unsettle(pooling)
+    x = torch.randn(2, 6, 33, 33)
+    with torch.inference_mode():
+        set_resizing(pooling, align_corners=True, pooling_share=(320 / 512, 320 / 512))
+        means = functional.avg_pool2d(x, 21, stride=1)  # 321 pixels at output stride 16, on a map of 33
+        expected = functional.interpolate(pooling.project(means), (33, 33), mode="bilinear", align_corners=True)
+        torch.testing.assert_close(pooling(x), expected)
+        set_resizing(pooling, align_corners=True, pooling_share=(1.0, 1.0))
+        whole = pooling(x)
+        set_resizing(pooling, align_corners=True)
+        torch.testing.assert_close(whole, pooling(x))

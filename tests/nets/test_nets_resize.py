@@ -40,3 +40,10 @@ def test_sides_of_the_papers() -> None:
     """v3 and v3+: 513 at 0.5 to 1.75; v2: 321 at 0.75 and 0.5."""
     assert [scaled_side(513, s) for s in (0.5, 0.75, 1, 1.25, 1.5, 1.75)] == [257, 385, 513, 641, 769, 897]
     assert [scaled_side(321, s) for s in (0.75, 0.5)] == [241, 161]
+
+
+@pytest.mark.parametrize(("height", "width"), [(9, 9), (5, 12), (17, 4), (1, 3), (33, 65)])
+def test_without_aligned_corners_it_is_pytorchs_default(height, width):
+    x = torch.randn(2, 3, 9, 7, dtype=torch.float64)
+    expected = functional.interpolate(x, size=(height, width), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(resize(x, (height, width), align_corners=False), expected)

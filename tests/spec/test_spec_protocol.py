@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from repro.spec.protocol import Model
+from repro.spec.protocol import Evaluate, Model, Train
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,14 @@ def test_units_follow_from_the_backbone(backbone: str, units: tuple[int, ...]) -
 )
 def test_a_setting_that_would_do_nothing_is_told(settings: dict[str, Any], told: str) -> None:
     assert told in (Model(**settings).contradiction() or "")
+
+
+def test_parts_of_a_batch_are_alike() -> None:
+    assert Train(batch_size=16, batch_norm_parts=8).batch_norm_parts == 8
+    with pytest.raises(ValueError, match="give a divisor"):
+        Train(batch_size=16, batch_norm_parts=3)
+
+
+def test_an_image_is_seen_in_one_way() -> None:
+    with pytest.raises(ValueError, match="exclude each other"):
+        Evaluate(squash=(33, 33), centre_crop=(33, 33))

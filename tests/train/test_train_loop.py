@@ -131,3 +131,25 @@ def test_weight_decay_spares_batch_norm_biases_and_depthwise():
     assert told[id(backbone[2].bias)] == (1.0, 0.0)
     assert told[id(head.weight)] == (10.0, 0.1)
     assert told[id(head.bias)] == (20.0, 0.0)
+
+
+def test_weight_decay_on_all_spares_nothing():
+    network = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3, groups=4), torch.nn.BatchNorm2d(4))
+    groups = parameter_groups(network, Train(weight_decay=0.1, weight_decay_on="all"))
+    assert {g["weight_decay"] for g in groups} == {0.1}
+    assert sum(len(g["params"]) for g in groups) == 4
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"weight_decay_on": "all"},
+        {"label_padding": "background"},
+        {"align_corners": False},
+        {"squash": (17, 33)},
+        {"batch_norm_parts": 2},
+    ],
+)
+def test_a_mistake_in_training_changes_the_training(images, mistake):
+    right = SETTINGS.model_copy(update={"weight_decay": 0.5, "scales": (0.5, 1.0)})
+    assert _run(images, right.model_copy(update=mistake)).curve != _run(images, right).curve
