@@ -50,15 +50,15 @@ def write_report(content: ReportContent, out_dir: Path, formats: Sequence[Format
     return written
 
 
-def ready_folder(folder: Path) -> None:
+def ready_folder(folder: Path, option: str = "--out") -> None:
     """Make a folder. Raises InputError where that can't be done."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        raise InputError(f"--out {folder}: {_reason(error)}. Choose a folder that can be written to.") from error
+        raise InputError(f"{option} {folder}: {_reason(error)}. Choose a folder that can be written to.") from error
 
 
-def write_file(path: Path, data: bytes) -> Path:
+def write_file(path: Path, data: bytes, option: str = "--out") -> Path:
     """Write a file aside and move it into place: whoever reads it sees the old or the new one, whole.
 
     Raises InputError where the folder can't be written to.
@@ -76,7 +76,7 @@ def write_file(path: Path, data: bytes) -> Path:
     except OSError as error:
         if aside is not None and os.path.exists(aside):
             os.unlink(aside)
-        raise InputError(f"{path}: {_reason(error)}. Choose another folder with --out, or make room.") from error
+        raise InputError(f"{path}: {_reason(error)}. Choose another folder with {option}, or make room.") from error
     return path
 
 

@@ -1,0 +1,289 @@
+"""`repro check`: run a small reproduction and hold it against a committed baseline; `--update` makes the baseline."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from repro.commands.output import print_json, print_table, say
+from repro.commands.run import compute
+from repro.errors import EXIT_CELL_FAILED, EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
+from repro.judge.baseline import Baseline, CellBaseline, differences, encode, kind_changes, path_of, read, same_bits
+from repro.judge.drift import CheckedTable, check
+from repro.plan.code import changed
+from repro.plan.plan import Plan
+from repro.report.checked import HEADINGS, About, headline, json_rows, measure, moved_rows, summary
+from repro.report.junit import junit
+from repro.report.snapshot import openings, snapshot
+from repro.report.write import ready_folder, write_file
+from repro.run import rounding, session
+from repro.run.computed import published_values
+from repro.run.environment import environment
+from repro.run.events import Event, Failed, TrainingDone
+from repro.run.session import Options
+from repro.spec.keys import flat_of
+from repro.spec.protocol import Protocol
+from repro.spec.table import TableSpec
+from repro.store.store import Store
+
+BASELINES = Path("reports/baselines")
+UPDATE_SEEDS = 3
+"""Seeds of a baseline unless asked otherwise: their spread over a table's cells is what other machines are allowed."""
+LEAST_SEEDS = 2
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a check reads and writes."""
+
+    baselines: Path
+    junit: Path | None = None
+    markdown: Path | None = None
+
+
+def main(options: Options, files: Files, device: str, jobs: int | None, update: bool, as_json: bool) -> int:
+    """Check, or make the baselines; the exit code."""
+    began = time.monotonic()
+    suite = session.load(options)
+    if update and options.only:
+        raise InputError("--only: a baseline holds whole tables. Leave --only out with --update.")
+    options = replace(options, seeds=options.seeds or (UPDATE_SEEDS if update else 1))
+    store = Store(options.store)
+    store.prepare()
+    plan = session.make_plan(options, suite, store)
+    workers = session.devices(device, jobs)
+    computed = {table.id: published_values(suite, table.cells()) for table in plan.request.tables}
+    before = {} if update else _baselines(options, files, plan, store, computed)
+    code = compute(plan, session.work_of(plan, store, options.data_root, options.weights), store, workers)
+    if code == EXIT_INTERRUPTED:
+        return code
+    if update:
+        if code != EXIT_OK:
+            say("no baseline was written: cells failed.")
+            return code
+        return _update(options, files, plan, store, workers, computed, as_json)
+    return _check(options, files, plan, store, before, computed, as_json, began)
+
+
+def _baselines(
+    options: Options, files: Files, plan: Plan, store: Store, computed: Mapping[str, Mapping[str, float]]
+) -> dict[str, Baseline]:
+    """Table id -> baseline, of the same cells, protocol and data as the plan, and with its seeds; else InputError."""
+    found = {}
+    defaults = {key: list(value) if isinstance(value, tuple) else value for key, value in flat_of(Protocol()).items()}
+    for table in plan.request.tables:
+        path = path_of(files.baselines, table.id, plan.request.scale)
+        remedy = f"Make one: {_update_command(options, files, table.id)}"
+        baseline = read(path, remedy)
+        planned = snapshot(plan, table.id, store, computed[table.id])
+        if baseline.table != table.id or baseline.scale != plan.request.scale:
+            raise InputError(f"{path}: it is of {baseline.table} at {baseline.scale}. {remedy}")
+        told = differences(baseline, planned, defaults)
+        if not options.only:
+            gone = [cell.id for cell in baseline.cells if planned.cell(cell.id) is None]
+            told += [f"no longer in the table: {', '.join(gone)}"] if gone else []
+        if told:
+            raise InputError(
+                f"{path}: the baseline is of another protocol: {'; '.join(told)}. Nothing was run. If the change is "
+                f"meant, make it anew: {_update_command(options, files, table.id)}"
+            )
+        missing = [seed for seed in range(plan.request.seeds) if seed not in baseline.seeds]
+        if missing and any(cell.kind == "measured" for cell in planned.cells):
+            raise InputError(
+                f"{path}: --seeds {plan.request.seeds}: the baseline has {len(baseline.seeds)}. Ask for as many, or "
+                f"make it anew: {_update_command(options, files, table.id)} --seeds {plan.request.seeds}"
+            )
+        found[table.id] = baseline
+    return found
+
+
+def _check(
+    options: Options,
+    files: Files,
+    plan: Plan,
+    store: Store,
+    before: Mapping[str, Baseline],
+    computed: Mapping[str, Mapping[str, float]],
+    as_json: bool,
+    began: float,
+) -> int:
+    """Compare, tell, write; the exit code."""
+    checked: list[tuple[CheckedTable, About]] = []
+    for table in plan.request.tables:
+        old, now = before[table.id], snapshot(plan, table.id, store, computed[table.id])
+        _warn_of_old_results(table, now)
+        measured = any(cell.kind == "measured" for cell in now.cells)
+        if measured and now.kind and not same_bits(old.kind, now.kind) and len(old.seeds) < LEAST_SEEDS:
+            told = "; ".join(kind_changes(old.kind, now.kind))
+            raise InputError(
+                f"{path_of(files.baselines, table.id, old.scale)}: with one seed the baseline serves its own kind of "
+                f"machine only ({told}). Make it anew there with --update, or with more seeds."
+            )
+        failed = _failed(plan, table.id, store)
+        kind = [] if same_bits(old.kind, now.kind) else kind_changes(old.kind, now.kind)
+        modules = changed(old.code, now.code)
+        about = About(kind, modules, old.made, old.commit, _update_command(options, files, table.id))
+        checked.append((check(old, now, failed), about))
+    _tell(checked)
+    if files.junit is not None:
+        write(files.junit, junit([table for table, _ in checked], time.monotonic() - began))
+    if files.markdown is not None:
+        write(files.markdown, summary(checked).encode())
+    if as_json:
+        rows = [row for table, _ in checked for row in json_rows(table)]
+        print_json(rows, scale=plan.request.scale, seeds=plan.request.seeds, passed=all(t.passed for t, _ in checked))
+    else:
+        _print(checked)
+    if any(table.count("failed") for table, _ in checked):
+        return EXIT_CELL_FAILED
+    return EXIT_OK if all(table.passed for table, _ in checked) else EXIT_CHECK_FAILED
+
+
+def _failed(plan: Plan, table: str, store: Store) -> dict[str, str]:
+    """Cell id -> why it has not all of its results."""
+    found = {}
+    for planned in plan.of_table(table):
+        for evaluation in planned.evaluations.values():
+            if store.peek("evaluation", evaluation.key) is None:
+                keys = (evaluation.key, *(training.key for training in evaluation.training.chain()))
+                reasons = [failure["reason"] for key in keys for failure in store.failures(key)]
+                found[planned.cell.id] = str(reasons[-1]) if reasons else "it was not run"
+    return found
+
+
+def _warn_of_old_results(table: TableSpec, now: Baseline) -> None:
+    """Results that were stored before say nothing about the libraries that are installed now."""
+    installed = environment()
+    for package in ("torch", "numpy"):
+        used = now.environment.get(package)
+        if used is not None and used != str(installed[package]):
+            say(
+                f"{table.id}: stored results were computed with {package} {used}, {installed[package]} is installed. "
+                "With a --store of its own they are computed anew."
+            )
+
+
+def _tell(checked: Sequence[tuple[CheckedTable, About]]) -> None:
+    for table, about in checked:
+        say(headline(table))
+        say(f"  {measure(table, about)}")
+        if table.count("moved") and about.modules:
+            say(f"  modules changed since the baseline: {', '.join(about.modules)}")
+        if table.count("moved"):
+            say(f"  if this is meant: {about.update}")
+
+
+def _print(checked: Sequence[tuple[CheckedTable, About]]) -> None:
+    for table, _ in checked:
+        moved = moved_rows(table)
+        if moved:
+            print_table(HEADINGS, moved, title=f"{table.table}: what moved")
+            print()
+
+
+def _update(
+    options: Options,
+    files: Files,
+    plan: Plan,
+    store: Store,
+    workers: Sequence[str],
+    computed: Mapping[str, Mapping[str, float]],
+    as_json: bool,
+) -> int:
+    """Make the baselines of what is stored, saying what changed."""
+    rounded: dict[str, tuple[float, ...]] = {}
+    if plan.trainings and workers[0] == "cpu":
+        told = _rounding(options, plan, store, workers)
+        if told is None:
+            return EXIT_INTERRUPTED
+        rounded = told
+    rows = []
+    for table in plan.request.tables:
+        path = path_of(files.baselines, table.id, plan.request.scale)
+        new = snapshot(plan, table.id, store, computed[table.id], rounded)
+        change = _change(path, new)
+        ready_folder(path.parent, "--baselines")
+        write_file(path, encode(new), "--baselines")
+        say(f"{table.id}: {change}")
+        say(f"  {path}")
+        rows.append({"id": table.id, "kind": "baseline", "path": str(path), "change": change})
+        if any(cell.kind == "measured" for cell in new.cells) and len(new.seeds) < LEAST_SEEDS:
+            say("  with one seed it serves this kind of machine only; --seeds 3 lets others check as well")
+    if as_json:
+        print_json(rows, scale=plan.request.scale, seeds=plan.request.seeds)
+    return EXIT_OK
+
+
+def _change(path: Path, new: Baseline) -> str:
+    """What is new about a baseline, in words."""
+    if not path.exists():
+        return f"first baseline, {len(new.cells)} cells"
+    try:
+        old = read(path, "")
+    except InputError as error:
+        return f"replaces a file that could not be read ({error})"
+    told = differences(old, new, {})
+    if told:
+        return f"another protocol: {'; '.join(told)}"
+    if [cell.id for cell in old.cells] != [cell.id for cell in new.cells]:
+        return "other cells"
+    same = sum(a.seeds == b.seeds and a.value == b.value for a, b in zip(old.cells, new.cells, strict=True))
+    if same == len(new.cells):
+        return "every cell as before"
+    moved = [abs(mean_of(b) - mean_of(a)) for a, b in zip(old.cells, new.cells, strict=True) if a.seeds and b.seeds]
+    largest = f", scores by at most {100 * max(moved):.3f} points" if moved else ""
+    return f"{len(new.cells) - same} of {len(new.cells)} cells changed{largest}"
+
+
+def mean_of(cell: CellBaseline) -> float:
+    """Mean score over a cell's seeds."""
+    return sum(result.miou for result in cell.seeds.values()) / len(cell.seeds)
+
+
+def _rounding(
+    options: Options, plan: Plan, store: Store, workers: Sequence[str]
+) -> dict[str, tuple[float, ...]] | None:
+    """Cell id -> what other rounding changes in the openings of its first seed; None where interrupted."""
+    wanted = rounding.trainings(plan)
+    say(f"once more with other rounding: {len(wanted)} trainings")
+    found: dict[str, tuple[float, ...]] = {}
+    done = [0]
+
+    def listener(event: Event) -> None:
+        if isinstance(event, TrainingDone):
+            done[0] += 1
+            say(f"[{done[0]}/{len(wanted)}] other rounding")
+        elif isinstance(event, Failed):
+            say(f"failed: {event.reason}")
+
+    def compare(other: Store) -> None:
+        for planned in plan.cells:
+            for evaluation in [*planned.evaluations.values()][:1]:
+                first, second = (openings(evaluation.training, where) for where in (store, other))
+                if first is not None and second is not None:
+                    found[planned.cell.id] = tuple(b - a for a, b in zip(first, second, strict=True))
+
+    outcome = rounding.repeat(wanted, store, options.data_root, options.weights, workers, listener, compare)
+    return None if outcome.interrupted else found
+
+
+def _update_command(options: Options, files: Files, table: str) -> str:
+    words = ["python", "-m", "repro", "check", table, "--scale", options.scale or "smoke", "--update"]
+    for name, value in (
+        ("--data", options.data_root),
+        ("--weights", options.weights),
+        ("--tables", options.tables_dir),
+    ):
+        words += [name, str(value)] if value else []
+    if files.baselines != BASELINES:
+        words += ["--baselines", str(files.baselines)]
+    return shlex.join(words)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a summary where the user asked for it."""
+    ready_folder(path.parent, "--junit and --markdown")
+    write_file(path, data, "--junit and --markdown")
