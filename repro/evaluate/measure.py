@@ -23,7 +23,7 @@ from repro.evaluate.confusion import VOID, class_iou, confusion, image_mean_iou,
 from repro.evaluate.crf import refine
 from repro.evaluate.inference import probabilities
 from repro.evaluate.probabilities import Kept
-from repro.evaluate.region import has_void, scored
+from repro.evaluate.region import distances, has_void, scored
 from repro.evaluate.search import Found, Sample, search
 from repro.evaluate.steps import Steps, steps
 from repro.evaluate.view import outside, place, put_back, windows
@@ -57,6 +57,8 @@ class Measured:
     average: Literal["set", "image"] = "set"
     search: Found | None = None
     """How the CRF's parameters were found, where they were searched."""
+    boundaries: Literal["void", "transitions"] | None = None
+    """What a trimap's band lies around; None where all pixels are scored."""
     steps: Steps | None = None
     """Mean field on the first image, where a CRF follows the network."""
 
@@ -107,7 +109,8 @@ def measure(
     views = windows(images.sizes.tolist(), evaluate)
     network.load_state_dict(dict(state))
     network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    void_marks_edges = any(one.trimap_px is not None for one in evaluates) and has_void(images)
+    widest = max((one.trimap_px for one in evaluates if one.trimap_px is not None), default=0)
+    void_marks_edges = widest > 0 and has_void(images)
     began = time.monotonic()
     crf, found, mean_field_steps = evaluate.crf, None, None
     if crf is not None and crf.searched:
@@ -137,15 +140,26 @@ def measure(
             if first == 0:
                 shown = images.labels[within[0]]
                 mean_field_steps = steps(images.names[0], cut[0], pixels[within[0]], shown, crf)
+        distance = distances(truth, sizes, widest, void_marks_edges=void_marks_edges) if widest else None
         for one, counts in zip(evaluates, matrices, strict=True):
-            labels = scored(truth, sizes, one, void_marks_edges=void_marks_edges).masked_fill(unseen, VOID)
+            labels = scored(truth, sizes, one, distance).masked_fill(unseen, VOID)
             counts.append(confusion(labels, prediction, classes).to(torch.int32).cpu().numpy())
         if first < PICTURES:
             kept.append(prediction[: PICTURES - first].to(torch.uint8).cpu().numpy())
     seconds = time.monotonic() - began
     pictures = _pictures(images, np.concatenate(kept))
+    around: Literal["void", "transitions"] = "void" if void_marks_edges else "transitions"
     return [
-        Measured(np.concatenate(counts), images.names, pictures, seconds, one.average, found, mean_field_steps)
+        Measured(
+            np.concatenate(counts),
+            images.names,
+            pictures,
+            seconds,
+            one.average,
+            search=found,
+            boundaries=around if one.trimap_px is not None else None,
+            steps=mean_field_steps,
+        )
         for one, counts in zip(evaluates, matrices, strict=True)
     ]
 

@@ -23,27 +23,43 @@ def has_void(images: Images) -> bool:
     return any(bool((labels[:height, :width] == VOID).any()) for labels, (height, width) in sizes)
 
 
-def scored(truth: Tensor, sizes: Tensor, evaluate: Evaluate, *, void_marks_edges: bool) -> Tensor:
+def scored(truth: Tensor, sizes: Tensor, evaluate: Evaluate, distance: Tensor | None = None) -> Tensor:
     """Labels to score against, (N, H, W) uint8: 255 where a pixel does not count.
 
-    `truth` (N, H, W) uint8 with void and padding 255, `sizes` (N, 2) true heights and widths; `void_marks_edges`: the
-    data set has void pixels (`has_void`). With `evaluate.void` "background" void counts as class 0, padding never.
+    `truth` (N, H, W) uint8 with void and padding 255, `sizes` (N, 2) true heights and widths; `distance` as of
+    `distances`, needed for a trimap. With `evaluate.void` "background" void counts as class 0, padding never.
     """
     void = (truth == VOID) & _inside(truth, sizes)
     counted = truth
     if evaluate.trimap_px is not None:
-        band = dilated(void if void_marks_edges else transitions(truth), evaluate.trimap_px)
+        if distance is None:
+            raise ValueError("a trimap needs the distances to boundaries")
+        band = distance <= evaluate.trimap_px
         counted = truth.masked_fill(~band, VOID)
         void = void & band
     return counted.masked_fill(void, 0) if evaluate.void == "background" else counted
 
 
-def dilated(mask: Tensor, pixels: int) -> Tensor:
-    """(N, H, W) bool: within `pixels` of the mask along both axes (a square of side 2 `pixels` + 1)."""
-    grown = mask.float()
-    for kernel, padding in (((2 * pixels + 1, 1), (pixels, 0)), ((1, 2 * pixels + 1), (0, pixels))):
-        grown = functional.max_pool2d(grown, kernel, stride=1, padding=padding)
-    return grown > 0
+def distances(truth: Tensor, sizes: Tensor, farthest: int, *, void_marks_edges: bool) -> Tensor:
+    """How many pixels away the boundary is, along the axis where it is farther, (N, H, W) int16; beyond `farthest`,
+    that + 1.
+
+    Pixels at most w away are those that a square of side 2 w + 1 reaches: one pass gives the bands of all widths.
+    Boundaries are void pixels, or, unless `void_marks_edges` (see `has_void`), class transitions.
+    """
+    marks = (truth == VOID) & _inside(truth, sizes) if void_marks_edges else transitions(truth)
+    return chessboard(marks, farthest)
+
+
+def chessboard(marks: Tensor, farthest: int) -> Tensor:
+    """(N, H, W) bool -> int16: the larger of the two axes' distances to the nearest mark, at most `farthest` + 1."""
+    reached, distance = marks.half(), torch.full(marks.shape, farthest + 1, dtype=torch.int16, device=marks.device)
+    distance.masked_fill_(marks, 0)
+    for away in range(1, farthest + 1):
+        grown = functional.max_pool2d(reached, 3, stride=1, padding=1)
+        distance.masked_fill_((grown > reached), away)
+        reached = grown
+    return distance
 
 
 def transitions(labels: Tensor) -> Tensor:

@@ -243,6 +243,7 @@ def _evaluation_record(
             "class_iou": measured.class_iou,
             "images": len(measured.matrices),
             "images_per_second": len(measured.matrices) / max(measured.seconds, 1e-9),
+            **({"boundaries": measured.boundaries} if measured.boundaries else {}),
             **({"search": _search(measured.search)} if measured.search else {}),
         },
     }
