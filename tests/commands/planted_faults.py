@@ -1,0 +1,268 @@
+"""Faults as they get into such code, planted by replacing one function; and a run in this process that meets them.
+
+Each fault is a function of pytest's `monkeypatch`. The digests of the code do not change by it: give each run a store
+of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from repro.cli import app
+from repro.data import augment
+from repro.evaluate import measure as measuring
+from repro.nets import aspp, heads, resize, resnet
+from repro.run import execute as executing
+from repro.run import local, rounding
+from repro.run.events import Failed
+from repro.run.local import Outcome
+from repro.train import loop, optimizer
+
+Patch = pytest.MonkeyPatch
+FAULTS: dict[str, Callable[[Patch], None]] = {}
+
+
+def fault(what: str) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
+    """Name a fault in the words of its table."""
+
+    def named(plant: Callable[[Patch], None]) -> Callable[[Patch], None]:
+        FAULTS[what] = plant
+        return plant
+
+    return named
+
+
+@fault("atrous rates of ASPP too large by one")
+def _(patch: Patch) -> None:
+    real = aspp.rates_at
+    patch.setattr(aspp, "rates_at", lambda *a, **k: tuple(rate + 1 for rate in real(*a, **k)))
+
+
+@fault("multi-grid ignored")
+def _(patch: Patch) -> None:
+    real = resnet.plan_units
+
+    def plain(model, *rest):
+        return real(model.model_copy(update={"multi_grid": (1, 1, 1)}), *rest)
+
+    patch.setattr(resnet, "plan_units", plain)
+
+
+@fault("output stride of the training kept at evaluation")
+def _(patch: Patch) -> None:
+    real = measuring.build
+    patch.setattr(measuring, "build", lambda model, classes, _stride: real(model, classes, 16))
+
+
+@fault("image pooling over a quarter of the map")
+def _(patch: Patch) -> None:
+    def corner(self, x):
+        part = x[:, :, : (x.shape[2] + 1) // 2, : (x.shape[3] + 1) // 2]
+        return resize.resize(self.project(self.mean(part)), (x.shape[2], x.shape[3]))
+
+    patch.setattr(aspp.ImagePooling, "forward", corner)
+
+
+@fault("resizing without aligned corners")
+def _(patch: Patch) -> None:
+    real = resize.matrix
+    patch.setattr(resize, "matrix", lambda a, b, device, dtype, _aligned=True: real(a, b, device, dtype, False))
+
+
+@fault("blue and red exchanged")
+def _(patch: Patch) -> None:
+    real = augment.normalise
+    for module in (augment, measuring):
+        patch.setattr(module, "normalise", lambda pixels: real(pixels).flip(1))
+
+
+@fault("labels not flipped with the image")
+def _(patch: Patch) -> None:
+    def unflipped(drawn, images, labels):
+        flipped = torch.from_numpy(drawn.flip)[:, None, None]
+        return images, torch.where(flipped, labels.flip(2), labels)
+
+    _after_augmentation(patch, unflipped)
+
+
+@fault("labels shifted by a pixel")
+def _(patch: Patch) -> None:
+    _after_augmentation(patch, lambda _drawn, images, labels: (images, labels.roll(1, dims=2)))
+
+
+@fault("void learned as background")
+def _(patch: Patch) -> None:
+    _after_augmentation(patch, lambda _drawn, images, labels: (images, labels.masked_fill(labels == 255, 0)))
+
+
+@fault("void counted as background in the score")
+def _(patch: Patch) -> None:
+    real = measuring.scored
+    patch.setattr(measuring, "scored", lambda *a, **k: (found := real(*a, **k)).masked_fill(found == 255, 0))
+
+
+@fault("confusion matrix transposed")
+def _(patch: Patch) -> None:
+    real = measuring.confusion
+    patch.setattr(measuring, "confusion", lambda *a: real(*a).transpose(1, 2))
+
+
+@fault("mean IOU averaged over images")
+def _(patch: Patch) -> None:
+    patch.setattr(measuring.Measured, "miou", property(lambda self: measuring.image_mean_iou(self.matrices)))
+
+
+@fault("last images of the validation set left out")
+def _(patch: Patch) -> None:
+    real = executing.measure
+
+    def short(model, classes, evaluates, state, images, *rest, **more):
+        keep = slice(0, len(images.names) - 2)
+        cut = {name: getattr(images, name)[keep] for name in ("pixels", "labels", "sizes", "names")}
+        return real(model, classes, evaluates, state, replace(images, **cut), *rest, **more)
+
+    patch.setattr(executing, "measure", short)
+
+
+@fault("learning rate constant instead of poly")
+def _(patch: Patch) -> None:
+    patch.setattr(loop, "multiplier", lambda _train, _step: 1.0)
+
+
+@fault("power of poly 1 instead of 0.9")
+def _(patch: Patch) -> None:
+    real = loop.multiplier
+
+    def linear(train, step):
+        return real(train.model_copy(update={"power": 1.0}), step)
+
+    patch.setattr(loop, "multiplier", linear)
+
+
+@fault("momentum dropped")
+def _(patch: Patch) -> None:
+    real = loop.make_optimizer
+
+    def plain(network, train):
+        made = real(network, train)
+        for group in made.param_groups:
+            group.update({"momentum": 0.0} if "momentum" in group else {"betas": (0.0, 0.999)})
+        return made
+
+    patch.setattr(loop, "make_optimizer", plain)
+
+
+@fault("weight decay on batch normalisation")
+def _(patch: Patch) -> None:
+    real = optimizer.parameter_groups
+
+    def everywhere(network, train):
+        groups = real(network, train)
+        return [{**group, "weight_decay": train.weight_decay} for group in groups]
+
+    patch.setattr(optimizer, "parameter_groups", everywhere)
+
+
+@fault("batch normalisation's momentum inverted")
+def _(patch: Patch) -> None:
+    real = loop.set_batch_norm
+
+    def inverted(network, train):
+        real(network, train)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 1.0 - module.momentum
+
+    patch.setattr(loop, "set_batch_norm", inverted)
+
+
+@fault("seed ignored")
+def _(patch: Patch) -> None:
+    real = executing.train
+
+    def unseeded(model, classes, settings, _seed, *rest):
+        return real(model, classes, settings, 12345, *rest)
+
+    patch.setattr(executing, "train", unseeded)
+
+
+@fault("ReLU left out after ASPP's projection")
+def _(patch: Patch) -> None:
+    real = heads.ASPP
+
+    def linear(*a, **k):
+        made = real(*a, **k)
+        made.project[2] = torch.nn.Identity()
+        return made
+
+    patch.setattr(heads, "ASPP", linear)
+
+
+def _after_augmentation(patch: Patch, change: Callable) -> None:
+    """Change what a batch's augmentation gives: (draw, images, labels) -> (images, labels)."""
+    real = augment.apply
+
+    def apply(pixels, labels, sizes, drawn, *rest, **more):
+        return change(drawn, *real(pixels, labels, sizes, drawn, *rest, **more))
+
+    patch.setattr(augment, "apply", apply)
+
+
+def run_here(patch: Patch) -> None:
+    """Let jobs run in this process, one after another, instead of in workers: planted faults are met there."""
+
+    def run(work: Sequence, _execute: str, store, _devices, listener, *, threads: int = 1) -> Outcome:
+        failed: dict[str, str] = {}
+
+        def emit(event) -> None:
+            if isinstance(event, Failed):
+                failed[event.key] = event.reason
+            listener(event)
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        store.prepare()
+        try:
+            for one in work:
+                executing.execute(one.job, store, "cpu", emit, lambda: False)
+        finally:
+            torch.set_num_threads(before)
+        return Outcome(tuple(one.key for one in work), failed, (), False)
+
+    patch.setattr(local, "run", run)
+    patch.setattr(rounding, "run", run)
+
+
+def main(baselines: str, stores: str, *words: str) -> None:
+    """Check with each fault in turn and print a row of Markdown for it: the table in docs/check.md.
+
+    Run it where kernels are chosen in another way (ONEDNN_MAX_CPU_ISA=AVX2, say): what is found then is what another
+    kind of machine finds.
+    """
+    for what in ["none", *FAULTS]:
+        with pytest.MonkeyPatch.context() as patch:
+            run_here(patch)
+            FAULTS.get(what, lambda _patch: None)(patch)
+            shared = ["--baselines", baselines, "--device", "cpu", "--jobs", "1", "--json"]
+            with tempfile.TemporaryDirectory(dir=stores) as store:
+                found = CliRunner().invoke(app, ["check", *words, *shared, "--store", store])
+        if found.exit_code not in (0, 1):
+            print(f"| {what} | exit code {found.exit_code}: {found.exception!r} | | |", flush=True)
+            continue
+        rows = json.loads(found.stdout)["rows"]
+        moved = [{c["quantity"].partition(" of ")[0] for c in row["comparisons"] if c["moved"]} for row in rows]
+        counts = [str(sum(quantity in own for own in moved)) for quantity in ("score", "course", "opening")]
+        told = f"{sum(map(bool, moved))} of {len(rows)}"
+        print(f"| {what} | {found.exit_code} | {told} | {' | '.join(counts)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
