@@ -7,7 +7,7 @@ import torch
 from repro.data.images import Images
 from repro.evaluate import measure as module
 from repro.evaluate.confusion import mean_iou
-from repro.evaluate.measure import measure
+from repro.evaluate.measure import Workshop, measure
 from repro.nets.deeplab import build
 from repro.nets.init import initialise
 from repro.spec.protocol import CRF, Evaluate, Model
@@ -68,3 +68,51 @@ def test_the_crf_sees_each_image_without_its_padding(images, state, monkeypatch)
 
 def test_asked_to_stop_it_returns_nothing(images, state):
     assert measure(MODEL, 3, [Evaluate(canvas=(33, 33))], state, images, CPU, lambda: True) is None
+
+
+SEARCHED = CRF(
+    w1=(2, 6), sigma_alpha=20, sigma_beta=(10, 30), w2=1, sigma_gamma=1, iterations=2, search_images=3, refinements=0
+)
+
+
+def test_searched_parameters_are_those_that_measure(images, state, tmp_path):
+    told = []
+    evaluates = [Evaluate(canvas=(33, 33), batch_size=2, crf=SEARCHED, trimap_px=px) for px in (None, 2)]
+    shop = Workshop(tmp_path / "made" / "here", lambda *at: told.append(at))
+    searched, band = measure(MODEL, 3, evaluates, state, images, CPU, workshop=shop)
+    assert told == [(2, 4), (4, 4)]
+    best = searched.search.best
+    chosen = {"w1": best.w1, "sigma_alpha": best.sigma_alpha, "sigma_beta": best.sigma_beta}
+    assert searched.search.images == ("a", "b", "c")
+    fixed = evaluates[0].model_copy(update={"crf": SEARCHED.model_copy(update=chosen)})
+    (alone,) = measure(MODEL, 3, [fixed], state, images, CPU)
+    assert alone.search is None
+    assert np.array_equal(alone.matrices, searched.matrices)
+    assert best.miou == pytest.approx(mean_iou(alone.matrices[:3].sum(0)), abs=0.02)  # from half precision
+    assert (searched.boundaries, band.boundaries) == (None, "void")
+    again = measure(MODEL, 3, evaluates, state, images, CPU, workshop=shop)
+    assert again[0].search.trials == searched.search.trials
+    assert len(told) == 2  # nothing is tried again
+
+
+def test_a_search_can_be_stopped_while_it_predicts_and_while_it_tries(images, state, tmp_path):
+    evaluate = Evaluate(canvas=(33, 33), batch_size=2, crf=SEARCHED)
+    for calls in (0, 1, 3, 5):
+        count = iter(range(100))
+        stop = lambda c=count, n=calls: next(c) >= n  # noqa: E731
+        assert measure(MODEL, 3, [evaluate], state, images, CPU, stop, Workshop(tmp_path)) is None
+
+
+def test_mean_field_is_kept_step_by_step(images, state):
+    crf = SEARCHED.model_copy(update={"w1": 2.0, "sigma_beta": 10.0, "iterations": 3})
+    (found,) = measure(MODEL, 3, [Evaluate(canvas=(33, 33), crf=crf)], state, images, CPU)
+    kept = found.steps
+    assert (kept.name, kept.iterations) == ("a", (0, 1, 2, 3))
+    assert kept.label == np.bincount(images.labels[0][images.labels[0] != 255])[1:].argmax() + 1
+    assert kept.scores.shape == kept.beliefs.shape == (4, 33, 33)
+    own = found.pictures.prediction[0] == kept.label
+    assert (kept.beliefs[-1][own] > 1 / 3 - 1e-3).all()
+    assert (kept.beliefs[-1][~own] < 0.5 + 1e-3).all()
+    assert not np.array_equal(kept.beliefs[0], kept.beliefs[-1])
+    (plain,) = measure(MODEL, 3, [Evaluate(canvas=(33, 33))], state, images, CPU)
+    assert plain.steps is None
