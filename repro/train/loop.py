@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,18 +15,23 @@ import torch
 from torch import nn
 
 from repro.data import augment
+from repro.data.augment import Draw
 from repro.data.images import Images
 from repro.nets.deeplab import set_resizing
-from repro.nets.precision import autocast
-from repro.randomness import generator
 from repro.spec.protocol import Pretrain, Train
 from repro.train import checkpoint
-from repro.train.loss import VOID, pixel_loss, presence_loss
+from repro.train.checkpoint import Checkpoint
+from repro.train.loss import VOID
 from repro.train.optimizer import make_optimizer, set_batch_norm
-from repro.train.parts import in_parts
 from repro.train.schedule import multiplier
+from repro.train.step import backward, keep_averages_per_step, parts
+from repro.train.team import ALONE, Team
 
 CURVE_POINTS = 200
+_SAVING_SHARE = 0.01
+_LONGEST_SECONDS = 600.0
+"""Checkpoints are `Hooks.checkpoint_seconds` apart, or as much further as keeps writing them below this share of the
+time, but never further than this."""
 
 
 class DivergedError(Exception):
@@ -45,6 +52,15 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How batches were computed from a step on: by so many processes, each taking so many images at once."""
+
+    from_step: int
+    processes: int
+    micro_batch: int
+
+
+@dataclass(frozen=True)
 class Hooks:
     """The loop's side effects: where checkpoints go, who hears of steps, who may stop it."""
 
@@ -54,6 +70,7 @@ class Hooks:
     on_start: Callable[[int], None] = lambda _step: None
     on_step: Callable[[int, float, float], None] = lambda _step, _loss, _seconds: None
     should_stop: Callable[[], bool] = lambda: False
+    tell: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=2)
 
 
 def fit(
@@ -64,11 +81,15 @@ def fit(
     device: torch.device,
     hooks: Hooks,
     order: npt.NDArray[np.int64] | None = None,
-) -> Curve:
+    team: Team = ALONE,
+    micro_batch: int | None = None,
+) -> tuple[Curve, list[Layout]]:
     """Train `network` in place for `train.iterations` steps; resumes from `hooks.folder` if a checkpoint is there.
 
     A `Pretrain` learns which classes are present, a `Train` segments. `order` (M,) are the images of one pass, some of
-    them more than once (None: each once). Raises DivergedError or StoppedError.
+    them more than once (None: each once). Every process of `team` calls this with the same arguments; each computes its
+    share of a batch, `micro_batch` images at once (None: all; a resumed training keeps to a smaller one that it had).
+    Returns the curve, and how batches were computed. Raises DivergedError or StoppedError.
     """
     order = np.arange(len(images.sizes)) if order is None else order
     true_sizes = images.sizes[order]
@@ -78,23 +99,30 @@ def fit(
     padding = 0 if isinstance(train, Train) and train.label_padding == "background" else VOID
     if isinstance(train, Train):
         set_resizing(network, align_corners=train.align_corners)
+    team.synchronise(network)
     optimizer = make_optimizer(network, train)
-    curve, start = Curve(), 0
-    if hooks.folder is not None and (state := checkpoint.load(hooks.folder)) is not None:
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        curve, start = Curve(**state["curve"]), state["step"]
+    curve, layouts, start = Curve(), list[Layout](), 0
+    if hooks.folder is not None and (state := checkpoint.load(hooks.folder, hooks.tell)) is not None:
+        network.load_state_dict(dict(state.network))
+        optimizer.load_state_dict(dict(state.optimizer))
+        curve, start = Curve(**state.notes["curve"]), state.step
+        layouts = [Layout(**one) for one in state.notes["layouts"]]
+    mine = team.share(train.batch_size)
+    layout = _layout(start, team, mine, micro_batch, layouts)
+    if not layouts or replace(layout, from_step=layouts[-1].from_step) != layouts[-1]:
+        layouts = [*(one for one in layouts if one.from_step < start), layout]
+    keep_averages_per_step(network, len(parts(mine.stop - mine.start, layout.micro_batch)))
+    trainer = team.trainer(network, train)
     pixels, labels, sizes = (torch.from_numpy(a).to(device) for a in (images.pixels, images.labels, images.sizes))
     every = max(1, train.iterations // CURVE_POINTS)
-    wish = train.precision if isinstance(train, Train) else "auto"
 
     def save(step: int) -> None:
-        if hooks.folder is not None:
-            told = {"step": step, "network": network.state_dict(), "optimizer": optimizer.state_dict()}
-            checkpoint.save(hooks.folder, {**told, "curve": vars(curve)})
+        if hooks.folder is not None and team.leads:
+            notes = {"curve": vars(curve), "layouts": [vars(one) for one in layouts]}
+            checkpoint.save(hooks.folder, Checkpoint(step, network.state_dict(), optimizer.state_dict(), notes))
 
     hooks.on_start(start)
-    saved = time.monotonic()
+    saved, apart = time.monotonic(), hooks.checkpoint_seconds
     for step in range(start, train.iterations):
         began = time.monotonic()
         drawn = augment.draw(
@@ -108,30 +136,19 @@ def fit(
             flip=train.flip if isinstance(train, Train) else True,
             squash=train.squash if isinstance(train, Train) else None,
         )
-        drawn = replace(drawn, index=order[drawn.index])
+        drawn = Draw(order[drawn.index[mine]], drawn.size[mine], drawn.corner[mine], drawn.flip[mine])
         x, y = augment.apply(pixels, labels, sizes, drawn, train.crop, label_padding=padding)
         if isinstance(train, Train) and train.void == "background":
             y = y.masked_fill(y == VOID, 0)
         for group in optimizer.param_groups:
             group["lr"] = train.lr * group["rate"] * multiplier(train, step)
-        torch.manual_seed(int(generator(seed, "dropout", step).integers(2**62)))  # the only draws left to torch
-        with autocast(device, wish):
-            x = x.contiguous(memory_format=torch.channels_last)
-            outs = in_parts(network, x, train.batch_norm_parts) if isinstance(train, Train) else (network(x),)
-        if isinstance(train, Train):
-            # one term, or v2's four of equal weight for multi-scale inputs
-            how = {"upsample_logits": train.upsample_logits, "align_corners": train.align_corners}
-            terms = [pixel_loss(out.float(), y, **how) for out in outs]
-            loss = torch.stack(terms).sum()
-        else:
-            loss = presence_loss(outs[0], y)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = backward(trainer, x, y, train, team, layout.micro_batch, seed, step)
         optimizer.step()
         last = step == train.iterations - 1
         if step % every == 0 or last:
-            value = float(loss.detach())  # a wait for the device: not at every step
-            if not torch.isfinite(loss):
+            value = float(team.total(loss))  # a wait for the device: not at every step
+            if not math.isfinite(value):
                 raise DivergedError(
                     f"the loss is {value} at step {step} of {train.iterations} (learning rate "
                     f"{train.lr * multiplier(train, step):.2g}, batch size {train.batch_size}); a smaller train.lr or "
@@ -141,11 +158,22 @@ def fit(
             curve.loss.append(value)
             curve.lr.append(train.lr * multiplier(train, step))
             hooks.on_step(step + 1, value, time.monotonic() - began)
-        stop = hooks.should_stop() and not last
+        stop = team.agree(hooks.should_stop()) and not last
         due = hooks.checkpoint_steps is not None and (step + 1) % hooks.checkpoint_steps == 0
-        if stop or due or time.monotonic() - saved > hooks.checkpoint_seconds:
+        if stop or due or time.monotonic() - saved > apart:
+            before = time.monotonic()
             save(step + 1)
             saved = time.monotonic()
+            apart = max(hooks.checkpoint_seconds, min((saved - before) / _SAVING_SHARE, _LONGEST_SECONDS))
         if stop:
             raise StoppedError(f"stopped after step {step + 1} of {train.iterations}")
-    return curve
+    return curve, layouts
+
+
+def _layout(start: int, team: Team, mine: slice, micro_batch: int | None, before: list[Layout]) -> Layout:
+    """How batches are computed from step `start` on."""
+    share = mine.stop - mine.start
+    sizes = [share, micro_batch or share]
+    if before and before[-1].processes == team.size:
+        sizes.append(before[-1].micro_batch)
+    return Layout(start, team.size, min(sizes))

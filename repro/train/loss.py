@@ -13,18 +13,20 @@ from repro.nets.resize import resize
 VOID = 255
 
 
-def pixel_loss(logits: Tensor, labels: Tensor, *, upsample_logits: bool, align_corners: bool = True) -> Tensor:
+def pixel_loss(
+    logits: Tensor, labels: Tensor, *, upsample_logits: bool, align_corners: bool = True, count: Tensor | None = None
+) -> Tensor:
     """Mean cross-entropy over the pixels of the batch that are not void.
 
     logits (N, C, h, w), labels (N, H, W) int64. Either the logits are upsampled to the labels (paper v3, section 4.1)
     or the labels are subsampled to the logits (v2; v3 Table 8): exact subsampling, since corners are aligned.
-    A batch that is all void has loss 0.
+    A batch that is all void has loss 0. `count` is the number to divide by where this is a part of a batch.
     """
     if upsample_logits:
         logits = resize(logits, (labels.shape[1], labels.shape[2]), align_corners=align_corners)
     else:
         labels = subsample(labels, (logits.shape[2], logits.shape[3]))
-    return _CrossEntropy.apply(logits.float(), labels)  # type: ignore[no-any-return, no-untyped-call]
+    return _CrossEntropy.apply(logits.float(), labels, count)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -35,10 +37,10 @@ class _CrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, labels: Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, count: Tensor | None) -> Tensor:
         void = (labels == VOID)[:, None]
         index = labels[:, None].masked_fill(void, 0)
-        count = (~void).sum().clamp(min=1)
+        count = ((~void).sum() if count is None else count).clamp(min=1)
         gradient = logits.softmax(dim=1)
         right = gradient.gather(1, index)
         # below the smallest normal number the logarithm would be -inf; a logit 87 below the largest is as wrong
@@ -49,9 +51,9 @@ class _CrossEntropy(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * gradients[0], None
+        return gradient * gradients[0], None, None
 
 
 def subsample(labels: Tensor, size: tuple[int, int]) -> Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,7 +21,8 @@ from repro.nets.presence import PresenceNet, start_from
 from repro.nets.start import start_from_segmentation
 from repro.nets.weights import load_backbone
 from repro.spec.protocol import Model, Pretrain, Train
-from repro.train.loop import Curve, Hooks, fit
+from repro.train.loop import Curve, Hooks, Layout, fit
+from repro.train.team import ALONE, Team
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Trained:
     """Of this process's part of the training (a resumed one ran before)."""
     images_per_second: float
     parameters: int
+    layouts: list[Layout]
+    """How batches were computed, from which step on."""
 
 
 def network_of(model: Model, classes: int, settings: Train | Pretrain) -> nn.Module:
@@ -90,12 +94,61 @@ def train(
     device: torch.device,
     hooks: Hooks,
     twice: Sequence[int] = (),
+    team: Team = ALONE,
+    micro_batch: int | None = None,
 ) -> Trained:
     """Run a training, or what its checkpoint leaves of it.
 
-    `start`: None for random weights; `twice`: labels whose images a pass holds twice. Raises DivergedError,
-    StoppedError, InputError.
+    `start`: None for random weights; `twice`: labels whose images a pass holds twice; `micro_batch`: images that a
+    process takes at once (None: its whole share of a batch). Where memory is short, goes on from the last checkpoint
+    with half of that; a team's processes can't each decide that: they raise torch.OutOfMemoryError. Raises
+    DivergedError, StoppedError, InputError.
     """
+    in_parts = isinstance(settings, Train) and settings.batch_norm_parts > 1
+    if in_parts and (team.size > 1 or micro_batch):
+        raise InputError(
+            "train.batch_norm_parts: says how a batch is parted for normalisation, and --gpus-per-training and "
+            "--micro-batch part it otherwise. Leave these two out."
+        )
+    if team.size > 1 or in_parts:
+        return _attempt(model, classes, settings, seed, images, start, device, hooks, twice, team, micro_batch)
+    while True:
+        try:
+            return _attempt(model, classes, settings, seed, images, start, device, hooks, twice, team, micro_batch)
+        except torch.OutOfMemoryError as error:
+            micro_batch = halved(micro_batch or settings.batch_size, error)
+        # outside of the handler, as the error keeps the tensors of the step alive
+        gc.collect()
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        hooks.tell(short_of_memory(micro_batch))
+
+
+def halved(micro_batch: int, error: torch.OutOfMemoryError) -> int:
+    """The next smaller micro-batch; raises `error` where there is none."""
+    if micro_batch == 1:
+        raise error
+    return micro_batch // 2
+
+
+def short_of_memory(micro_batch: int) -> str:
+    """What the user is told."""
+    return f"out of memory; going on from the last checkpoint with {micro_batch} images at once, in the same batches"
+
+
+def _attempt(
+    model: Model,
+    classes: int,
+    settings: Train | Pretrain,
+    seed: int,
+    images: Images,
+    start: Start | None,
+    device: torch.device,
+    hooks: Hooks,
+    twice: Sequence[int],
+    team: Team,
+    micro_batch: int | None,
+) -> Trained:
     network = network_of(model, classes, settings)
     initialise(network, seed)
     if start is not None:
@@ -108,12 +161,12 @@ def train(
         hooks.on_start(step)
 
     began = time.monotonic()
-    told = Hooks(**{**vars(hooks), "on_start": on_start})
-    curve = fit(network, images, settings, seed, device, told, order)
+    told = replace(hooks, on_start=on_start)
+    curve, layouts = fit(network, images, settings, seed, device, told, order, team, micro_batch)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     seconds = time.monotonic() - began
     done = (settings.iterations - first[0]) * settings.batch_size
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     parameters = sum(p.numel() for p in network.parameters())
-    return Trained(state, curve, seconds, done / max(seconds, 1e-9), parameters)
+    return Trained(state, curve, seconds, done / max(seconds, 1e-9), parameters, layouts)

@@ -75,12 +75,37 @@ def test_a_diverged_training_says_where(images):
         _run(images, settings)
 
 
-def test_a_damaged_checkpoint_is_set_aside(images, tmp_path):
-    (tmp_path / checkpoint.NAME).write_bytes(b"not a checkpoint")
-    started = []
-    _run(images, hooks=Hooks(folder=tmp_path, on_start=started.append))
-    assert started == [0]
-    assert (tmp_path / f"{checkpoint.NAME}.damaged").exists()
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(images, tmp_path):
+    whole = _run(images)
+    seen = []
+    hooks = Hooks(
+        folder=tmp_path,
+        checkpoint_steps=1,
+        on_step=lambda step, *_: seen.append(step),
+        should_stop=lambda: len(seen) >= 3,
+    )
+    with pytest.raises(StoppedError):
+        _run(images, hooks=hooks)
+    newest, before = checkpoint.found(tmp_path)
+    (newest / "network.safetensors").write_bytes(b"not weights")
+    started, told = [], []
+    resumed = _run(images, hooks=Hooks(folder=tmp_path, on_start=started.append, tell=told.append))
+    assert (started, before.name) == ([2], "step-00000002")
+    assert "damaged checkpoint set aside" in told[0]
+    assert all(torch.equal(tensor, resumed.state[name]) for name, tensor in whole.state.items())
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_training_resumes_to_the_same_bits_from_any_step(images, tmp_path, at):
+    settings = SETTINGS.model_copy(update={"optimizer": "sgd"})
+    seen = []
+    hooks = Hooks(folder=tmp_path, on_step=lambda step, *_: seen.append(step), should_stop=lambda: len(seen) >= at)
+    with pytest.raises(StoppedError):
+        _run(images, settings, hooks)
+    resumed = _run(images, settings, Hooks(folder=tmp_path))
+    whole = _run(images, settings)
+    assert resumed.curve == whole.curve
+    assert all(torch.equal(tensor, resumed.state[name]) for name, tensor in whole.state.items())
 
 
 def test_frozen_batch_normalisation_neither_learns_nor_moves(images):

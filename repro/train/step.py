@@ -1,0 +1,105 @@
+"""The forward and backward passes of one step: a process's share of a batch, whole or in micro-batches.
+
+The loss of a batch is a mean over its pixels that are not void. Shares and micro-batches hold different numbers of
+these, so each part's sum is divided by the whole batch's count: the gradients of all parts add up to the batch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from repro.nets.precision import autocast
+from repro.randomness import generator
+from repro.spec.protocol import Pretrain, Train
+from repro.train.loss import VOID, pixel_loss, presence_loss, subsample
+from repro.train.team import Team, Trainer
+
+
+def parts(count: int, micro_batch: int | None) -> list[slice]:
+    """`count` samples in runs of `micro_batch`, the last one possibly shorter; None: all at once."""
+    size = micro_batch or count
+    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
+
+
+def backward(
+    trainer: Trainer,
+    x: Tensor,
+    y: Tensor,
+    train: Train | Pretrain,
+    team: Team,
+    micro_batch: int | None,
+    seed: int,
+    step: int,
+) -> Tensor:
+    """Add the gradients of a batch's loss, of which x (n, 3, H, W) and y (n, H, W) are this process's share.
+
+    Returns this share's part of the loss, without gradient: the parts of all processes sum up to the loss.
+    """
+    pieces = parts(len(x), micro_batch)
+    counts: list[Tensor] | None = None
+    total = None
+    for number, piece in enumerate(pieces):
+        _seed_dropout(seed, step, team.rank, number)
+        whole = len(pieces) == 1
+        images, labels = (x, y) if whole else (x[piece], y[piece])
+        with trainer.gathering(wait=number < len(pieces) - 1):
+            with autocast(x.device, train.precision if isinstance(train, Train) else "auto"):
+                outs = trainer(images.contiguous(memory_format=torch.channels_last))
+            if isinstance(train, Train):
+                if counts is None and not (whole and team.size == 1):
+                    counts = [team.total(counted(y, out, train)) for out in outs]
+                loss = _pixel_terms(outs, labels, train, counts)
+            else:
+                loss = presence_loss(outs[0], labels)
+                if not (whole and team.size == 1):
+                    loss = loss * (len(labels) / train.batch_size)
+            trainer.backward(loss)
+        total = loss.detach() if total is None else total + loss.detach()
+    assert total is not None
+    return total
+
+
+def counted(labels: Tensor, logits: Tensor, train: Train) -> Tensor:
+    """Number of labels that the loss on these logits counts."""
+    seen = labels if train.upsample_logits else subsample(labels, (logits.shape[2], logits.shape[3]))
+    return (seen != VOID).sum()
+
+
+def _pixel_terms(outs: tuple[Tensor, ...], labels: Tensor, train: Train, counts: list[Tensor] | None) -> Tensor:
+    """One term, or v2's four of equal weight for multi-scale inputs; over `counts` pixels, or the labels' own."""
+    given: Sequence[Tensor | None] = counts or [None] * len(outs)
+    terms = [
+        pixel_loss(
+            out.float(),
+            labels,
+            upsample_logits=train.upsample_logits,
+            align_corners=train.align_corners,
+            count=count,
+        )
+        for out, count in zip(outs, given, strict=True)
+    ]
+    return torch.stack(terms).sum()
+
+
+def _seed_dropout(seed: int, step: int, rank: int, number: int) -> None:
+    """Dropout's masks are the only draws left to torch; each part of a batch has its own."""
+    part = () if (rank, number) == (0, 0) else (rank, number)
+    torch.manual_seed(int(generator(seed, "dropout", step, *part).integers(2**62)))
+
+
+def keep_averages_per_step(network: nn.Module, pieces: int) -> None:
+    """Let `pieces` micro-batches together move batch normalisation's averages as far as one batch does."""
+    if pieces == 1:
+        return
+    for module in _norms(network):
+        if module.momentum is not None:
+            module.momentum = 1.0 - (1.0 - module.momentum) ** (1.0 / pieces)
+
+
+def _norms(network: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            yield module
