@@ -36,6 +36,7 @@ from repro.run.events import (
 from repro.run.job import Job
 from repro.spec.protocol import Train
 from repro.store.store import Store
+from repro.train import checkpoint
 from repro.train.loop import Hooks, StoppedError
 from repro.train.training import Start, Trained, train
 
@@ -299,8 +300,7 @@ def _now() -> str:
 def _seconds_before(folder: Path) -> float:
     """Seconds that earlier runs spent on a training which this one resumes."""
     note = folder / "seconds.txt"
-    checkpointed = (folder / "checkpoint.pt").exists()
-    return float(note.read_text()) if checkpointed and note.exists() else 0.0
+    return float(note.read_text()) if checkpoint.found(folder) and note.exists() else 0.0
 
 
 def _note_seconds(folder: Path, seconds: float) -> None:
