@@ -302,6 +302,29 @@ def check(
 
 
 @app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Store of one run.", show_default=False)],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Store of the other.", show_default=False)],
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[TABLE]...", help="Only these tables.", show_default=False)
+    ] = None,
+    scale: Annotated[str | None, typer.Option(help="Only this scale.", show_default=False)] = None,
+    tables: TablesDir = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it in Markdown as well.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Set two stores side by side: two machines, two versions, two implementations.
+
+    Example:  repro compare runs elsewhere/runs table3
+    """
+    from repro.commands.compare import main
+
+    main(a, b, names or [], scale, tables, markdown, json)
+
+
+@app.command()
 def audit(
     tables: TablesDir = None,
     full: Annotated[bool, typer.Option("--full", help="Every claim, not only those that fall short.")] = False,

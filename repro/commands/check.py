@@ -55,11 +55,12 @@ def main(options: Options, files: Files, device: str, jobs: int | None, update: 
     store.prepare()
     plan = session.make_plan(options, suite, store)
     workers = session.devices(device, jobs)
-    computed = {table.id: published_values(suite, table.cells()) for table in plan.request.tables}
-    before = {} if update else _baselines(options, files, plan, store, computed)
+    before = {} if update else _baselines(options, files, plan, store)
     code = compute(plan, session.work_of(plan, store, options.data_root, options.weights), store, workers)
     if code == EXIT_INTERRUPTED:
         return code
+    # only now: counting builds networks, and torch would have been in the way of the workers
+    computed = {table.id: published_values(suite, table.cells()) for table in plan.request.tables}
     if update:
         if code != EXIT_OK:
             say("no baseline was written: cells failed.")
@@ -68,9 +69,7 @@ def main(options: Options, files: Files, device: str, jobs: int | None, update: 
     return _check(options, files, plan, store, before, computed, as_json, began)
 
 
-def _baselines(
-    options: Options, files: Files, plan: Plan, store: Store, computed: Mapping[str, Mapping[str, float]]
-) -> dict[str, Baseline]:
+def _baselines(options: Options, files: Files, plan: Plan, store: Store) -> dict[str, Baseline]:
     """Table id -> baseline, of the same cells, protocol and data as the plan, and with its seeds; else InputError."""
     found = {}
     defaults = {key: list(value) if isinstance(value, tuple) else value for key, value in flat_of(Protocol()).items()}
@@ -78,7 +77,7 @@ def _baselines(
         path = path_of(files.baselines, table.id, plan.request.scale)
         remedy = f"Make one: {_update_command(options, files, table.id)}"
         baseline = read(path, remedy)
-        planned = snapshot(plan, table.id, store, computed[table.id])
+        planned = snapshot(plan, table.id, store, {})
         if baseline.table != table.id or baseline.scale != plan.request.scale:
             raise InputError(f"{path}: it is of {baseline.table} at {baseline.scale}. {remedy}")
         told = differences(baseline, planned, defaults)

@@ -1,0 +1,44 @@
+"""`repro compare`: two stores side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from repro.commands.output import print_json, print_table
+from repro.report.compared import HEADINGS, compare, environments, headline, json_rows, markdown, only_lines
+from repro.report.compared import printed_rows as rows_of
+from repro.report.sides import match, measurements, opened
+from repro.report.write import ready_folder, write_file
+from repro.spec.load import load_suite
+
+
+def main(
+    a: Path, b: Path, names: Sequence[str], scale: str | None, tables_dir: Path | None, out: Path | None, as_json: bool
+) -> None:
+    """Print what the stores `a` and `b` have in common, and what only one of them has."""
+    suite = load_suite([tables_dir] if tables_dir else None)
+    tables = suite.select(names or ["all"])
+    scales = [scale] if scale else list(suite.scales)
+    for name in scales:
+        suite.scale(name)
+    first, second = opened(a, "A:"), opened(b, "B:")
+    matched = match(suite, tables, scales, measurements(first), measurements(second))
+    found = compare(matched)
+    if out is not None:
+        ready_folder(out.parent, "--markdown")
+        write_file(out, markdown(str(a), str(b), matched, found).encode(), "--markdown")
+    if as_json:
+        told = [{"what": key, "a": one, "b": other} for key, one, other in environments(matched)]
+        print_json(json_rows(matched, found), headline=headline(found, matched), environments=told)
+        return
+    print(headline(found, matched))
+    for line in only_lines(matched):
+        print(line)
+    if found:
+        print()
+        print_table(HEADINGS, rows_of(found))
+    differing = [row for row in environments(matched) if row[1] != row[2]]
+    if differing:
+        print()
+        print_table(("environment", "A", "B"), differing)

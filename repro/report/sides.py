@@ -1,0 +1,208 @@
+"""Two stores side by side: which measurements are of the same cell, though code, machine or data may differ.
+
+A record's key holds the digest of the code, so two versions never share one. Here measurements are matched by what was
+asked for: the settings of the evaluation and of every training it rests on, the data sets by name, and the seeds.
+Settings that a record lacks, since they are newer than it, count as their default.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from repro.errors import InputError
+from repro.plan.chain import Inputs
+from repro.plan.code import Code
+from repro.plan.plan import Request, build
+from repro.plan.work import Evaluation
+from repro.spec.cell import Cell
+from repro.spec.load import Suite
+from repro.spec.protocol import Evaluate, Model, Pretrain, Train
+from repro.spec.table import TableSpec
+from repro.store.store import FOLDERS, Record, Store
+
+Identity = str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One evaluation in a store, with the record of its training."""
+
+    evaluation: Record
+    training: Record
+    confusion: Path
+
+    @property
+    def score(self) -> float:
+        """Mean IOU in [0, 1]."""
+        return float(self.evaluation["result"]["miou"])
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a measurement belongs in the suite."""
+
+    cell: Cell
+    scale: str
+    dataset: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """One cell at one scale and data set, by seed, in both stores."""
+
+    cell: Cell
+    scale: str
+    dataset: str
+    a: Mapping[int, Measurement]
+    b: Mapping[int, Measurement]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Those that both have."""
+        return tuple(sorted(self.a.keys() & self.b.keys()))
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Everything that two stores hold of some tables."""
+
+    cells: tuple[SideBySide, ...]
+    """In the papers' order, those that only one store has among them."""
+    elsewhere: tuple[int, int]
+    """Measurements of each store that belong to no cell of these tables: others, or with settings changed by hand."""
+
+
+def opened(path: Path, which: str) -> Store:
+    """A store to read. Raises InputError where there is none."""
+    if not path.is_dir() or not any((path / name).is_dir() for name in FOLDERS.values()):
+        raise InputError(f"{which} {path}: no store is there. Give the --store folders of two runs.")
+    return Store(path)
+
+
+def measurements(store: Store) -> dict[Identity, Measurement]:
+    """What a store has measured, by what was asked for; of several, by several versions, the newest."""
+    trainings = {str(record["key"]): record for record in store.records("training")}
+    found: dict[Identity, Measurement] = {}
+    for record in store.records("evaluation"):
+        chain = _chain(str(record["training"]), trainings)
+        if chain is None:
+            continue
+        config = record["config"]
+        identity = _identity([(one["task"], one["config"], one["seed"]) for one in chain], config)
+        before = found.get(identity)
+        if before is None or str(before.evaluation["started"]) < str(record["started"]):
+            path = store.file("evaluation", str(record["key"]), "confusion.npz")
+            found[identity] = Measurement(record, chain[-1], path)
+    return found
+
+
+def match(
+    suite: Suite,
+    tables: Sequence[TableSpec],
+    scales: Iterable[str],
+    a: Mapping[Identity, Measurement],
+    b: Mapping[Identity, Measurement],
+) -> Matched:
+    """Put the measurements of two stores into the cells of `tables`."""
+    seen = [*a.values(), *b.values()]
+    seeds = 1 + max((int(one.training["seed"]) for one in seen), default=0)
+    datasets = {str(one.evaluation["config"]["data"]["name"]) for one in seen}
+    cells: list[SideBySide] = []
+    used: set[Identity] = set()
+    for scale in scales:
+        places = _places(suite, tables, scale, seeds, datasets)
+        by_cell: dict[tuple[str, str], list[tuple[Identity, Place]]] = {}
+        for identity, own in places.items():
+            for place in own:
+                by_cell.setdefault((place.cell.id, place.dataset), []).append((identity, place))
+        for own_places in by_cell.values():
+            sides = [{p.seed: side[i] for i, p in own_places if i in side} for side in (a, b)]
+            if sides[0] or sides[1]:
+                used.update(i for i, _ in own_places)
+                first = own_places[0][1]
+                cells.append(SideBySide(first.cell, scale, first.dataset, *sides))
+    return Matched(tuple(cells), (len(a.keys() - used), len(b.keys() - used)))
+
+
+def _places(
+    suite: Suite, tables: Sequence[TableSpec], scale: str, seeds: int, datasets: Iterable[str]
+) -> dict[Identity, list[Place]]:
+    """Identity of every planned evaluation -> the cells that it serves."""
+    # nothing is read: what the data, code and weights are does not bear on what was asked for
+    inputs = Inputs(lambda *_: "", lambda *_: Code(()), lambda name: _classes(suite, name), lambda *_: "")
+    found: dict[Identity, list[Place]] = {}
+    usual: set[str] = set()
+    for dataset in (None, *sorted(datasets)):
+        if dataset in usual:
+            continue
+        try:
+            plan = build(suite, Request(tuple(tables), scale, seeds, dataset), inputs)
+        except InputError:
+            if dataset is None:
+                raise
+            continue  # a data set that these tables cannot be run on
+        for planned in plan.cells:
+            for seed, evaluation in planned.evaluations.items():
+                name = evaluation.images.data.name
+                usual.update([name] if dataset is None else [])
+                own = found.setdefault(identity_of(evaluation), [])
+                place = Place(planned.cell, scale, name, seed)
+                if place not in own:
+                    own.append(place)
+    return found
+
+
+def identity_of(evaluation: Evaluation) -> Identity:
+    """What a planned evaluation asks for."""
+    chain = [(one.task, one.config(), one.seed) for one in evaluation.training.chain()]
+    return _identity(chain, evaluation.config())
+
+
+def _classes(suite: Suite, name: str) -> tuple[str, ...]:
+    told = suite.dataset(name).classes
+    return told if isinstance(told, tuple) else tuple(map(str, range(told or 0)))
+
+
+def _chain(key: str, trainings: Mapping[str, Record]) -> list[Record] | None:
+    """A training's record after those it starts from; None where one is not in the store."""
+    chain: list[Record] = []
+    following: str | None = key
+    while following is not None:
+        record = trainings.get(following)
+        if record is None:
+            return None
+        chain.insert(0, record)
+        following = record["parent"]
+    return chain
+
+
+def _identity(chain: Sequence[tuple[str, Mapping[str, Any], int]], evaluation: Mapping[str, Any]) -> Identity:
+    told = [
+        {
+            "task": task,
+            "model": _whole(Model, config["model"]),
+            "data": config["data"],
+            "train": _whole(Pretrain if task == "presence" else Train, config["train"]),
+            "seed": seed,
+        }
+        for task, config, seed in chain
+    ]
+    measured = {"data": evaluation["data"], "evaluate": _whole(Evaluate, evaluation["evaluate"])}
+    text = json.dumps([told, measured], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _whole(kind: type[BaseModel], settings: Mapping[str, Any]) -> Any:
+    """Settings with the defaults of those that are newer; as they are if they are no longer understood."""
+    try:
+        return kind.model_validate(settings).model_dump(mode="json")
+    except ValidationError:
+        return dict(settings)
