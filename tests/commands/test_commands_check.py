@@ -1,119 +1,47 @@
-"""`repro check` on a throw-away paper: equal without a fault, failing with each of the planted ones, and its papers."""
+"""`repro check` on a throw-away paper: equal without a fault, failing with each of the planted ones; wrong input."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from xml.etree import ElementTree
 
 import planted_faults
 import pytest
 from planted_faults import FAULTS
-from typer.testing import CliRunner
-
-from repro.cli import app
-from repro.errors import InputError
-
-PAPER = """
-id = "deep"
-title = "Depth"
-arxiv = "0000.00000"
-year = 2020
-authors = "Nobody"
-
-[protocol.train]
-iterations = 4000 # 4 at scale smoke
-momentum = 0.9
-weight_decay = 0.01
-[protocol.model]
-multi_grid = [1, 2, 4]
-"""
-SMALLER = {
-    "model.width": "2",
-    "model.stem_width": "2",
-    "model.head_channels": "4",
-    "data.side": "33",
-    "data.train_images": "8",
-    "data.val_images": "6",
-    "evaluate.canvas": "[33, 33]",
-    "evaluate.batch_size": "2",
-    "train.crop": "33",
-    "train.batch_size": "4",
-    "train.weight_decay": "0.01",
-    "train.lr": "0.0002",  # soon everything would be called background, and no fault of the evaluation seen
-    "pretrain.crop": "33",
-    "pretrain.batch_size": "4",
-    "pretrain.iterations": "3",
-}
-RULES = "".join(
-    f'\n[[deviations]]\nscale = "smoke"\nkey = "{key}"\nvalue = {value}\nreason = "Faster."\n'
-    for key, value in SMALLER.items()
-)
-TABLE = """
-id = "deep/table1"
-aliases = ["deep1"]
-title = "Heads"
-source = { paper = "deep", table = "1" }
-headings = ["Head"]
-[[columns]]
-metric = "miou"
-[[columns]]
-metric = "multiply_adds"
-
-[[rows]]
-printed = ["aspp"]
-published = [60.1, 50.0]
-[rows.set]
-model.head = "aspp"
-model.atrous_rates = [6, 12]
-model.image_pooling = true
-model.decoder = ["conv2"]
-train.optimizer = "adamw"
-evaluate.output_stride = 8
-[[rows]]
-printed = ["cascade"]
-published = [63.2, 40.0]
-[rows.set]
-train.optimizer = "sgd"
-model.last_block = 5
-"""
+from small_paper import TABLE, repro, write_paper
 
 
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("deep")
-    (folder / "paper.toml").write_text(PAPER + RULES)
-    (folder / "table1.toml").write_text(TABLE)
-    return folder
-
-
-def check(*words):
-    """The command in this process: its exit code, stdout and stderr; wrong input as the command's own 2."""
-    found = CliRunner().invoke(app, ["check", *map(str, words)])
-    if isinstance(found.exception, InputError):
-        return 2, found.stdout, str(found.exception)
-    if found.exception is not None and not isinstance(found.exception, SystemExit):
-        raise found.exception
-    return found.exit_code, found.stdout, found.stderr
+    return write_paper(tmp_path_factory.mktemp("deep"))
 
 
 @pytest.fixture(scope="module")
 def made(paper, tmp_path_factory):
     """A folder with a baseline of three seeds, and the words that every check of it shares."""
     folder = tmp_path_factory.mktemp("check")
-    shared = ["deep1", "--tables", paper, "--baselines", folder / "baselines", "--device", "cpu", "--jobs", 1]
+    shared = ["check", "deep1", "--tables", paper, "--baselines", folder / "baselines", "--device", "cpu", "--jobs", 1]
     with pytest.MonkeyPatch.context() as patch:
         planted_faults.run_here(patch)
-        code, _, told = check(*shared, "--store", folder / "runs", "--update")
+        code, _, told = repro(*shared, "--store", folder / "runs", "--update")
     assert code == 0, told
+    assert "first baseline, 4 cells" in told
     return folder, shared
+
+
+@pytest.fixture
+def edited(made, tmp_path):
+    """A copy of the baseline that a test may change: its path, its content, and the words of a check against it."""
+    folder, shared = made
+    path = tmp_path / "baselines/smoke/deep-table1.json"
+    shutil.copytree(folder / "baselines", tmp_path / "baselines")
+    words = [tmp_path / "baselines" if word == folder / "baselines" else word for word in shared]
+    return path, json.loads(path.read_text()), [*words, "--store", folder / "runs"]
 
 
 def test_what_is_stored_is_equal(made, tmp_path):
     folder, shared = made
-    code, out, told = check(*shared, "--store", folder / "runs", "--seeds", 3, "--json", "--junit", tmp_path / "j.xml")
+    words = ["--store", folder / "runs", "--seeds", 3, "--json", "--junit", tmp_path / "new/j.xml"]
+    code, out, told = repro(*shared, *words)
     assert code == 0, told
     assert "all 4 cells are equal to the last bit" in told
     document = json.loads(out)
@@ -121,15 +49,15 @@ def test_what_is_stored_is_equal(made, tmp_path):
     assert [row["state"] for row in document["rows"]] == ["equal"] * 4
     assert {row["kind"] for row in document["rows"]} == {"computed", "measured"}
     assert all(0 < row["value"] < 1 for row in document["rows"] if row["kind"] == "measured")
-    root = ElementTree.parse(tmp_path / "j.xml").getroot()
+    root = ElementTree.parse(tmp_path / "new/j.xml").getroot()
     assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("4", "0", "0")
     assert len(root.findall("testsuite/testcase")) == 4
 
 
 def test_what_is_computed_again_is_equal(made, monkeypatch, tmp_path):
-    folder, shared = made
+    _, shared = made
     planted_faults.run_here(monkeypatch)
-    code, out, told = check(*shared, "--store", tmp_path / "runs", "--seeds", 1)
+    code, out, told = repro(*shared, "--store", tmp_path / "runs", "--seeds", 1)
     assert (code, out) == (0, ""), told
 
 
@@ -140,7 +68,7 @@ def test_planted_faults_are_caught(what, made, monkeypatch, tmp_path):
     planted_faults.run_here(monkeypatch)
     FAULTS[what](monkeypatch)
     words = ["--store", tmp_path / "runs", "--junit", tmp_path / "c.xml", "--markdown", tmp_path / "c.md"]
-    code, out, told = check(*shared, *words)
+    code, out, told = repro(*shared, *words)
     assert code == 1, (out, told)
     assert "moved" in out
     assert "--update" in told
@@ -148,3 +76,114 @@ def test_planted_faults_are_caught(what, made, monkeypatch, tmp_path):
     assert failures
     assert all("->" in failure.text for failure in failures)
     assert "FAILED" in (tmp_path / "c.md").read_text()
+
+
+def test_a_fault_in_a_computed_cell_is_caught(edited):
+    path, content, words = edited
+    cell = next(cell for cell in content["cells"] if cell["kind"] == "computed")
+    cell["value"] += 1e-9
+    path.write_text(json.dumps(content))
+    code, out, told = repro(*words)
+    assert code == 1, told
+    assert cell["id"] in out
+    assert "1 of 4 cells moved" in told
+
+
+def test_another_kind_of_machine_is_held_to_tolerances(edited):
+    path, content, words = edited
+    content["kind"]["cpu"] = "Another"
+    path.write_text(json.dumps(content))
+    code, _, told = repro(*words, "--seeds", 3)
+    assert code == 0, told
+    assert "Compared statistically" in told
+    assert "cpu: Another" in told
+    for cell in content["cells"]:
+        for result in cell["seeds"].values():
+            result["miou"] += 0.5
+    path.write_text(json.dumps(content))
+    code, out, told = repro(*words, "--seeds", 3)
+    assert code == 1
+    assert "score" in out
+    assert "beyond what seeds and rounding explain" in told
+    for cell in content["cells"]:
+        cell["seeds"] = {seed: result for seed, result in cell["seeds"].items() if seed == "0"}
+    path.write_text(json.dumps(content))
+    code, _, told = repro(*words)
+    assert code == 2
+    assert "with one seed" in told
+
+
+def test_another_protocol_is_told_from_another_result(edited, tmp_path):
+    _, _, words = edited
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    write_paper(changed)
+    (changed / "table1.toml").write_text(TABLE.replace("[6, 12]", "[6, 18]"))
+    code, out, told = repro(*[changed if word == words[3] else word for word in words])
+    assert (code, out) == (2, "")
+    assert "model.atrous_rates" in told
+    assert "another protocol" in told
+    assert "--update" in told
+    (changed / "table1.toml").write_text(TABLE.replace('"aspp"]\npub', '"other"]\npub'))
+    code, _, told = repro(*[changed if word == words[3] else word for word in words])
+    assert code == 2
+    assert "not in the baseline (deep/table1/other" in told
+    assert "no longer in the table: deep/table1/aspp" in told
+
+
+def test_wrong_input(made, edited, tmp_path):
+    folder, shared = made
+    path, content, words = edited
+    code, _, told = repro(*shared[:-4], "--baselines", tmp_path / "none", "--store", folder / "runs")
+    assert code == 2
+    assert "there is no baseline. Make one: python -m repro check deep/table1 --scale smoke --update" in told
+    code, _, told = repro(*words, "--seeds", 4)
+    assert (code, "the baseline has 3" in told) == (2, True)
+    code, _, told = repro(*words, "--update", "--only", "last_block=5")
+    assert (code, "--only" in told) == (2, True)
+    for wrong, what in (("{", "Invalid JSON"), (json.dumps({**content, "colour": 1}), "colour")):
+        path.write_text(wrong)
+        code, _, told = repro(*words)
+        assert code == 2
+        assert what in told
+        assert str(path) in told
+
+
+def test_a_part_of_the_cells(made):
+    folder, shared = made
+    code, out, _ = repro(*shared, "--store", folder / "runs", "--only", "last_block=5", "--json")
+    assert code == 0
+    assert [row["id"] for row in json.loads(out)["rows"]] == [
+        "deep/table1/cascade/miou",
+        "deep/table1/cascade/multiply-adds",
+    ]
+
+
+def test_a_cell_that_fails_is_no_regression(made, monkeypatch, tmp_path):
+    _, shared = made
+    planted_faults.run_here(monkeypatch)
+    monkeypatch.setattr(planted_faults.measuring, "confusion", lambda *_: 1 / 0)
+    code, out, told = repro(*shared, "--store", tmp_path / "runs", "--junit", tmp_path / "c.xml")
+    assert code == 3, told
+    assert "division by zero" in out
+    root = ElementTree.parse(tmp_path / "c.xml").getroot()
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("4", "0", "2")
+
+
+def test_update_says_what_changed(edited, monkeypatch):
+    path, content, words = edited
+    planted_faults.run_here(monkeypatch)
+    before = path.read_bytes()
+    code, _, told = repro(*words, "--update")
+    assert code == 0, told
+    assert "every cell as before" in told
+    assert path.read_bytes() == before
+    cell = next(cell for cell in content["cells"] if cell["kind"] == "measured")
+    for result in cell["seeds"].values():
+        result["miou"] += 0.02
+    path.write_text(json.dumps(content))
+    code, out, told = repro(*words, "--update", "--json")
+    assert code == 0
+    assert "1 of 4 cells changed, scores by at most 2.000 points" in told
+    assert json.loads(out)["rows"][0]["path"] == str(path)
+    assert path.read_bytes() == before
