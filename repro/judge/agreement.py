@@ -138,8 +138,10 @@ def _concordant(published: Sequence[float], measured: Sequence[float]) -> float:
 
 
 def _order(cells: int, tau: Tau, concordant: float) -> str:
-    if cells < 2 or math.isnan(concordant):
+    if cells < 2:
         return "Too few cells have both numbers to compare their order."
+    if math.isnan(concordant):
+        return f"No two of {cells} cells differ both in the paper and here: there is no order to compare."
     share = f"{100 * concordant:.0f} %"
     said = f"Of any two of {cells} cells, the one that the paper puts ahead is ahead here in {share} of cases"
     if math.isnan(tau.low):

@@ -27,6 +27,7 @@ from typing import Any
 
 from repro.errors import InputError
 from repro.spec.claim import Claim
+from repro.spec.naming import printed, word
 from repro.spec.scales import fits
 from repro.spec.select import alike, key_names, pairs, select, value_of
 from repro.spec.table import METRICS, Cell
@@ -94,7 +95,7 @@ def question(claim: Claim, cells: Iterable[Cell]) -> Question:
         alternatives = _largest(claim, pool, names)
     else:
         found = pairs(pool, claim.left, claim.right)
-        contrasts = tuple(_difference(a, b, names) for a, b in found)
+        contrasts = tuple(_difference(a, b, names, " / " if claim.kind == "ratio" else " − ") for a, b in found)
         alternatives = ((Effect(_common(contrasts), contrasts, low, high),),)
     used = {cell for a in alternatives for e in a for c in e.contrasts for cell, _ in c.weights}
     unit = "x" if claim.kind == "ratio" else "points" if claim.metric == "miou" else METRICS[claim.metric].unit
@@ -119,7 +120,7 @@ def _range(claim: Claim) -> tuple[float, float]:
 
 def labels(cells: Sequence[Cell]) -> dict[str, str]:
     """Return cell id -> the shortest label that tells these cells apart: of table, row and column only what varies."""
-    parts = [(c.table, c.row_label, c.column_label) for c in cells]
+    parts = [(c.table, printed(c, c.row_label), printed(c, c.column_label)) for c in cells]
     varies = [len({p[k] for p in parts}) > 1 for k in range(3)]
     titles = {m.title for m in METRICS.values()}
     out = {}
@@ -129,8 +130,8 @@ def labels(cells: Sequence[Cell]) -> dict[str, str]:
     return out
 
 
-def _difference(left: Cell, right: Cell, names: Mapping[str, str]) -> Contrast:
-    return Contrast(f"{names[left.id]} − {names[right.id]}", ((left.id, 1.0), (right.id, -1.0)))
+def _difference(left: Cell, right: Cell, names: Mapping[str, str], sign: str = " − ") -> Contrast:
+    return Contrast(f"{names[left.id]}{sign}{names[right.id]}", ((left.id, 1.0), (right.id, -1.0)))
 
 
 def _common(contrasts: Sequence[Contrast]) -> str:
@@ -173,15 +174,23 @@ def _same_line(a: Cell, b: Cell, named: set[str], along: str) -> bool:
 
 
 def _steps(claim: Claim, pool: Sequence[Cell], names: Mapping[str, str]) -> tuple[Effect, ...]:
-    steps: dict[tuple[Any, Any], list[Contrast]] = {}
+    steps: dict[tuple[Any, Any], list[tuple[Cell, Cell]]] = {}
     for line in _series(claim, pool):
         for (before, a), (after, b) in pairwise(line):
-            left, right = (b, a) if claim.direction == "increasing" else (a, b)
-            steps.setdefault((before, after), []).append(_difference(left, right, names))
+            steps.setdefault((before, after), []).append((b, a) if claim.direction == "increasing" else (a, b))
     return tuple(
-        Effect(c[0].label if len(c) == 1 else f"{claim.along} {before} to {after}", tuple(c), claim.margin, math.inf)
-        for (before, after), c in steps.items()
+        Effect(_step_label(claim, values, pairs), tuple(_difference(*p, names) for p in pairs), claim.margin, math.inf)
+        for values, pairs in steps.items()
     )
+
+
+def _step_label(claim: Claim, values: tuple[Any, Any], pairs: Sequence[tuple[Cell, Cell]]) -> str:
+    """Return what two cells of every pair differ in, in the paper's words: "block6 − block5"."""
+    for place in ("column_label", "row_label"):
+        sides = {tuple(printed(cell, getattr(cell, place)) for cell in pair) for pair in pairs}
+        if len(sides) == 1 and len(set(both := next(iter(sides)))) == 2:
+            return " − ".join(both)
+    return f"{word(claim.along or '')} {values[0]} to {values[1]}"
 
 
 def _best(claim: Claim, pool: Sequence[Cell], names: Mapping[str, str]) -> tuple[Effect, ...]:
@@ -222,4 +231,13 @@ def _gain_over(
         )
         for (a, b), (c, d) in zip(here, there, strict=True)
     )
-    return Effect(f"gain at {along} {value} − gain at {other}", contrasts, 0.0, math.inf)
+    at, than = (_place(along, v, pair[0]) for v, pair in ((value, here[0]), (other, there[0])))
+    return Effect(f"gain at {at} − gain at {than}", contrasts, 0.0, math.inf)
+
+
+def _place(along: str, value: Any, cell: Cell) -> str:
+    """Return where a gain is taken: the row or column of that value as the paper prints it."""
+    if along in ("row", "column"):
+        return str(value)
+    number = printed(cell, str(value))
+    return number if number != str(value) else f"{word(along)} {value}"

@@ -45,6 +45,23 @@ class World:
     seed_cell: float = 0.05
     image_cell: float = 0.3
     image_seed_cell: float = 0.5
+    skewed: bool = False
+    """Whether "seed x cell" has a long tail downwards (an exponential), as where a training now and then goes wrong."""
+
+    def _seed_cell(self, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
+        """Return deviations (shape) of mean 0 and standard deviation `seed_cell`."""
+        draws = 1 - rng.exponential(size=shape) if self.skewed else rng.normal(size=shape)
+        return np.asarray(self.seed_cell * draws)
+
+    def _seed_quantiles(self, nodes: int) -> Floats:
+        """Return equally likely quantiles (nodes,) of "seed" + "seed x cell"."""
+        places = (np.arange(nodes) + 0.5) / nodes
+        if not self.skewed:
+            own = np.sqrt(self.seed**2 + self.seed_cell**2)
+            return np.array([own * t_quantile(p, np.inf) for p in places.tolist()])
+        if self.seed:
+            raise ValueError("a skewed world has no common seed effect: their sum has no simple quantiles")
+        return np.asarray(self.seed_cell * (1 + np.log(places)))
 
     def truth_counts(self, images: int, rng: np.random.Generator) -> Floats:
         """Return pixels (images, C) of each class: background everywhere, objects of very different size."""
@@ -78,7 +95,7 @@ class World:
         logits = self._levels() + np.array(self.cells)[:, None, None, None]
         logits = logits + self.image * rng.normal(size=(images, classes))
         logits = logits + self.seed * rng.normal(size=(seeds, 1, 1))
-        logits = logits + self.seed_cell * rng.normal(size=(cells, seeds, 1, 1))
+        logits = logits + self._seed_cell((cells, seeds, 1, 1), rng)
         logits = logits + self.image_cell * rng.normal(size=(cells, 1, images, classes))
         logits = logits + self.image_seed_cell * rng.normal(size=(cells, seeds, images, classes))
         return self._matrices(self.truth_counts(images, rng), logits)
@@ -86,13 +103,12 @@ class World:
     def truth(self, rng: np.random.Generator, nodes: int = 33) -> Floats:
         """Return the true mean IOU (K,) of each cell: very many images, seeds at equally likely quantiles."""
         images = 200 * self.images  # so that the truth is 14 times sharper than one experiment
-        own = np.sqrt(self.seed**2 + self.seed_cell**2)
-        quantiles = own * np.array([t_quantile((k + 0.5) / nodes, np.inf) for k in range(nodes)])
         noise = np.sqrt(self.image**2 + self.image_cell**2 + self.image_seed_cell**2)
         counts = self.truth_counts(images, rng)
         base = self._levels() + noise * rng.normal(size=(images, self.classes))
         scores = [
-            [float(miou(self._matrices(counts, base + cell + q).sum(axis=0))) for q in quantiles] for cell in self.cells
+            [float(miou(self._matrices(counts, base + cell + q).sum(axis=0))) for q in self._seed_quantiles(nodes)]
+            for cell in self.cells
         ]
         return np.asarray(np.mean(scores, axis=1))
 
@@ -172,6 +188,8 @@ class Rates:
     """Share of experiments with at least one wrong verdict."""
     false_discovery: float
     """Mean share of wrong ones among the verdicts "supported" and "contradicted"; 0 where there was none."""
+    right: float = 0.0
+    """Share of the claims with a sign that got the verdict it calls for; 0 where there is none."""
 
 
 def verdicts(
@@ -186,7 +204,7 @@ def verdicts(
     cells = table_of(len(world.cells))
     right = {"supported": 1, "contradicted": -1}
     counts = dict.fromkeys(right, 0)
-    any_wrong, wrong_share = 0, 0.0
+    any_wrong, wrong_share, hits = 0, 0.0, 0
     for experiment in range(experiments):
         matrices = world.measure(seeds, rng)
         scores = miou(matrices.sum(axis=2))
@@ -198,12 +216,13 @@ def verdicts(
         wrong = [right[v] != sign for v, sign in zip(found, signs, strict=True) if v in right]
         for verdict in right:
             counts[verdict] += sum(v == verdict for v in found)
+        hits += sum(right.get(v) == sign for v, sign in zip(found, signs, strict=True))
         any_wrong += any(wrong)
         wrong_share += sum(wrong) / len(wrong) if wrong else 0.0
-    total = experiments * len(claims)
+    total, signed = experiments * len(claims), experiments * sum(sign != 0 for sign in signs)
     return Rates(
         experiments, counts["supported"] / total, counts["contradicted"] / total,
-        any_wrong / experiments, wrong_share / experiments,
+        any_wrong / experiments, wrong_share / experiments, hits / signed if signed else 0.0,
     )  # fmt: skip
 
 

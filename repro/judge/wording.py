@@ -13,17 +13,20 @@ MINUS = "−"
 
 
 def number(value: float, unit: str, sign: bool = True) -> str:
-    """Return an effect with its unit: +1.48 points, 3.36 x."""
+    """Return an effect with its unit: +1.48 points, 3.36 ×."""
+    return f"{_figure(value, unit, sign)} {'×' if unit == 'x' else unit}"
+
+
+def _figure(value: float, unit: str, sign: bool = True) -> str:
     text = f"{value:+.2f}" if sign and unit != "x" else f"{value:.2f}"
     if float(text) == 0:
         text = text.lstrip("+-")
-    return f"{text.replace('-', MINUS)} {unit}"
+    return text.replace("-", MINUS)
 
 
 def interval(effect: Estimate, unit: str) -> str:
     """Return "+0.31 to +1.35", without unit."""
-    ends = [number(end, unit).removesuffix(f" {unit}") for end in (effect.low, effect.high)]
-    return " to ".join(ends)
+    return " to ".join(_figure(end, unit) for end in (effect.low, effect.high))
 
 
 def sentence(result: ClaimResult) -> str:

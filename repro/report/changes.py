@@ -12,6 +12,7 @@ from typing import Any
 from repro.report.content import ReportContent
 from repro.report.frames import cell_rows
 from repro.report.numbers import NONE, factor, fixed, signed
+from repro.spec.naming import cell_label
 
 DATA = re.compile(r'<script type="application/json" id="report-data">(.*?)</script>', re.DOTALL)
 
@@ -56,12 +57,19 @@ def changes(before: Mapping[str, Any] | None, content: ReportContent) -> tuple[C
             continue
         times = factor(cell)
         difference = signed((now - was) * times, cell.decimals) if was is not None and now is not None else NONE
-        found.append(
-            Change(f"{cell.row_label}, {cell.column_label}", *_texts((was, now), times, cell.decimals), difference)
-        )
+        found.append(Change(cell_label(cell), *_texts((was, now), times, cell.decimals), difference))
     if not found:
         return tuple(Change(**change) for change in before.get("changes", ()))
     return tuple(found)
+
+
+def changes_line(found: Sequence[Change]) -> str:
+    """Return how many cells changed, in words."""
+    new = sum(change.before == NONE for change in found)
+    gone = sum(change.now == NONE for change in found)
+    parts = ((len(found) - new - gone, "changed"), (new, "measured for the first time"), (gone, "without a number now"))
+    cells = "1 cell" if len(found) == 1 else f"{len(found)} cells"
+    return f"{cells}: " + ", ".join(f"{n} {words}" for n, words in parts if n)
 
 
 def _texts(values: Sequence[float | None], times: float, decimals: int) -> tuple[str, str]:

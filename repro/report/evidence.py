@@ -159,15 +159,16 @@ def _extent(line: Line) -> list[float]:
 
 def tidy(label: str) -> str:
     """Return "A, x − A, y" as "A: x − y", so that what differs is not cut off where a label is long."""
-    left, sign, right = label.partition(" − ")
-    if not sign or " − " in right:
+    sign = " − " if " − " in label else " / "
+    left, found, right = label.partition(sign)
+    if not found or sign in right:
         return label
     ours, theirs = _parts(left), _parts(right)
     common = [part for part in ours if part in theirs]
     first, second = ([part for part in parts if part not in common] for parts in (ours, theirs))
     if not common or not first or not second:
         return label
-    return f"{', '.join(common)}: {', '.join(first)} − {', '.join(second)}"
+    return f"{', '.join(common)}: {', '.join(first)}{sign}{', '.join(second)}"
 
 
 def _parts(label: str) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from repro.plan.labels import word
 from repro.report.content import Table
+from repro.spec.naming import word
 from repro.spec.table import METRICS, TableSpec
 
 

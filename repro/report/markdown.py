@@ -14,6 +14,7 @@ from repro.report.limits import limits
 from repro.report.marks import LEGEND, VERDICTS
 from repro.report.numbers import NONE, count, factor, fixed, probability, seconds, setting, size, span
 from repro.report.wording import agreement_facts, deviation_line, facts, interval_line, metric_line, more_seeds, rules
+from repro.spec.naming import cell_label
 
 NARROW = 8
 """Columns of one table at most."""
@@ -98,9 +99,7 @@ def _paper_table(content: ReportContent, laid: Grid) -> list[str]:
         found.append(bullets(f"**{text(label)}**: {text(note)}" for label, note in notes))
     for result in content.cells:
         if result.state == "failed":
-            found.append(
-                f"**{text(result.cell.row_label)}, {text(result.cell.column_label)}** failed: {text(result.reason)}"
-            )
+            found.append(f"**{text(cell_label(result.cell))}** failed: {text(result.reason)}")
             if result.command:
                 found.append(fence(result.command))
     return found
@@ -173,7 +172,7 @@ def _cells(content: ReportContent) -> list[str]:
         seeds = ", ".join(fixed(v * times, decimals) for _, v in sorted(result.values.items()))
         interval = span(estimate.low * times, estimate.high * times, decimals) if known else NONE
         published, ours = fixed(cell.published, decimals), fixed(value * times, decimals)
-        body.append([_name(cell.row_label, cell.column_label), published, ours, interval, seeds])
+        body.append([text(cell_label(cell)), published, ours, interval, seeds])
     return ["## Every cell with its interval", rows(head, body, (1, 2, 3, 4))] if body else []
 
 
@@ -185,10 +184,7 @@ def _agreement(content: ReportContent, laid: Grid) -> list[str]:
     found = ["## Agreement at a glance", text(line)]
     found.append(bullets(f"{text(name)}: **{value}** ({text(small)})" for name, value, small in figures))
     found.append(text(note))
-    body = [
-        [_name(c.result.cell.row_label, c.result.cell.column_label), str(c.rank_published), str(c.rank_ours)]
-        for c in ranked
-    ]
+    body = [[text(cell_label(c.result.cell)), str(c.rank_published), str(c.rank_ours)] for c in ranked]
     found.append(rows(("Cell", "Published rank", "Our rank"), body, (1, 2)))
     return found
 
@@ -206,7 +202,7 @@ def _classes(content: ReportContent) -> list[str]:
         found.append(f"<details><summary>{len(classed)} cells</summary>")
     for start in range(0, len(classed), 4):
         part = classed[start : start + 4]
-        head = ["Class", *(_name(c.cell.row_label, c.cell.column_label) for c in part)]
+        head = ["Class", *(text(cell_label(c.cell)) for c in part)]
         body = [
             [text(name), *(fixed(None if (v := c.class_iou[k]) is None else 100 * v, 1) for c in part)]
             for k, name in enumerate(names)
@@ -256,7 +252,3 @@ def _provenance(content: ReportContent) -> list[str]:
             "</details>",
         ]
     return found
-
-
-def _name(row: str, column: str) -> str:
-    return text(f"{row}, {column}")

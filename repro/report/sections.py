@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from repro.report.changes import Change
+from repro.report.changes import Change, changes_line
 from repro.report.claims import claims_line, verdict_counts
 from repro.report.content import CellResult, ReportContent
 from repro.report.curves import curves_plot
@@ -29,6 +29,7 @@ from repro.report.wording import (
     rules,
     table_line,
 )
+from repro.spec.naming import cell_label
 
 PAGE = 2_600_000
 """Bytes that a page may have, by estimate; it must stay below 3 MB."""
@@ -83,6 +84,7 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
         "more_seeds": more_seeds(content),
         "limits": limits(content),
         "changes": changes,
+        "changes_line": changes_line(changes),
         **_table(content, laid),
         **_claims(content),
         **_agreement(content),
@@ -102,7 +104,7 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
 
 def label(result: CellResult) -> str:
     """Return a cell's name for the reader: its row and column."""
-    return f"{result.cell.row_label}, {result.cell.column_label}"
+    return cell_label(result.cell)
 
 
 def _charts(content: ReportContent, laid: Grid, measured: bool, several: bool) -> dict[str, Any]:

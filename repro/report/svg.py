@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from repro.report.theme import COLOURS
+from repro.report.theme import COLOURS, css_variables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,6 +70,19 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
         f'<title id="{name}-t">{escape(title)}</title><desc id="{name}-d">{escape(description)}</desc>'
     )
     return head + text[text.index(">") + 1 :]
+
+
+def standalone(chart: str) -> str:
+    """Return a chart as a file of its own, to be shown as a picture: in the colours of the reader's theme."""
+    light, dark = css_variables()
+    width, height = re.search(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"', chart).groups()  # type: ignore[union-attr]
+    style = (
+        f"svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}"
+        "text{font-family:system-ui,sans-serif}.paper{fill:var(--page)}"
+    )
+    head, rest = chart.split(">", 1)
+    head = head.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" ', 1)
+    return f'{head}><style>{style}</style><rect class="paper" width="100%" height="100%"/>{rest}\n'
 
 
 def _slim(tag: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from repro.plan.labels import spelt, word
+from repro.plan.labels import spelt
 from repro.plan.plan import PlannedCell
 from repro.spec.cell import Cell
+from repro.spec.naming import word
 
 
 @dataclass(frozen=True)

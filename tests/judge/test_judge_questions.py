@@ -69,7 +69,7 @@ def test_monotone_orders_numbers_by_size_and_averages_lines() -> None:
 def test_monotone_takes_a_single_line_whatever_else_its_cells_set(suite: Suite) -> None:
     q = asked(suite, "v3.t1.c1")
     assert [len(e.contrasts) for e in q.effects] == [1] * 5
-    assert q.effects[0].contrasts[0].label == "8 − 16"
+    assert q.effects[0].contrasts[0].label == "output stride 8 − output stride 16"
     diagonal = tuple(c for c in grid(3, 3) if c.row == c.column)
     assert len(question(made("monotone", along="width", direction="increasing"), diagonal).effects) == 2
 

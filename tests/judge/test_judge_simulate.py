@@ -9,7 +9,7 @@ import pytest
 
 from repro.judge.miou import miou
 from repro.judge.power import power
-from repro.judge.proof import WORLDS, page
+from repro.judge.proof import SKEWED, TINY, WORLDS, Covered, Found, Likeness, simulate, tasks
 from repro.judge.simulate import World, coverage, greater, verdicts, without_seed_noise
 
 NOMINAL = 0.95
@@ -71,12 +71,45 @@ def test_one_seed_never_finds_anything() -> None:
     assert found.supported == found.contradicted == 0
 
 
-def test_page_of_evidence_has_every_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("repro.judge.proof.SEEDS", (1, 3, 5))
-    monkeypatch.setattr("repro.judge.proof.LEVELS", (0.0, 0.3))
-    text = page(experiments=4)
-    assert all(text.count(f"| {name}, 3 seeds |") == 2 for name in WORLDS)
-    assert text.count("\n## ") == 3
+def test_skewed_seeds_have_the_mean_and_spread_they_claim() -> None:
+    """The truth by quantiles against a plain average over many seeds; a long tail lies below."""
+    world = World(seed=0.0, seed_cell=0.3, skewed=True, images=300, cells=(0.0,))
+    scores = miou(world.measure(400, rng(20)).sum(axis=2))[0]
+    assert world.truth(rng(21))[0] == pytest.approx(float(scores.mean()), abs=0.02)
+    assert np.median(scores) - scores.min() > 2 * (scores.max() - np.median(scores))
+    with pytest.raises(ValueError, match="no simple quantiles"):
+        replace(world, seed=0.1).truth(rng(22))
+
+
+def test_true_claims_that_were_found_are_counted() -> None:
+    """A claim and its opposite about a large difference: both get the verdict that they call for."""
+    found = verdicts(World(cells=(0.0, 0.5)), [greater(1, 0), greater(0, 1)], [1, -1], 5, 20, rng(8))
+    assert found.right == 1.0
+    assert verdicts(World(images=30), [greater(1, 0)], [0], 3, 5, rng(9)).right == 0.0
+
+
+def test_every_row_of_the_proof_can_be_simulated_again() -> None:
+    """Rows depend on their own task only: any of them alone is what it is among the others."""
+    assert {t[1] for t in tasks(3)} >= set(WORLDS) | set(SKEWED)
+    name = "40 images, 12 classes"
+    row = simulate(("coverage", name, 0.0, 3, 4))
+    assert isinstance(row, Covered)
+    assert row == simulate(("coverage", name, 0.0, 3, 4))
+    assert row != simulate(("coverage", name, 0.0, 5, 4))
+    assert not simulate(("coverage", next(iter(SKEWED)), 0.0, 3, 2)).promised  # type: ignore[union-attr]
+    found = simulate(("power", "", 0.3, 10, 3))
+    assert isinstance(found, Found)
+    assert found.foretold > 0.95
+
+
+def test_the_first_world_is_like_what_was_measured() -> None:
+    like = simulate(("likeness", "as at scale tiny", 0.0, 60, 1))
+    assert isinstance(like, Likeness)
+    assert like.score == pytest.approx(TINY["score"], abs=3)
+    assert like.seeds == pytest.approx(TINY["seeds"], rel=0.3)
+    assert like.images_error == pytest.approx(TINY["images"], rel=0.3)
+    assert like.difference_seeds == pytest.approx(TINY["difference_seeds"], rel=0.3)
+    assert like.difference_images == pytest.approx(TINY["difference_images"], rel=0.3)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from report_fixture import plain
 
 from repro.judge.intervals import estimate
-from repro.report.changes import Change, changes, read_data
+from repro.report.changes import Change, changes, changes_line, read_data
 from repro.report.html import report_html
 from repro.report.write import write_report
 
@@ -60,3 +60,14 @@ def test_files_that_are_no_reports(tmp_path, text):
 def test_data_survive_the_page(tmp_path):
     (tmp_path / "x.html").write_text(report_html(plain()))
     assert read_data(tmp_path / "x.html")["cells"][0]["published"] == 68.39
+
+
+def test_many_changes_are_folded_behind_one_line():
+    """A first measurement changes every cell: the line says so, the list is a click away."""
+    new = [Change(f"cell {k}", "–", "51.00", "–") for k in range(18)]
+    page = report_html(plain(), new)
+    assert "18 cells: 18 measured for the first time" in page
+    assert "<details><summary>18 cells" in page
+    moved = [Change("a", "40.00", "51.00", "+11.00"), Change("b", "40.00", "–", "–")]
+    assert changes_line(moved) == "2 cells: 1 changed, 1 without a number now"
+    assert "<details open><summary>2 cells" in report_html(plain(), moved)

@@ -1,0 +1,31 @@
+"""Cells and settings in the paper's words."""
+
+from __future__ import annotations
+
+from repro.spec.cell import METRICS, Cell
+
+COUNTED = {
+    "model.decoder_low_level_channels": "{} channels",
+    "evaluate.trimap_px": "trimap of {} px",
+}
+"""Setting -> what a bare number in a row's or column's head counts; others go by their name: "output stride 8"."""
+
+
+def word(key: str) -> str:
+    """Return the last part of a dotted key as words: "model.last_block" is "last block"."""
+    return key.rsplit(".", 1)[-1].removesuffix("_px").replace("_", " ")
+
+
+def printed(cell: Cell, label: str) -> str:
+    """Return a row's or column's label as the paper prints it; a bare number with what it counts."""
+    if not label.replace(".", "", 1).isdigit():
+        return label
+    key = next((key for key, value in cell.settings.items() if str(value) == label), None)
+    return label if key is None else COUNTED.get(key, word(key) + " {}").format(label)
+
+
+def cell_label(cell: Cell) -> str:
+    """Return a cell's row and column as the paper prints them; a metric that stands for one of them is left out."""
+    titles = {metric.title for metric in METRICS.values()}
+    words = [printed(cell, label) for label in (cell.row_label, cell.column_label) if label not in titles]
+    return ", ".join(words) or cell.row_label
