@@ -1,8 +1,9 @@
 """From the parameter names of other libraries' ImageNet classifiers to ours.
 
 torchvision: `resnet50`, `resnet101`, `vgg16`, `vgg16_bn`. timm: `xception65`, `xception71`. ResNets whose stem is three
-3x3 convolutions named conv1.0, conv1.3 and conv1.6 (PyTorch-Encoding) fit the stem "beta". Classification layers are
-left out, but for VGG-16, whose fc6 and fc7 become convolutions.
+3x3 convolutions named conv1.0, conv1.3 and conv1.6 (PyTorch-Encoding) fit the stem "beta"; their input is normalised as
+torchvision's, which the first convolution takes over. Classification layers are left out, but for VGG-16, whose fc6 and
+fc7 become convolutions.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from repro.nets.init import generator
+from repro.nets.layers import ImageNetInput
 
 Kind = Literal["resnet", "vgg", "xception", "own", "unknown"]
 State = Mapping[str, Tensor]
@@ -74,7 +76,20 @@ def from_resnet(state: State) -> dict[str, Tensor]:
     """torchvision's ResNet -> names of `repro.nets.resnet.ResNet`."""
     deep = "conv1.0.weight" in state
     rules = (*RESNET_RULES, (r"^bn1\.", "stem.2.1." if deep else "stem.0.1."))
-    return _renamed(state, rules, dropped=("fc.",))
+    own = _renamed(state, rules, dropped=("fc.",))
+    return _for_plain_input(own) if deep else own
+
+
+def _for_plain_input(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights made with ImageNet's mean and deviation -> weights for images in [-1, 1], as the stem "beta" has them.
+
+    The first convolution takes over the scaling, the statistics after it the shift. Exact but for what zero padding at
+    the image's border stands for: grey instead of the mean colour.
+    """
+    own = ImageNetInput()
+    weight, mean = state["stem.0.0.weight"], state["stem.0.1.running_mean"]
+    shift = (weight * own.offset).sum(dim=(1, 2, 3))
+    return {**state, "stem.0.0.weight": weight * own.scale, "stem.0.1.running_mean": mean - shift}
 
 
 def resnet_units(state: State) -> tuple[int, ...]:

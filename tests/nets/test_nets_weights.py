@@ -12,9 +12,11 @@ import torchvision
 from nets_random import drawn
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torchvision.transforms import functional as transforms
 
 from repro.errors import InputError
 from repro.nets.deeplab import build, build_backbone
+from repro.nets.translate import from_resnet
 from repro.nets.weights import find, load_backbone, read
 from repro.spec.protocol import Model
 
@@ -112,6 +114,22 @@ def test_a_stem_of_three_convolutions_fits_the_papers(resnet50: State) -> None:
     assert torch.equal(network.backbone.stem[2][1].running_var, state["bn1.running_var"])
     assert torch.equal(network.backbone.stem[1][0].weight, state["conv1.3.weight"])
     assert "Set model.stem=beta" in refusal(torchvision_model(), state)
+
+
+def test_a_stem_of_three_convolutions_takes_over_the_normalisation_of_its_weights() -> None:
+    torch.manual_seed(0)
+    conv, norm = nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(8).eval()
+    nn.init.normal_(norm.running_mean)
+    state = {"conv1.0.weight": conv.weight.detach().clone(), "conv1.1.running_mean": norm.running_mean.clone()}
+    own = from_resnet(state)
+    rgb = torch.rand(2, 3, 33, 33)
+    with torch.inference_mode():
+        theirs = norm(conv(transforms.normalize(rgb, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))))
+    conv.load_state_dict({"weight": own["stem.0.0.weight"]})
+    norm.running_mean.copy_(own["stem.0.1.running_mean"])
+    with torch.inference_mode():
+        ours = norm(conv(rgb * 2 - 1))
+    torch.testing.assert_close(ours[:, :, 1:-1, 1:-1], theirs[:, :, 1:-1, 1:-1], rtol=1e-4, atol=1e-4)
 
 
 SMALL = {"conv.weight": torch.arange(6.0).reshape(2, 3), "conv.bias": torch.ones(2)}
