@@ -15,18 +15,19 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from repro.data import source
 from repro.errors import InputError
 from repro.evaluate.measure import Measured, Workshop, measure
 from repro.evaluate.search import Found
-from repro.nets import weights
 from repro.nets.precision import precision
-from repro.plan.work import Evaluation, Split, Training
+from repro.plan.work import Evaluation, Training
+from repro.run.compute import WEIGHTS, compute, images_of, load_weights
+from repro.run.crew import train_together
 from repro.run.environment import environment
 from repro.run.events import (
     EvaluationDone,
     Event,
     Failed,
+    Message,
     Searching,
     Stopped,
     TrainingDone,
@@ -34,13 +35,14 @@ from repro.run.events import (
     TrainingStep,
 )
 from repro.run.job import Job
+from repro.run.remarks import remarks
+from repro.run.scalars import Scalars, scalars
 from repro.spec.protocol import Train
 from repro.store.store import Store
 from repro.train import checkpoint
 from repro.train.loop import Hooks, StoppedError
-from repro.train.training import Start, Trained, train
+from repro.train.training import Trained
 
-WEIGHTS = "weights.safetensors"
 Emit = Callable[[Event], None]
 
 
@@ -49,6 +51,14 @@ def execute(job: Job, store: Store, device: str, emit: Emit, should_stop: Callab
 
     A failed evaluation is recorded and told, and the others go on; a failed training raises.
     """
+    with scalars(job.way.tensorboard, job.label or job.training.key) as written:
+        _execute(job, store, device, written, emit, should_stop)
+    gc.collect()
+
+
+def _execute(
+    job: Job, store: Store, device: str, written: Scalars, emit: Emit, should_stop: Callable[[], bool]
+) -> None:
     place = torch_device(device)
     training = job.training
     # What another run on this store did meanwhile is told like what is done here.
@@ -56,7 +66,7 @@ def execute(job: Job, store: Store, device: str, emit: Emit, should_stop: Callab
         emit(TrainingDone(training.key, stored["seconds"]))
     else:
         try:
-            _train(job, store, place, emit, should_stop)
+            _train(job, store, device, written, emit, should_stop)
         except StoppedError:
             emit(Stopped(training.key))
             return
@@ -69,16 +79,15 @@ def execute(job: Job, store: Store, device: str, emit: Emit, should_stop: Callab
             alike = repr((evaluation.strategy, evaluation.images))
             groups.setdefault(alike, []).append(evaluation)
     for group in groups.values():
-        if not _evaluate(job, group, store, place, emit, should_stop):
+        if not _evaluate(job, group, store, place, written, emit, should_stop):
             emit(Stopped(training.key))
             return
-    gc.collect()
 
 
 def torch_device(name: str) -> torch.device:
-    """The torch device of that name, checked to be there; InputError if it is not."""
+    """The torch device of that name, checked to be there; of several ("cuda:0,1") the first. InputError if not."""
     try:
-        device = torch.device(name)
+        device = torch.device(name.partition(",")[0])
     except RuntimeError as error:
         raise InputError(f"--device {name}: no such kind of device. Use cpu, cuda, cuda:0, ... or auto.") from error
     if device.type == "cuda":
@@ -93,38 +102,32 @@ def torch_device(name: str) -> torch.device:
     return device
 
 
-def load_weights(store: Store, key: str) -> dict[str, torch.Tensor]:
-    """The weights of a stored training, verified; InputError if they are not there."""
-    if store.get("training", key) is None:
-        raise InputError(f"training {key} is not in the store {store.root}. Run it again.")
-    return dict(safetensors.torch.load_file(store.file("training", key, WEIGHTS)))
-
-
-def _images(split: Split, job: Job, store: Store) -> Any:
-    return source.load(split.data, split.split, job.data_root, store.cache)
-
-
-def _train(job: Job, store: Store, device: torch.device, emit: Emit, should_stop: Callable[[], bool]) -> None:
+def _train(job: Job, store: Store, device: str, written: Scalars, emit: Emit, should_stop: Callable[[], bool]) -> None:
     training, settings = job.training, job.training.settings
     folder = store.checkpoint_dir(training.key)
     before = _seconds_before(folder)
+
+    def on_step(step: int, loss: float, seconds: float) -> None:
+        written.step(settings, step, loss, seconds)
+        emit(TrainingStep(training.key, step, loss, seconds))
+
     hooks = Hooks(
         folder=folder,
         checkpoint_steps=job.checkpoint_steps,
         on_start=lambda step: emit(TrainingStarted(training.key, settings.iterations, step)),
-        on_step=lambda step, loss, seconds: emit(TrainingStep(training.key, step, loss, seconds)),
+        on_step=on_step,
         should_stop=should_stop,
+        tell=lambda text: emit(Message(text)),
     )
     started, began = _now(), time.monotonic()
-    start = _start(job, store)
-    images = _images(training.images, job, store)
-    classes, twice = training.images.data.classes, training.images.twice
+    place = torch_device(device)
     try:
-        trained = train(training.model, classes, settings, training.seed, images, start, device, hooks, twice)
+        together = job.way.processes > 1
+        trained = train_together(job, store, device, hooks) if together else compute(job, store, place, hooks)
     finally:
         _note_seconds(folder, before + time.monotonic() - began)
     seconds = before + time.monotonic() - began
-    record = _training_record(training, trained, started, seconds, device)
+    record = _training_record(training, trained, started, seconds, place)
     store.put(
         "training",
         training.key,
@@ -132,19 +135,6 @@ def _train(job: Job, store: Store, device: torch.device, emit: Emit, should_stop
         {WEIGHTS: lambda path: safetensors.torch.save_file(trained.state, path)},
     )
     emit(TrainingDone(training.key, seconds))
-
-
-def _start(job: Job, store: Store) -> Start | None:
-    """The weights that the job's training starts from; None for random ones. Raises InputError where they lack."""
-    training = job.training
-    if training.parent is not None:
-        return Start(training.parent.task, load_weights(store, training.parent.key), f"training {training.parent.key}")
-    if not training.needs_weights:
-        return None
-    if job.weights is None:
-        raise InputError("--weights: train.start is imagenet and no weights are given. Give their folder.")
-    path = weights.find(job.weights, training.model.backbone)
-    return Start("imagenet", weights.read(path), str(path))
 
 
 def _training_record(
@@ -164,12 +154,20 @@ def _training_record(
             "images_per_second": trained.images_per_second,
             "parameters": trained.parameters,
             "curve": {"step": curve.step, "loss": curve.loss, "lr": curve.lr},
+            "layouts": [vars(layout) for layout in trained.layouts],
+            "remarks": remarks(training.settings, trained.layouts),
         },
     }
 
 
 def _evaluate(
-    job: Job, group: list[Evaluation], store: Store, device: torch.device, emit: Emit, should_stop: Callable[[], bool]
+    job: Job,
+    group: list[Evaluation],
+    store: Store,
+    device: torch.device,
+    written: Scalars,
+    emit: Emit,
+    should_stop: Callable[[], bool],
 ) -> bool:
     """Measure and store evaluations that share their predictions; False if asked to stop."""
     training = job.training
@@ -178,7 +176,7 @@ def _evaluate(
     started, began = _now(), time.monotonic()
     left = list(group)
     try:
-        images = _images(group[0].images, job, store)
+        images = images_of(group[0].images, job, store)
         found = measure(
             training.model,
             group[0].images.data.classes,
@@ -203,6 +201,7 @@ def _evaluate(
             record = _evaluation_record(evaluation, measured, started, seconds, device)
             store.put("evaluation", evaluation.key, record, _files(measured))
             left.remove(evaluation)
+            written.evaluated(evaluation.evaluate, measured.miou, training.settings.iterations)
             emit(EvaluationDone(evaluation.key, training.key, measured.miou))
     except InputError:
         raise

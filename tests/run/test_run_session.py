@@ -7,7 +7,8 @@ import torch
 
 from repro.errors import InputError
 from repro.nets.deeplab import build
-from repro.run import execute, session
+from repro.run import session
+from repro.run.compute import start_of
 from repro.run.session import Options
 from repro.spec.protocol import Model
 from repro.store.store import Store
@@ -60,9 +61,9 @@ def test_a_worker_reads_the_weights_of_its_backbone(tmp_path):
         torch.save(state, folder / f"{backbone}.pth")
     plan, store = _plan(_options(tmp_path, weights=folder))
     job = session.work_of(plan, store, None, folder)[0].job
-    start = execute._start(job, store)
+    start = start_of(job, store)
     assert start.kind == "imagenet"
     assert start.state.keys() == state.keys()
     assert job.training.model.backbone in start.source
     with pytest.raises(InputError, match="no weights are given"):
-        execute._start(replace(job, weights=None), store)
+        start_of(replace(job, weights=None), store)
