@@ -168,18 +168,30 @@ def plan(
     tables: TablesDir = None,
     device: Device = "auto",
     jobs: Jobs = None,
+    gpu: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="What it would cost on such a GPU, e.g. h200: hours, memory, disk, critical path.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Say what a run would do: trainings after sharing, what is stored, why the rest would run, how long it takes.
 
-    Example:  repro plan table2 table3 --seeds 5
+    Examples:
+
+      repro plan table2 table3 --seeds 5
+
+      repro plan v3/table3 --scale paper --gpu h200
     """
     from repro.commands.plan import main
     from repro.run.session import Options
 
     given = tuple(only or ()), _overrides(set_, crf, crf_backend)
     options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights)
-    main(options, device, jobs, json)
+    main(options, device, jobs, gpu, json)
 
 
 @app.command()

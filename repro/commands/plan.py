@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from repro.commands.budget import as_record, in_words
 from repro.commands.output import duration, print_json, print_table
 from repro.judge.power import outlook
+from repro.plan.budget import budget
 from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.labels import training_label
 from repro.plan.plan import Plan
@@ -19,35 +21,40 @@ REFERENCE_RATE = 1.8e4
 """Million multiply-adds a second of one CPU core (AMD EPYC, 2.6 GHz) on `tiny` trainings; a store knows better."""
 
 
-def main(options: Options, device: str, jobs: int | None, as_json: bool) -> None:
-    """Print what a run would do."""
+def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_json: bool) -> None:
+    """Print what a run would do, and on `gpu` what it would cost."""
     suite = session.load(options)
+    kind = suite.gpu(gpu) if gpu else None
     store = Store(options.store)
-    plan = session.make_plan(options, suite, store)
-    workers = session.devices(device, jobs)
+    absent: dict[str, str] = {}
+    plan = session.make_plan(options, suite, store, absent)
+    workers = [str(gpu)] * (jobs or 1) if kind else session.devices(device, jobs)
     rows = list(_rows(plan, store))
     todo = [row for row in rows if row["state"] != "stored"]
-    rate, source = rate_of(plan, store)
+    rate, source = (kind.rate, kind.told) if kind else rate_of(plan, store)
     seconds = sum(row["cost"] for row in todo) / rate
     wall = seconds / max(1, min(len(workers), len(todo) or 1))
+    cost = budget(plan, *session.missing(plan, store), kind, suite.datasets) if kind else None
     summary: dict[str, Any] = {
         "scale": plan.request.scale,
         "seeds": plan.request.seeds,
         "cells": {k: sum(c.cell.kind == k for c in plan.cells) for k in ("computed", "measured", "quoted")},
         "evaluations": len(plan.evaluations),
         "trainings": len(plan.trainings),
+        "sharing": sharing(plan),
         "stored": len(rows) - len(todo),
-        "seconds": round(wall, 1),
+        "seconds": round(cost.wall_hours(len(workers)) * 3600 if cost else wall, 1),
         "workers": workers,
+        "absent": absent,
     }
     if as_json:
-        print_json(rows, **summary)
+        print_json(rows, **summary, **(as_record(cost, str(gpu), suite.gpu(str(gpu))) if cost else {}))
         return
     measured = summary["cells"]["measured"]
     print(
         f"{', '.join(t.id for t in plan.request.tables)} at scale {plan.request.scale}, "
         f"{plan.request.seeds} seed{'s' * (plan.request.seeds > 1)}: {measured} measured cells, "
-        f"{len(plan.evaluations)} evaluations of {len(plan.trainings)} trainings after sharing."
+        f"{len(plan.evaluations)} evaluations of {len(plan.trainings)} trainings after sharing{_shared(plan)}."
     )
     if not todo:
         print("Everything is stored: a run would only write the reports.")
@@ -60,13 +67,30 @@ def main(options: Options, device: str, jobs: int | None, as_json: bool) -> None
             if row["kind"] == "training" or row["alone"]
         ],
     )
-    print(
-        f"To do: {sum(r['kind'] == 'training' for r in todo)} trainings and "
-        f"{sum(r['kind'] == 'evaluation' for r in todo)} evaluations, about {duration(wall)} on "
-        f"{len(workers)} worker{'s' * (len(workers) > 1)} ({', '.join(sorted(set(workers)))}; {source})."
-    )
+    if kind and cost:
+        for line in in_words(cost, kind, len(workers), plan):
+            print(line)
+    else:
+        print(
+            f"To do: {sum(r['kind'] == 'training' for r in todo)} trainings and "
+            f"{sum(r['kind'] == 'evaluation' for r in todo)} evaluations, about {duration(wall)} on "
+            f"{len(workers)} worker{'s' * (len(workers) > 1)} ({', '.join(sorted(set(workers)))}; {source})."
+        )
+    for name, why in absent.items():
+        print(f"Data not here: {name}. Planned without it; what is stored for it is not looked up. To run: {why}")
     if measured:
         print(outlook(plan.request.scale, plan.request.seeds))
+
+
+def sharing(plan: Plan) -> dict[str, int]:
+    """How many trainings the measured cells would take each on its own, and how many remain after sharing."""
+    alone = [one for c in plan.cells for e in c.evaluations.values() for one in e.training.chain()]
+    return {"without": len(alone), "with": len(plan.trainings), "shared": len(alone) - len(plan.trainings)}
+
+
+def _shared(plan: Plan) -> str:
+    told = sharing(plan)
+    return f" ({told['shared']} of {told['without']} are shared)" if told["shared"] else ""
 
 
 def rate_of(plan: Plan, store: Store) -> tuple[float, str]:
@@ -85,7 +109,9 @@ def _rows(plan: Plan, store: Store) -> Iterable[dict[str, Any]]:
     history = History(store)
     stored_trainings = {k for k in plan.trainings if store.peek("training", k) is not None}
     for key, training in plan.trainings.items():
+        away = any(one.images.fingerprint == session.NOT_HERE for one in training.chain())
         state = "stored" if key in stored_trainings else history.explain("training", training.identity())
+        state = session.NOT_HERE if away else state
         yield {
             "id": key,
             "kind": "training",
@@ -105,7 +131,11 @@ def _rows(plan: Plan, store: Store) -> Iterable[dict[str, Any]]:
             "kind": "evaluation",
             "label": cells[key],
             "seed": evaluation.training.seed,
-            "state": "stored" if there else history.explain("evaluation", evaluation.identity()),
+            "state": session.NOT_HERE
+            if evaluation.images.fingerprint == session.NOT_HERE
+            else "stored"
+            if there
+            else history.explain("evaluation", evaluation.identity()),
             "cost": costs[key],
             "after": evaluation.training.key,
             "alone": evaluation.training.key in stored_trainings,

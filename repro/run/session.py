@@ -33,6 +33,9 @@ ENTRIES = {"training": "repro.train.training", "evaluation": "repro.evaluate.mea
 SCENES = "scenes"
 """The embedded data set: planning on it loads neither numpy nor Pillow, which the other ones' files need."""
 
+NOT_HERE = "data not here"
+"""Stands where a fingerprint would, in a plan that cannot read the data."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -56,8 +59,11 @@ def load(options: Options) -> Suite:
     return load_suite([options.tables_dir] if options.tables_dir else None)
 
 
-def inputs(options: Options, suite: Suite, store: Store) -> Inputs:
-    """Fingerprints of data, code and weights, each computed once."""
+def inputs(options: Options, suite: Suite, store: Store, absent: dict[str, str] | None = None) -> Inputs:
+    """Fingerprints of data, code and weights, each computed once.
+
+    A data set that cannot be read is an InputError, or, with `absent`, noted there (name -> why) and left without one.
+    """
 
     @cache
     def code(stage: str, name: str) -> Code:
@@ -77,7 +83,13 @@ def inputs(options: Options, suite: Suite, store: Store) -> Inputs:
             return look.fingerprint(told)
         from repro.data import source
 
-        return source.fingerprint(told, options.data_root, store.cache)
+        try:
+            return source.fingerprint(told, options.data_root, store.cache)
+        except InputError as error:
+            if absent is None:
+                raise
+            absent.setdefault(told.name, str(error))
+            return NOT_HERE
 
     def classes(name: str) -> tuple[str, ...]:
         told = suite.dataset(name).classes
@@ -105,8 +117,11 @@ def weights_digest(folder: Path, backbone: str, store: Store) -> str:
     return digest[:20]
 
 
-def make_plan(options: Options, suite: Suite, store: Store) -> Plan:
-    """Resolve the options into a plan; InputError for whatever is wrong with them."""
+def make_plan(options: Options, suite: Suite, store: Store, absent: dict[str, str] | None = None) -> Plan:
+    """Resolve the options into a plan; InputError for whatever is wrong with them.
+
+    With `absent` data sets need not be here (`inputs`); what such a plan needs of them cannot be found in the store.
+    """
     scale = options.scale or default_scale()
     declared = suite.scale(scale)
     if options.seeds is not None and options.seeds < 1:
@@ -119,7 +134,7 @@ def make_plan(options: Options, suite: Suite, store: Store) -> Plan:
         only=options.only,
         overrides=options.overrides,
     )
-    plan = build(suite, request, inputs(options, suite, store))
+    plan = build(suite, request, inputs(options, suite, store, absent))
     asked = [text for text in options.overrides if text.startswith("evaluate.crf?")]
     if asked and not any(c.resolved and c.resolved.protocol.evaluate.crf for c in plan.cells):
         raise InputError(f"--set {asked[0]}: no cell asked for has a CRF; those of v2's tables have. Leave it out.")

@@ -18,6 +18,7 @@ from repro.errors import InputError, did_you_mean
 from repro.memo import Memo, default_folder
 from repro.spec.claim import Claim
 from repro.spec.explain import first, first_error
+from repro.spec.gpu import Gpu, own_gpus
 from repro.spec.keys import flatten, keys, unknown
 from repro.spec.scales import Rule, Scale, TableRule, lineage
 from repro.spec.select import pairs, select, value_of
@@ -68,6 +69,7 @@ class Suite:
     papers: dict[str, Paper] = field(default_factory=dict)
     scales: dict[str, Scale] = field(default_factory=dict)
     datasets: dict[str, Dataset] = field(default_factory=dict)
+    gpus: dict[str, Gpu] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
     def find(self, name: str) -> TableSpec:
@@ -96,6 +98,18 @@ class Suite:
         """A scale by name. Raises InputError with suggestions."""
         lineage(name, self.scales)
         return self.scales[name]
+
+    def gpu(self, name: str) -> Gpu:
+        """A kind of GPU, the user's own first. Raises InputError with suggestions."""
+        path = own_gpus()
+        own = _named(path, str(path), Gpu, _memo(path.parent)) if path.is_file() else {}
+        known = {**self.gpus, **own}
+        if name not in known:
+            raise InputError(
+                f"--gpu {name}: there is no such kind; there are {', '.join(known)}.{did_you_mean(name, known)} "
+                f"`repro bench rate --save-rate {name}` measures the device of this machine."
+            )
+        return known[name]
 
     def cells_of(self, claim: Claim, own: TableSpec | None) -> tuple[Cell, ...]:
         """The cells that a claim of table `own` (None: of a paper's text) speaks of."""
@@ -181,6 +195,8 @@ def load_suite(tables_dirs: Sequence[Path] | None = None) -> Suite:
             _add(suite.scales, scales, place, "scale")
         elif path.name == "datasets.toml":
             _add(suite.datasets, _named(path, place, Dataset, memo), place, "data set")
+        elif path.name == "gpus.toml":
+            _add(suite.gpus, _named(path, place, Gpu, memo), place, "GPU")
         elif path.name == "paper.toml":
             paper = _form(Paper, _read(path, place, memo), place)
             paper._place = place

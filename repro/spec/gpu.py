@@ -1,0 +1,69 @@
+"""How fast a kind of GPU trains: measured, or the maker's peak times an assumed share of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Measured(BaseModel):
+    """A rate that was measured, and how."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate: float = Field(gt=0)
+    """Million multiply-adds a second, as `repro.plan.cost` counts a training's."""
+    what: str
+    """What was trained."""
+    versions: str
+    when: str
+    """Day, ISO."""
+
+
+class Gpu(BaseModel):
+    """A kind of GPU, or another device that somebody measured."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    memory_gb: float = Field(gt=0)
+    """In 10^9 bytes."""
+    peak_tflops: float | None = Field(default=None, gt=0)
+    """Dense bfloat16, two operations per multiply-add."""
+    source: str = ""
+    """Of the peak."""
+    utilisation: float | None = Field(default=None, gt=0, le=1)
+    """Share of the peak that a training is assumed to reach."""
+    measured: Measured | None = None
+
+    @model_validator(mode="after")
+    def _some_rate(self) -> Gpu:
+        if self.measured is None and None in (self.peak_tflops, self.utilisation):
+            raise ValueError("needs `measured`, or `peak_tflops` and an assumed `utilisation`.")
+        return self
+
+    @property
+    def rate(self) -> float:
+        """Million multiply-adds a second."""
+        if self.measured is not None:
+            return self.measured.rate
+        return (self.peak_tflops or 0.0) * 1e6 / 2 * (self.utilisation or 0.0)
+
+    @property
+    def told(self) -> str:
+        """Where the rate comes from, in words."""
+        if self.measured is not None:
+            one = self.measured
+            return f"measured: {one.rate * 1e6:.3g} multiply-adds/s, {one.what}, {one.versions}, {one.when}"
+        return (
+            f"ASSUMED, not measured: {self.utilisation:.0%} of the maker's {self.peak_tflops:g} TFLOPS dense bfloat16 "
+            f"({self.source})"
+        )
+
+
+def own_gpus() -> Path:
+    """The user's own rates: gpus.toml in XDG_CONFIG_HOME/repro, else ~/.config/repro."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    return Path(home) / "repro" / "gpus.toml"
