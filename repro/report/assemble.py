@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from repro.plan.labels import spelt, training_label
 from repro.plan.plan import Plan, PlannedCell
 from repro.plan.work import Training
 from repro.report.content import CellResult, Classes, Cost, Curve, Pictures, RecordLine, ReportContent, State
+from repro.report.crf_records import band_notes, mean_field, searches
 from repro.report.head import table_head
 from repro.spec.load import Suite
 from repro.spec.protocol import Train
@@ -107,9 +109,10 @@ def assemble(
     facts = suite.datasets.get(dataset)
     names = facts.classes if facts and isinstance(facts.classes, tuple) else ()
     trained = [r for k, r in records.done.items() if k in records.trainings]
+    head = table_head(table)
     judged = agreement([c.cell for c in cells], evidence, request.scale)
     return ReportContent(
-        table=table_head(table),
+        table=replace(head, notes=(*head.notes, *band_notes(cells, records.done))),
         cells=cells,
         headline=headline(judged, claims),
         scale=request.scale,
@@ -128,6 +131,8 @@ def assemble(
         classes=Classes(tuple(names), facts.colours if facts else ()),
         curves=tuple(_curves(records)),
         pictures=tuple(_pictures(cells, records)),
+        searches=tuple(searches(cells, records.done, store)),
+        mean_field=mean_field(cells, records.done, store),
         costs=tuple(_costs(records)),
         environment=_environment(trained),
         records=tuple(_lines(records)),

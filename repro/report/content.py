@@ -100,6 +100,42 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class Search:
+    """How one network's CRF parameters were found."""
+
+    label: str
+    """The cell in words."""
+    seed: int
+    w1: float
+    sigma_alpha: float
+    sigma_beta: float
+    trials: tuple[tuple[float, float, float, float | None, int], ...]
+    """w1, sigma_alpha, sigma_beta, mean IOU in [0, 1] on the search images, round (0: the coarse grid)."""
+    images: tuple[str, ...]
+    """Names of the search images."""
+    scored: int
+    """How many of them are in the evaluation set as well."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class MeanField:
+    """Score and belief maps of one class on one image after some iterations; (K, H, W) each."""
+
+    label: str
+    """The cell in words."""
+    name: str
+    class_label: int
+    iterations: tuple[int, ...]
+    scores: NDArray[np.float16]
+    beliefs: NDArray[np.float16]
+    image: NDArray[np.uint8]
+    """(H, W, 3)."""
+    truth: NDArray[np.uint8]
+    """(H, W), void 255."""
+
+
+@dataclass(frozen=True)
 class Classes:
     """The data set's classes."""
 
@@ -173,6 +209,8 @@ class ReportContent:
     classes: Classes = Classes()
     curves: tuple[Curve, ...] = ()
     pictures: tuple[Pictures, ...] = ()
+    searches: tuple[Search, ...] = ()
+    mean_field: MeanField | None = None
     costs: tuple[Cost, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     records: tuple[RecordLine, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from repro.report import crf
 from repro.report.claims import claims_line
 from repro.report.content import ReportContent
 from repro.report.curves import final_losses
@@ -38,6 +39,7 @@ def report_markdown(content: ReportContent) -> str:
         blocks += ["## Claims", *_claims(content)]
     blocks += _cells(content)
     blocks += _agreement(content, laid)
+    blocks += _crf(content)
     blocks += _classes(content)
     if content.curves:
         losses = [(text(label), loss) for label, loss in final_losses(content.curves).items()]
@@ -186,6 +188,19 @@ def _agreement(content: ReportContent, laid: Grid) -> list[str]:
     found.append(text(note))
     body = [[text(cell_label(c.result.cell)), str(c.rank_published), str(c.rank_ours)] for c in ranked]
     found.append(rows(("Cell", "Published rank", "Our rank"), body, (1, 2)))
+    return found
+
+
+def _crf(content: ReportContent) -> list[str]:
+    if not content.searches and content.mean_field is None:
+        return []
+    found = ["## CRF: parameters and steps"]
+    if content.searches:
+        body = [[text(word) for word in row] for row in crf.search_rows(content.searches)]
+        head = [text(word) for word in crf.SEARCH_HEAD]
+        found += [text(crf.searches_line(content.searches)), rows(head, body, range(1, 9))]
+    if content.mean_field is not None:
+        found.append(text(crf.steps_line(content.mean_field, content.classes)))
     return found
 
 

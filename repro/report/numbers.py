@@ -98,6 +98,8 @@ def setting(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, (tuple, list)):
         return "(" + ", ".join(setting(item) for item in value) + ")"
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {setting(item)}" for key, item in value.items())
     if isinstance(value, float):
         return f"{value:.10g}".replace("-", MINUS)
     return str(value)

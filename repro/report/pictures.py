@@ -67,7 +67,7 @@ def sheets(pictures: Sequence[Pictures], classes: Classes, labels: dict[str, str
 
 
 def _sheets(pictures: Sequence[Pictures], classes: Classes, labels: dict[str, str], side: int) -> tuple[Sheet, ...]:
-    palette = _palette(classes)
+    colours = palette(classes)
     groups: dict[tuple[str, tuple[int, ...]], list[tuple[Pictures, int]]] = {}
     for shown in pictures:
         for k, name in enumerate(shown.names):
@@ -86,12 +86,12 @@ def _sheets(pictures: Sequence[Pictures], classes: Classes, labels: dict[str, st
                 Prediction(
                     shown.cell,
                     labels[shown.cell],
-                    _label_png(_nearest(prediction, size), palette),
-                    _mask_png(_nearest(wrong, size)),
+                    label_png(nearest(prediction, size), colours),
+                    _mask_png(nearest(wrong, size)),
                     float(1 - wrong.sum() / judged.sum()) if judged.any() else None,
                 )
             )
-        photo, truth = _jpeg(first.image[k], size), _label_png(_nearest(first.truth[k], size), palette)
+        photo, truth = jpeg(first.image[k], size), label_png(nearest(first.truth[k], size), colours)
         made.append(Sheet(name, size[1], size[0], photo, truth, tuple(predictions)))
     return tuple(made)
 
@@ -100,14 +100,14 @@ def _bytes(sheet: Sheet) -> int:
     return len(sheet.image_uri) + len(sheet.truth_uri) + sum(len(p.uri) + len(p.wrong_uri) for p in sheet.predictions)
 
 
-def _palette(classes: Classes) -> list[int]:
+def palette(classes: Classes) -> list[int]:
     """Return 256 RGB triples, flat: the classes' colours, greys for labels without one, and void."""
     colours = [*classes.colours, *((i, i, i) for i in range(len(classes.colours), 256))]
     colours[VOID] = VOID_COLOUR
     return [int(part) for colour in colours for part in colour]
 
 
-def _nearest(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+def nearest(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Return (height, width) sampled at pixel centres: labels can't be averaged."""
     rows = ((np.arange(size[0]) + 0.5) * array.shape[0] / size[0]).astype(np.int64)
     columns = ((np.arange(size[1]) + 0.5) * array.shape[1] / size[1]).astype(np.int64)
@@ -115,7 +115,8 @@ def _nearest(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return sampled
 
 
-def _jpeg(image: NDArray[np.uint8], size: tuple[int, int]) -> str:
+def jpeg(image: NDArray[np.uint8], size: tuple[int, int]) -> str:
+    """Return a photograph (H, W, 3) at a size (height, width)."""
     from PIL import Image
 
     picture = Image.fromarray(np.ascontiguousarray(image))
@@ -126,20 +127,22 @@ def _jpeg(image: NDArray[np.uint8], size: tuple[int, int]) -> str:
     return _uri(buffer, "jpeg")
 
 
-def _label_png(labels: NDArray[np.uint8], palette: list[int]) -> str:
-    return _png(labels.astype(np.uint8), palette)
+def label_png(labels: NDArray[np.uint8], colours: list[int]) -> str:
+    """Return labels (H, W) in their classes' colours."""
+    return png(labels.astype(np.uint8), colours)
 
 
 def _mask_png(mask: NDArray[np.bool_]) -> str:
-    return _png(mask.astype(np.uint8), [255, 255, 255, *WRONG_COLOUR], transparency=0, bits=1)
+    return png(mask.astype(np.uint8), [255, 255, 255, *WRONG_COLOUR], transparency=0, bits=1)
 
 
-def _png(indices: NDArray[np.uint8], palette: list[int], **options: int) -> str:
+def png(indices: NDArray[np.uint8], colours: list[int], **options: int) -> str:
+    """Return (H, W) indices into `colours`, up to 256 RGB triples, flat."""
     from PIL import Image
 
     height, width = indices.shape
     picture = Image.frombytes("P", (width, height), np.ascontiguousarray(indices).tobytes())
-    picture.putpalette(palette)
+    picture.putpalette(colours)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", **options)
     return _uri(buffer, "png")

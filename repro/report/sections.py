@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from repro.report import crf
 from repro.report.changes import Change, changes_line
 from repro.report.claims import claims_line, verdict_counts
 from repro.report.content import CellResult, ReportContent
@@ -41,6 +42,7 @@ SECTIONS = {
     "cells": "Every cell with its interval",
     "agreement": "Agreement at a glance",
     "pictures": "Pictures",
+    "crf": "CRF: parameters and steps",
     "classes": "IOU per class",
     "curves": "Training curves",
     "protocol": "Protocol and deviations",
@@ -67,6 +69,7 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
         "cells": measured,
         "agreement": len(both) > 1,
         "pictures": bool(shown),
+        "crf": bool(content.searches or content.mean_field),
         "classes": bool(classed),
         "curves": any(len(curve.step) for curve in content.curves),
         "cost": bool(content.costs),
@@ -89,6 +92,7 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
         **_claims(content),
         **_agreement(content),
         **_pictures(content, shown),
+        **crf.section(content.searches, content.mean_field, content.classes),
         **_classes(content, classed),
         **_protocol(content),
         **_costs(content),
@@ -96,6 +100,7 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
         "cell_commands": [(label(c), c.command) for c in content.cells if c.command],
         "environment": list(content.environment.items()),
         "charts": drawn,
+        "steps_sheet": drawn["steps"],
         "two_axes": not on_one_axis(content),
         "series": is_series(content),
     }
@@ -116,6 +121,8 @@ def _charts(content: ReportContent, laid: Grid, measured: bool, several: bool) -
         "agreement": Markup(agreement_plot(content)) if several else "",
         "heat": Markup(heat_maps(content, laid)) if several else "",
         "curves": Markup(curves_plot(content.curves)) if any(len(curve.step) for curve in content.curves) else "",
+        "searches": Markup(crf.search_plot(content.searches)) if content.searches else "",
+        "steps": crf.step_sheet(content.mean_field, content.classes) if content.mean_field else "",
     }
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from report_fixture import usual
 
 from repro.report.content import Classes, Pictures
-from repro.report.pictures import VOID, VOID_COLOUR, _nearest, sheets
+from repro.report.pictures import VOID, VOID_COLOUR, nearest, sheets
 
 BUDGET = 1_500_000
 CLASSES = Classes(("sky", "road"), ((10, 20, 30), (200, 100, 50)))
@@ -70,9 +70,9 @@ def test_large_pictures_are_made_smaller_until_they_fit():
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))
-def test_nearest_takes_the_pixel_under_the_centre(height, width, rows, columns):
+def testnearest_takes_the_pixel_under_the_centre(height, width, rows, columns):
     array = np.arange(height * width).reshape(height, width)
-    sampled = _nearest(array, (rows, columns))
+    sampled = nearest(array, (rows, columns))
     for i in range(rows):
         for j in range(columns):
             assert sampled[i, j] == array[int((i + 0.5) * height / rows), int((j + 0.5) * width / columns)]

@@ -1,0 +1,75 @@
+"""What the stored evaluations say of their CRF: searches, and mean field's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from repro.report.content import CellResult, MeanField, Search
+from repro.spec.naming import cell_label
+from repro.store.store import Record, Store
+
+STEPS = "steps.npz"
+
+
+def searches(cells: Iterable[CellResult], done: Mapping[str, Record], store: Store) -> Iterator[Search]:
+    """The searches behind the cells, of each seed; cells that score the same predictions share one, told once."""
+    told: set[str] = set()
+    for result in cells:
+        for seed, key in result.evaluations.items():
+            found = done[key]["result"].get("search")
+            if found is None or (same := repr((done[key]["training"], found))) in told:
+                continue
+            told.add(same)
+            with np.load(store.file("evaluation", key, "confusion.npz"), allow_pickle=False) as archive:
+                scored = {str(name) for name in archive["names"]}
+            images = tuple(found["images"])
+            yield Search(
+                label=cell_label(result.cell),
+                seed=seed,
+                w1=found["w1"],
+                sigma_alpha=found["sigma_alpha"],
+                sigma_beta=found["sigma_beta"],
+                trials=tuple((row[0], row[1], row[2], row[3], row[4]) for row in found["trials"]["rows"]),
+                images=images,
+                scored=sum(name in scored for name in images),
+                seconds=float(found["seconds"]),
+            )
+
+
+def mean_field(cells: Iterable[CellResult], done: Mapping[str, Record], store: Store) -> MeanField | None:
+    """The first CRF cell's steps, of its first seed; None where no cell has any."""
+    for result in cells:
+        for key in list(result.evaluations.values())[:1]:
+            if STEPS not in done[key]["files"]:
+                continue
+            with (
+                np.load(store.file("evaluation", key, STEPS), allow_pickle=False) as steps,
+                np.load(store.file("evaluation", key, "pictures.npz"), allow_pickle=False) as pictures,
+            ):
+                height, width = steps["scores"].shape[1:]
+                return MeanField(
+                    label=cell_label(result.cell),
+                    name=str(steps["names"][0]),
+                    class_label=int(steps["label"]),
+                    iterations=tuple(int(k) for k in steps["iterations"]),
+                    scores=steps["scores"],
+                    beliefs=steps["beliefs"],
+                    image=pictures["image"][0, :height, :width],
+                    truth=pictures["truth"][0, :height, :width],
+                )
+    return None
+
+
+BANDS = {
+    "void": "Bands lie around the void pixels of the ground truth, as in the papers; void itself is not scored.",
+    "transitions": "This data set has no void pixels: bands lie around class transitions instead (pixels whose label "
+    "differs from a neighbour's), which are scored.",
+}
+
+
+def band_notes(cells: Iterable[CellResult], done: Mapping[str, Record]) -> tuple[str, ...]:
+    """What the cells' trimap bands lie around, where any has one."""
+    found = (done[key]["result"].get("boundaries") for result in cells for key in result.evaluations.values())
+    return tuple(BANDS[kind] for kind in dict.fromkeys(found) if kind)
