@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ from repro.spec.table import TableSpec
 from repro.store.store import FOLDERS, Record, Store
 
 Identity = str
+"""20 hex digits of everything that was asked for but the seed: a training before the last has the same or the first."""
+Asked = tuple[Identity, int]
+"""With the seed."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,6 @@ class Place:
     cell: Cell
     scale: str
     dataset: str
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -87,20 +89,19 @@ def opened(path: Path, which: str) -> Store:
     return Store(path)
 
 
-def measurements(store: Store) -> dict[Identity, Measurement]:
+def measurements(store: Store) -> dict[Asked, Measurement]:
     """What a store has measured, by what was asked for; of several, by several versions, the newest."""
     trainings = {str(record["key"]): record for record in store.records("training")}
-    found: dict[Identity, Measurement] = {}
+    found: dict[Asked, Measurement] = {}
     for record in store.records("evaluation"):
         chain = _chain(str(record["training"]), trainings)
         if chain is None:
             continue
-        config = record["config"]
-        identity = _identity([(one["task"], one["config"], one["seed"]) for one in chain], config)
-        before = found.get(identity)
+        asked = _identity([(one["task"], one["config"]) for one in chain], record["config"]), int(chain[-1]["seed"])
+        before = found.get(asked)
         if before is None or str(before.evaluation["started"]) < str(record["started"]):
             path = store.file("evaluation", str(record["key"]), "confusion.npz")
-            found[identity] = Measurement(record, chain[-1], path)
+            found[asked] = Measurement(record, chain[-1], path)
     return found
 
 
@@ -108,61 +109,58 @@ def match(
     suite: Suite,
     tables: Sequence[TableSpec],
     scales: Iterable[str],
-    a: Mapping[Identity, Measurement],
-    b: Mapping[Identity, Measurement],
+    a: Mapping[Asked, Measurement],
+    b: Mapping[Asked, Measurement],
 ) -> Matched:
     """Put the measurements of two stores into the cells of `tables`."""
-    seen = [*a.values(), *b.values()]
-    seeds = 1 + max((int(one.training["seed"]) for one in seen), default=0)
-    datasets = {str(one.evaluation["config"]["data"]["name"]) for one in seen}
+    datasets = {str(one.evaluation["config"]["data"]["name"]) for one in (*a.values(), *b.values())}
+    by_identity = [_by_identity(side) for side in (a, b)]
     cells: list[SideBySide] = []
     used: set[Identity] = set()
     for scale in scales:
-        places = _places(suite, tables, scale, seeds, datasets)
-        by_cell: dict[tuple[str, str], list[tuple[Identity, Place]]] = {}
-        for identity, own in places.items():
-            for place in own:
-                by_cell.setdefault((place.cell.id, place.dataset), []).append((identity, place))
-        for own_places in by_cell.values():
-            sides = [{p.seed: side[i] for i, p in own_places if i in side} for side in (a, b)]
+        for place, identity in _places(suite, tables, scale, datasets):
+            sides = [side.get(identity, {}) for side in by_identity]
             if sides[0] or sides[1]:
-                used.update(i for i, _ in own_places)
-                first = own_places[0][1]
-                cells.append(SideBySide(first.cell, scale, first.dataset, *sides))
-    return Matched(tuple(cells), (len(a.keys() - used), len(b.keys() - used)))
+                used.add(identity)
+                cells.append(SideBySide(place.cell, scale, place.dataset, *sides))
+    left = [sum(identity not in used for identity, _ in side) for side in (a, b)]
+    return Matched(tuple(cells), (left[0], left[1]))
+
+
+def _by_identity(side: Mapping[Asked, Measurement]) -> dict[Identity, dict[int, Measurement]]:
+    found: dict[Identity, dict[int, Measurement]] = {}
+    for (identity, seed), one in side.items():
+        found.setdefault(identity, {})[seed] = one
+    return found
 
 
 def _places(
-    suite: Suite, tables: Sequence[TableSpec], scale: str, seeds: int, datasets: Iterable[str]
-) -> dict[Identity, list[Place]]:
-    """Identity of every planned evaluation -> the cells that it serves."""
+    suite: Suite, tables: Sequence[TableSpec], scale: str, datasets: Iterable[str]
+) -> Iterator[tuple[Place, Identity]]:
+    """Every measured cell at a scale, on the data sets of the scale and on `datasets`, with what it asks for."""
     # nothing is read: what the data, code and weights are does not bear on what was asked for
     inputs = Inputs(lambda *_: "", lambda *_: Code(()), lambda name: _classes(suite, name), lambda *_: "")
-    found: dict[Identity, list[Place]] = {}
     usual: set[str] = set()
     for dataset in (None, *sorted(datasets)):
         if dataset in usual:
             continue
         try:
-            plan = build(suite, Request(tuple(tables), scale, seeds, dataset), inputs)
+            plan = build(suite, Request(tuple(tables), scale, 1, dataset), inputs)
         except InputError:
             if dataset is None:
                 raise
             continue  # a data set that these tables cannot be run on
         for planned in plan.cells:
-            for seed, evaluation in planned.evaluations.items():
+            for evaluation in planned.evaluations.values():
                 name = evaluation.images.data.name
+                if dataset is None or name not in usual:
+                    yield Place(planned.cell, scale, name), identity_of(evaluation)
                 usual.update([name] if dataset is None else [])
-                own = found.setdefault(identity_of(evaluation), [])
-                place = Place(planned.cell, scale, name, seed)
-                if place not in own:
-                    own.append(place)
-    return found
 
 
 def identity_of(evaluation: Evaluation) -> Identity:
     """What a planned evaluation asks for."""
-    chain = [(one.task, one.config(), one.seed) for one in evaluation.training.chain()]
+    chain = [(one.task, one.config()) for one in evaluation.training.chain()]
     return _identity(chain, evaluation.config())
 
 
@@ -184,16 +182,15 @@ def _chain(key: str, trainings: Mapping[str, Record]) -> list[Record] | None:
     return chain
 
 
-def _identity(chain: Sequence[tuple[str, Mapping[str, Any], int]], evaluation: Mapping[str, Any]) -> Identity:
+def _identity(chain: Sequence[tuple[str, Mapping[str, Any]]], evaluation: Mapping[str, Any]) -> Identity:
     told = [
         {
             "task": task,
             "model": _whole(Model, config["model"]),
             "data": config["data"],
             "train": _whole(Pretrain if task == "presence" else Train, config["train"]),
-            "seed": seed,
         }
-        for task, config, seed in chain
+        for task, config in chain
     ]
     measured = {"data": evaluation["data"], "evaluate": _whole(Evaluate, evaluation["evaluate"])}
     text = json.dumps([told, measured], sort_keys=True, separators=(",", ":"))

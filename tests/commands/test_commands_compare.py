@@ -43,7 +43,7 @@ def head(folder: Path, record) -> str:
 
 
 def compared(paper, a, b, *words):
-    code, out, told = repro("compare", a, b, "--tables", paper, "--json", *words)
+    code, out, told = repro("compare", a, b, "--tables", paper, "--json", "--scale", "smoke", *words)
     assert code == 0, told
     return json.loads(out)
 
@@ -55,7 +55,7 @@ def test_a_store_equals_itself(paper, stores):
 
 
 def test_what_differs_is_shown_with_its_interval(paper, stores, tmp_path):
-    found = compared(paper, stores / "a", stores / "b", "deep1", "--scale", "smoke", "--markdown", tmp_path / "c.md")
+    found = compared(paper, stores / "a", stores / "b", "deep1", "--markdown", tmp_path / "c.md")
     rows = {row["id"]: row for row in found["rows"]}
     same, other = rows["deep/table1/aspp/miou"], rows["deep/table1/cascade/miou"]
     assert (same["equal_seeds"], same["seeds"], same["seeds_b"]) == (2, [0, 1], [0, 1, 2])
