@@ -246,7 +246,8 @@ def _rounding(
     options: Options, plan: Plan, store: Store, workers: Sequence[str]
 ) -> dict[str, tuple[float, ...]] | None:
     """Cell id -> what other rounding changes in the openings of its first seed; None where interrupted."""
-    wanted = rounding.trainings(plan)
+    last = rounding.shortened(plan)
+    wanted = rounding.chains(last)
     say(f"once more with other rounding: {len(wanted)} trainings")
     found: dict[str, tuple[float, ...]] = {}
     done = [0]
@@ -260,12 +261,14 @@ def _rounding(
 
     def compare(other: Store) -> None:
         for planned in plan.cells:
-            for evaluation in [*planned.evaluations.values()][:1]:
-                first, second = (openings(evaluation.training, where) for where in (store, other))
-                if first is not None and second is not None:
-                    found[planned.cell.id] = tuple(b - a for a, b in zip(first, second, strict=True))
+            if planned.cell.id not in last:
+                continue
+            own = next(iter(planned.evaluations.values())).training
+            first, second = openings(own, store), openings(last[planned.cell.id], other)
+            if first is not None and second is not None:
+                found[planned.cell.id] = tuple(b - a for a, b in zip(first, second, strict=True))
 
-    outcome = rounding.repeat(wanted, store, options.data_root, options.weights, workers, listener, compare)
+    outcome = rounding.repeat(wanted, store, options.data_root, options.weights, [*workers], listener, compare)
     return None if outcome.interrupted else found
 
 

@@ -1,13 +1,17 @@
-"""What does other rounding change? The same trainings once more, with two threads instead of one.
+"""What does other rounding change? The same trainings once more, with other kernels.
 
-Two threads add in another order than one, as another processor's kernels do: the sums differ in their last bits, and
-after some tens of steps so does everything. No record comes of it.
+Without fused multiplication and addition every sum differs in its last bits, as on another processor, and after some
+tens of steps so does everything. Where kernels can't be chosen (ARM), two threads add in another order than one. No
+record comes of it.
 """
 
 from __future__ import annotations
 
+import os
+import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,34 +24,63 @@ from repro.run.local import Outcome, run
 from repro.run.order import Work
 from repro.store.store import Store
 
-THREADS = 2
+OTHER_KERNELS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "DNNL_MAX_CPU_ISA": "SSE41"}
 
 
-def trainings(plan: Plan) -> list[Training]:
-    """The trainings behind the first seed of a plan's cells, each once, after the one it starts from."""
-    found: dict[str, Training] = {}
-    for planned in plan.cells:
-        for evaluation in [*planned.evaluations.values()][:1]:
-            found.update({training.key: training for training in evaluation.training.chain()})
-    return [*found.values()]
+def shortened(plan: Plan) -> dict[str, Training]:
+    """Cell id -> the training of its first seed, cut to its first step: all that its opening takes.
+
+    Trainings that others start from are left whole.
+    """
+    firsts = {one.cell.id: next(iter(one.evaluations.values())).training for one in plan.cells if one.evaluations}
+    parents = {training.key for last in firsts.values() for training in last.chain()[:-1]}
+    return {
+        cell: last
+        if last.key in parents
+        else replace(last, settings=last.settings.model_copy(update={"iterations": 1}))
+        for cell, last in firsts.items()
+    }
+
+
+def chains(trainings: Mapping[str, Training]) -> list[Training]:
+    """These trainings with those they start from, each once, after the one it starts from."""
+    return [*{one.key: one for last in trainings.values() for one in last.chain()}.values()]
 
 
 def repeat(
-    wanted: Sequence[Training],
+    wanted: list[Training],
     store: Store,
     data_root: Path | None,
     weights: Path | None,
-    workers: Sequence[str],
+    workers: list[str],
     listener: Callable[[Event], None],
     read: Callable[[Store], None],
 ) -> Outcome:
     """Run `wanted` (and no evaluation) with other rounding; `read` gets the store with them before it is removed."""
-    with tempfile.TemporaryDirectory(prefix="rounding-", dir=store.root) as folder:
+    # what a kill leaves in incoming/ is cleared away by the next run
+    with tempfile.TemporaryDirectory(prefix="rounding-", dir=store.root / "incoming") as folder:
         aside = replace(store, root=Path(folder))
         work = [
             Work(one.key, Job(one, (), data_root, weights), one.parent.key if one.parent else None, 1.0)
             for one in wanted
         ]
-        outcome = run(work, session.EXECUTE, aside, workers, listener, threads=THREADS)
+        chosen = platform.machine().lower() in ("x86_64", "amd64")
+        with _environment(OTHER_KERNELS if chosen else {}):
+            outcome = run(work, session.EXECUTE, aside, workers, listener, threads=1 if chosen else 2)
         read(aside)
         return outcome
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the worker processes that start meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
