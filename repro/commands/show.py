@@ -11,7 +11,14 @@ from repro.plan.plan import choose
 from repro.run.scale import default_scale
 from repro.spec.load import load_suite
 from repro.spec.resolve import resolve
-from repro.spec.table import Cell, TableSpec
+from repro.spec.table import Cell, CellKind, TableSpec
+
+MARKS: dict[CellKind, str] = {"measured": "", "computed": " =", "quoted": " q"}
+LEGEND: dict[CellKind, str] = {
+    "measured": "measured: trained and evaluated here",
+    "computed": "computed: follows from the network, exactly",
+    "quoted": "quoted: shown, never claimed as ours",
+}
 
 
 def main(
@@ -40,7 +47,7 @@ def main(
             rows += [_row(cell, told.get(cell.id), resolved) for cell in cells]
             continue
         _print(table, cells)
-        deviations = {(d.key, str(d.published), str(d.value), d.reason) for r in told.values() for d in r.deviations}
+        deviations = {(d.key, *_told(d.published, d.value), d.reason) for r in told.values() for d in r.deviations}
         if deviations:
             print_table(
                 ("key", "paper", scale, "reason"), sorted(deviations), title=f"What scale {scale} changes, and why"
@@ -73,8 +80,14 @@ def _print(table: TableSpec, cells: Sequence[Cell]) -> None:
         by_column = {c.column: c for c in cells if c.row == row}
         lines.append([label, *(_printed(by_column.get(column)) for column, _ in columns)])
     print_table(("", *(label for _, label in columns)), lines, title=f"{table.id}: {table.title}")
+    print(_legend({c.kind for c in cells}))
     for note in table.notes:
         print(f"  note: {note}")
+    rows: dict[str, list[str]] = {}
+    for label, note in dict.fromkeys((c.row_label, c.note) for c in cells if c.note):
+        rows.setdefault(note, []).append(label)
+    for note, labels in rows.items():
+        print(f"  {'; '.join(labels)}: {note}")
     for claim in table.claims:
         print(f"  {claim.id} ({claim.kind}): {claim.text}")
     print()
@@ -83,6 +96,24 @@ def _print(table: TableSpec, cells: Sequence[Cell]) -> None:
 def _printed(cell: Cell | None) -> str:
     if cell is None:
         return ""
-    if cell.published is None:
-        return "unknown"
-    return f"{cell.published:.{cell.decimals}f}"
+    number = "unknown" if cell.published is None else f"{cell.published:.{cell.decimals}f}"
+    return f"{number}{MARKS[cell.kind]}"
+
+
+def _legend(kinds: set[CellKind]) -> str:
+    """What the marks beside the numbers mean."""
+    return "  " + "; ".join(
+        f"{LEGEND[kind]}{MARKS[kind] and f' ({MARKS[kind].strip()})'}" for kind in LEGEND if kind in kinds
+    )
+
+
+def _told(published: Any, value: Any) -> tuple[str, str]:
+    """Both values for print; of two groups of settings only those that differ."""
+    if isinstance(published, dict) and isinstance(value, dict):
+        differ = [k for k in published if published[k] != value.get(k)]
+        return _settings(published, differ), _settings(value, differ)
+    return str(published), str(value)
+
+
+def _settings(values: dict[str, Any], keys: list[str]) -> str:
+    return ", ".join(f"{key} {values.get(key)}" for key in keys)

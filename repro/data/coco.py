@@ -1,4 +1,4 @@
-"""COCO restricted to VOC's classes, as v2 (section 4.1.2) and v3 (section 4.1) train on it before VOC.
+"""COCO restricted to VOC's classes, as v2 (section 4.1.2) and v3 (section 4.3) train on it before VOC.
 
 Lin et al., "Microsoft COCO: common objects in context" (2014). v3 takes trainval without minival, which is what was
 later published as train2017, and the images whose annotations of VOC's classes cover more than 1,000 pixels; other
@@ -35,7 +35,7 @@ VOC_NAMES = {
 }
 """COCO's name -> VOC's, where they differ."""
 MIN_PIXELS = 1000
-"""An image is kept if more pixels than these have one of VOC's classes (v3, section 4.1)."""
+"""An image is kept if more pixels than these have one of VOC's classes (v3, section 4.3)."""
 
 _YEARS = {"train": "train2017", "val": "val2017"}
 

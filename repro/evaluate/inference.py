@@ -1,6 +1,6 @@
 """Inference strategies: output stride, scales, flip; probabilities averaged.
 
-Paper v3, section 4.1 and Tables 4 and 6; released code: the padded canvas is what is rescaled; the logits of each
+Paper v3, sections 4.2 and 4.3, Tables 4 and 6; released code: the padded canvas is what is rescaled; the logits of each
 pass (those of a scale below 1 first on the grid of scale 1) are resized to the canvas; softmax; mean over passes.
 """
 

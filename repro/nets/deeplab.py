@@ -1,7 +1,7 @@
 """A DeepLab network: a backbone at some output stride, a head, logits.
 
 Parameter names are the same for every output stride, so that weights trained at one load at another (paper v3,
-section 4.1: trained at 16, evaluated at 8), and the same with and without v2's multi-scale inputs.
+sections 4.1 and 4.2: trained at 16, evaluated at 8), and the same with and without v2's multi-scale inputs.
 """
 
 from __future__ import annotations

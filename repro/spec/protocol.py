@@ -146,7 +146,7 @@ class Data(Section):
     """Photographs are resized so that their longer side has so many pixels (None: as they are);
     the embedded scenes are drawn at this side."""
     duplicated: tuple[str, ...] = ()
-    """Classes whose training images count twice (v3, section 4.2: bicycle, chair, table, potted plant, sofa)."""
+    """Classes whose training images count twice (v3, section 4.3: bicycle, chair, table, potted plant, sofa)."""
 
 
 class SecondStage(Section):
@@ -235,7 +235,7 @@ class Pretrain(Section):
 class Coco(Section):
     """The training on MS-COCO that `train.start = "coco"` starts from; whatever is not said here is as in `train`.
 
-    v3, section 4.1: COCO restricted to VOC's classes. Its backbone is taken over, and its head where the classes agree.
+    v3, section 4.3: COCO restricted to VOC's classes. Its backbone is taken over, and its head where the classes agree.
     Length and rate are what the authors said later (tensorflow/models, issue 4234); the papers do not state them.
     """
 

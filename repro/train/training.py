@@ -78,7 +78,7 @@ def begin(network: nn.Module, start: Start, seed: int) -> None:
 def order_of(labels: npt.NDArray[np.uint8], twice: Sequence[int]) -> npt.NDArray[np.int64]:
     """The images of one pass: all (N, H, W) in order, then once more those that contain a class of `twice`.
 
-    v3, section 4.2: images of hard classes are duplicated in the training set.
+    v3, section 4.3: images of hard classes are duplicated in the training set.
     """
     again = [i for i, one in enumerate(labels) if np.isin(one, np.array(twice, dtype=np.uint8)).any()]
     return np.concatenate([np.arange(len(labels)), np.array(again, dtype=np.int64)])
