@@ -340,15 +340,26 @@ def compare(
 def audit(
     tables: TablesDir = None,
     full: Annotated[bool, typer.Option("--full", help="Every claim, not only those that fall short.")] = False,
+    formats: Annotated[
+        str | None, typer.Option("--format", help="Write pages instead: md, html or both.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where pages are written. Default: reports/local.", show_default=False),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Put the papers' claims to their own printed numbers, without any training.
 
-    Example:  repro audit
+    Examples:
+
+      repro audit
+
+      repro audit --full --format md,html --out reports/audit
     """
     from repro.commands.audit import main
 
-    main(tables, full, json)
+    main(tables, full, json, formats, out)
 
 
 @app.command()
@@ -370,6 +381,35 @@ def cost(
     from repro.commands.cost import main
 
     main(names, only or [], set_ or [], tables, json)
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures of any size.", show_default=False)],
+    cell: Annotated[
+        str, typer.Option("--from", metavar="CELL", help="A measured cell, e.g. table6/os-16.", show_default=False)
+    ],
+    scale: Scale = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Which seed's training.")] = 0,
+    set_: Set = None,
+    dataset: Dataset = None,
+    data: DataDir = None,
+    weights: WeightsDir = None,
+    store: StoreDir = STORE,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the PNG files go.")] = Path("predictions"),
+    tables: TablesDir = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Label any picture with a trained cell, as that cell is evaluated: a label map and an overlay for each.
+
+    Example:  repro predict street.jpg --from table6/os-16 --scale tiny
+    """
+    from repro.commands.predict import main
+    from repro.run.session import Options
+
+    options = Options((), scale, None, (), tuple(set_ or ()), dataset, data, store, tables, weights)
+    main(images, cell, seed, options, out, device, json)
 
 
 data_app = typer.Typer(no_args_is_help=True, help="Look at data sets.", rich_markup_mode=None)

@@ -41,12 +41,16 @@ class History:
             return f"failed before: {failures[-1]['reason']}"
         if f"{kind}-{key}" in self._damaged:
             return "its record was damaged"
-        alike = self._alike.get(self._identity(wanted), [])
+        alike = self.alike(wanted)
         if not alike:
             return "not run yet"
-        newest_first = sorted(alike, key=lambda record: str(record.get("started", "")), reverse=True)
-        changes = min((self._changes(wanted, record) for record in newest_first), key=len)
+        changes = min((self._changes(wanted, record) for record in alike), key=len)
         return "; ".join(changes) or "stored under another key, by another version of this suite"
+
+    def alike(self, wanted: Mapping[str, Any]) -> list[Record]:
+        """Return the records of the same settings and seed as `wanted`, whatever code and data, the newest first."""
+        found = self._alike.get(self._identity(wanted), [])
+        return sorted(found, key=lambda record: str(record.get("started", "")), reverse=True)
 
     def _first(self, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return what `record` builds on: an evaluation's training, a training's parent."""

@@ -1,0 +1,173 @@
+"""`repro predict`: label any picture with a trained cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repro.commands.output import print_json, print_table, say
+from repro.errors import InputError, did_you_mean
+from repro.plan.plan import Plan
+from repro.plan.work import Evaluation
+from repro.run import session
+from repro.run.session import Options
+from repro.spec.cell import Cell
+from repro.spec.load import Suite
+from repro.store.explain import History
+from repro.store.store import Record, Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from repro.run.predict import Network
+
+MOST_NAMES = 8
+
+
+def main(images: Sequence[Path], cell: str, seed: int, options: Options, out: Path, device: str, as_json: bool) -> None:
+    """Write a label map and an overlay of each picture into `out`."""
+    suite = session.load(options)
+    if seed < 0:
+        raise InputError(f"--seed {seed}: seeds count from 0.")
+    spec = cell_of(suite, cell)
+    pictures = [read(path) for path in images]
+    targets = _targets(images, out)
+    store = Store(options.store)
+    absent: dict[str, str] = {}
+    options = replace(options, tables=(spec.table,), seeds=seed + 1)
+    plan = session.make_plan(options, suite, store, absent)
+    network = _network(plan, spec, seed, store, absent)
+
+    from repro.report.content import Classes
+    from repro.report.overlay import label_map, overlay, shares
+    from repro.run.execute import torch_device
+    from repro.run.predict import label
+
+    facts = suite.dataset(network.evaluation.images.data.name)
+    classes = Classes(facts.classes if isinstance(facts.classes, tuple) else (), facts.colours)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be made ({error.strerror}). Name a folder.") from error
+    place = torch_device(session.devices(device, 1)[0])
+    rows: list[dict[str, Any]] = []
+    for path, pixels, (map_path, overlay_path) in zip(images, pictures, targets, strict=True):
+        (labels,) = label([pixels], network, store, place)
+        try:
+            label_map(labels, classes).save(map_path)
+            overlay(pixels, labels, classes).save(overlay_path)
+        except OSError as error:
+            raise InputError(f"{map_path}: cannot be written ({error}). Name another --out.") from error
+        found = shares(labels, classes)
+        rows.append({"id": str(path), "labels": str(map_path), "overlay": str(overlay_path), "classes": found})
+        say(f"{path}: {overlay_path}")
+    if as_json:
+        print_json(rows, cell=spec.id, training=network.key, seed=seed, scale=plan.request.scale)
+        return
+    told = [(row["id"], ", ".join(f"{k} {v:.1%}" for k, v in list(row["classes"].items())[:5])) for row in rows]
+    print_table(("picture", "largest classes"), told, title=f"{spec.id} at scale {plan.request.scale}, seed {seed}")
+
+
+def cell_of(suite: Suite, name: str) -> Cell:
+    """The measured cell that `name` means: its id, its table's alias for the table, or a beginning that only it has.
+
+    Raises InputError with suggestions.
+    """
+    cells = {cell.id: cell for table in suite.select(["all"]) for cell in table.cells()}
+    names = {name, *(name.replace(alias, own, 1) for alias, own in suite.aliases.items() if _begins(name, alias))}
+    exact = [cells[one] for one in names if one in cells]
+    near = exact or [cell for key, cell in cells.items() if any(_begins(key, one) for one in names)]
+    measured = [cell for cell in near if cell.kind == "measured"]
+    if len(measured) == 1:
+        return measured[0]
+    if len(measured) > 1:
+        listed = ", ".join(cell.id for cell in measured[:MOST_NAMES])
+        more = f" and {len(measured) - MOST_NAMES} more" if len(measured) > MOST_NAMES else ""
+        raise InputError(f"--from {name}: that is {len(measured)} cells: {listed}{more}. Name one.")
+    if near:
+        raise InputError(f"--from {name}: a {near[0].kind} cell has no trained network. Name a measured cell.")
+    hint = did_you_mean(name, [cell.id for cell in cells.values() if cell.kind == "measured"])
+    raise InputError(f"--from {name}: there is no such cell.{hint} `repro show TABLE --json` lists their ids.")
+
+
+def _begins(name: str, start: str) -> bool:
+    """Whether `start` is `name`, or ends where one of its parts ends."""
+    return name == start or name.startswith(f"{start}/")
+
+
+def read(path: Path) -> NDArray[np.uint8]:
+    """A picture as (H, W, 3) uint8 RGB, turned as its camera's tag says. Raises InputError."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            return np.array((ImageOps.exif_transpose(image) or image).convert("RGB"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Give pictures, for example a .jpg or .png.") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder. Give the pictures in it: {path}/*.jpg.") from None
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        reason = " ".join(str(error).replace(repr(str(path)), "it").split()) or type(error).__name__
+        raise InputError(f"{path}: not a picture that can be read ({reason}). Give a whole .jpg or .png.") from error
+
+
+def _targets(images: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
+    """Names of the two files for each picture: two pictures of one name are told apart by a number."""
+    targets: list[tuple[Path, Path]] = []
+    stems: dict[str, int] = {}
+    given = {path.resolve() for path in images}
+    for path in images:
+        stems[path.stem] = number = stems.get(path.stem, 0) + 1
+        stem = path.stem if number == 1 else f"{path.stem}-{number}"
+        pair = (out / f"{stem}-labels.png", out / f"{stem}-overlay.png")
+        for one in pair:
+            if one.resolve() in given:
+                raise InputError(f"{one}: would be written over, and is one of the pictures. Name another --out.")
+        targets.append(pair)
+    return targets
+
+
+def _network(plan: Plan, cell: Cell, seed: int, store: Store, absent: dict[str, str]) -> Network:
+    """The trained cell, or one of the same settings by other code or data, which is said. Raises InputError."""
+    from repro.run.predict import Network, found_crf
+
+    evaluation = next(c.evaluations[seed] for c in plan.cells if c.cell.id == cell.id)
+    training = evaluation.training
+    history = History(store)
+    found = store.peek("training", training.key)
+    if found is None:
+        alike = history.alike(training.identity())
+        if not alike:
+            raise InputError(
+                f"--from {cell.id}: not trained at scale {plan.request.scale}, seed {seed}, in the store {store.root}. "
+                f"Run: repro run {cell.table}{_only(cell)} --scale {plan.request.scale} --seeds {seed + 1}"
+                + (f" --store {store.root}" if store.root != Path("runs") else "")
+                + ("" if not absent else " --data DIR")
+            )
+        found = alike[0]
+        why = "its data is not here to compare" if absent else history.explain("training", training.identity())
+        say(f"{cell.id}: taking training {found['key']} of {found['started']}, with the same settings ({why}).")
+    crf = evaluation.evaluate.crf
+    parameters = found_crf(_evaluated(history, evaluation, store)) if crf is not None and crf.searched else None
+    if crf is not None and crf.searched and parameters is None:
+        raise InputError(
+            f"--from {cell.id}: its CRF's parameters are searched when it is evaluated, and that is not stored. "
+            f"Run: repro run {cell.table} --scale {plan.request.scale} --seeds {seed + 1}"
+        )
+    return Network(evaluation, str(found["key"]), parameters)
+
+
+def _evaluated(history: History, evaluation: Evaluation, store: Store) -> Record | None:
+    return store.peek("evaluation", evaluation.key) or next(iter(history.alike(evaluation.identity())), None)
+
+
+def _only(cell: Cell) -> str:
+    """Options that narrow a table down to the cell."""
+    from repro.plan.labels import spelt
+
+    given = (f" --only '{key}={spelt(value)}'" for key, value in cell.settings.items() if key in cell.row_keys)
+    return "".join(given)
