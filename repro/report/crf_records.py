@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from repro.report.content import CellResult, MeanField, Search
+from repro.spec.cell import Cell
 from repro.spec.naming import cell_label
 from repro.store.store import Record, Store
 
@@ -26,7 +27,7 @@ def searches(cells: Iterable[CellResult], done: Mapping[str, Record], store: Sto
                 scored = {str(name) for name in archive["names"]}
             images = tuple(found["images"])
             yield Search(
-                label=cell_label(result.cell),
+                label=_network(result.cell),
                 seed=seed,
                 w1=found["w1"],
                 sigma_alpha=found["sigma_alpha"],
@@ -50,7 +51,7 @@ def mean_field(cells: Iterable[CellResult], done: Mapping[str, Record], store: S
             ):
                 height, width = steps["scores"].shape[1:]
                 return MeanField(
-                    label=cell_label(result.cell),
+                    label=_network(result.cell),
                     name=str(steps["names"][0]),
                     class_label=int(steps["label"]),
                     iterations=tuple(int(k) for k in steps["iterations"]),
@@ -60,6 +61,11 @@ def mean_field(cells: Iterable[CellResult], done: Mapping[str, Record], store: S
                     truth=pictures["truth"][0, :height, :width],
                 )
     return None
+
+
+def _network(cell: Cell) -> str:
+    """The cell in words; one of a trimap's widths by its row, for all widths score the same predictions."""
+    return cell.row_label if "evaluate.trimap_px" in cell.settings else cell_label(cell)
 
 
 BANDS = {
