@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 import repro
+from repro.run import hub
 
 app = typer.Typer(
     name="repro",
@@ -59,9 +60,11 @@ WeightsDir = Annotated[
     Path | None,
     typer.Option(
         "--weights",
-        metavar="DIR",
-        help="Folder of ImageNet weights, e.g. resnet101*.pth. Scale paper starts from them.",
+        metavar="DIR|hub",
+        help="Folder of ImageNet weights, e.g. resnet101*.pth, or hub: torchvision's and timm's, downloaded. Scale "
+        "paper starts from them.",
         show_default=False,
+        callback=hub.chosen,
     ),
 ]
 CrfBackend = Annotated[

@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from repro.commands.output import print_json
-from repro.judge.audit import audit_suite
+import repro
+from repro.commands.output import print_json, say
+from repro.errors import InputError
+from repro.judge.audit import Audit, audit_suite, too_close
 from repro.judge.result import Published
 from repro.run.computed import cells_for, published_values
 from repro.spec.load import load_suite
 
+if TYPE_CHECKING:
+    from repro.report.audit import PageFormat
 
-def main(tables_dir: Path | None, full: bool, as_json: bool) -> None:
-    """Print the headline, then the claims that fail or rest on too little (all of them with `full`)."""
+PAGES: tuple[PageFormat, ...] = ("md", "html")
+
+
+def main(
+    tables_dir: Path | None, full: bool, as_json: bool, formats: str | None = None, out: Path | None = None
+) -> None:
+    """Print the headline, then the claims that fail or rest on too little (all of them with `full`).
+
+    With `formats` ("md,html") write pages into `out` instead, audit.md and audit.html.
+    """
+    if out is not None and formats is None:
+        raise InputError(f"--out {out}: nothing to write there. Say --format md, html or both.")
+    wanted = None if formats is None else page_formats(formats)
     suite = load_suite([tables_dir] if tables_dir else None)
     found = audit_suite(suite, published_values(suite, cells_for(suite, suite.select(["all"]))))
     if as_json:
         rows = [_row(table.id, claim) for table in found.tables for claim in table.claims]
         print_json(rows, headline=list(found.headline))
         return
+    if wanted is not None:
+        _write(found, wanted, out or Path("reports/local"), full)
+        return
     for line in found.headline:
         print(f"- {line}")
     print()
     for table in found.tables:
-        shown = [c for c in table.claims if full or c.status == "fails" or _close(c)]
+        shown = [c for c in table.claims if full or c.status == "fails" or too_close(c)]
         if not shown:
             continue
         print(f"{table.id}: {table.title}")
@@ -32,9 +50,24 @@ def main(tables_dir: Path | None, full: bool, as_json: bool) -> None:
             print(f"  {claim.status:12} {claim.id}: {claim.text} {claim.note}".rstrip())
 
 
-def _close(claim: Published) -> bool:
-    """Whether some of its differences are too small for single runs to tell."""
-    return claim.clear is not None and claim.clear < len(claim.pairs)
+def page_formats(told: str) -> tuple[PageFormat, ...]:
+    """Return the formats of a list such as "md,html". Raises InputError for a word that is none."""
+    words = [word.strip().lower() for word in told.split(",") if word.strip()]
+    unknown = [word for word in words if word not in PAGES]
+    if unknown or not words:
+        raise InputError(f"--format: {unknown[0] if unknown else told!r} is not one of {', '.join(PAGES)}.")
+    return tuple(name for name in PAGES if name in words)
+
+
+def _write(found: Audit, formats: tuple[PageFormat, ...], out: Path, full: bool) -> None:
+    from repro.report.audit import audit_files
+    from repro.report.write import ready_folder, write_file
+
+    ready_folder(out)
+    flag = " --full" if full else ""
+    command = f"python -m repro audit{flag} --format {','.join(formats)} --out {out}"
+    for name, page in audit_files(found, formats, command, full, repro.__version__).items():
+        say(str(write_file(out / name, page.encode())))
 
 
 def _row(table: str, claim: Published) -> dict[str, Any]:

@@ -7,14 +7,16 @@ the architecture come out as printed?
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from repro.judge.published import audit, published_images
 from repro.judge.result import Published
 from repro.judge.wording import number
 from repro.spec.cell import METRICS, Cell
 from repro.spec.load import Suite
+from repro.spec.naming import cell_label
 from repro.spec.resolve import resolve
 from repro.spec.table import TableSpec
 
@@ -52,6 +54,8 @@ class TableAudit:
 
     id: str
     """The table's id; the paper's for claims of its text."""
+    place: str
+    """Such as "v3 Table 5", "v3+ text"."""
     title: str
     claims: tuple[Published, ...]
 
@@ -69,6 +73,20 @@ class Audit:
     """Computed figures that were compared."""
     headline: tuple[str, ...]
     """Sentences in plain words, the most important first."""
+    cells: Mapping[str, Cell]
+    """Id -> cell, of all tables."""
+
+    def close(self) -> tuple[tuple[TableAudit, Published], ...]:
+        """Claims of which some difference is too small for single runs to tell, the hardest to tell first."""
+        found = [(table, claim) for table in self.tables for claim in table.claims if too_close(claim)]
+        return tuple(sorted(found, key=lambda item: share_of_limit(item[1])))
+
+    def printed(self, cells: Sequence[str]) -> str:
+        """Return what was printed for a pair of cells: "76.58 against 76.46"; empty for more than two cells."""
+        if len(cells) != 2:
+            return ""
+        first, second = (self.cells[name] for name in cells)
+        return f"{printed_number(first)} against {printed_number(second)}"
 
     @property
     def claims(self) -> tuple[Published, ...]:
@@ -83,14 +101,17 @@ def audit_suite(suite: Suite, computed: Mapping[str, float] | None = None) -> Au
     """
     specs = _printed(suite)
     tables = [
-        TableAudit(spec.id, spec.title, tuple(audit(c, suite.cells_of(c, spec), images) for c in spec.claims))
+        TableAudit(
+            spec.id, place_of(spec), spec.title,
+            tuple(audit(c, suite.cells_of(c, spec), images) for c in spec.claims),
+        )
         for spec in specs
         for images in (published_images(suite, spec),)
-    ]
+    ]  # fmt: skip
     for paper in suite.papers.values():
         if paper.claims:
             found = tuple(audit(claim, suite.cells_of(claim, None)) for claim in paper.claims)
-            tables.append(TableAudit(paper.id, paper.title, found))
+            tables.append(TableAudit(paper.id, f"{short_name(paper.id)} text", paper.title, found))
     doubles, repeats = _doubles(suite)
     cells = [cell for spec in specs for cell in spec.cells() if cell.id in (computed or {})]
     misprints = tuple(
@@ -99,8 +120,35 @@ def audit_suite(suite: Suite, computed: Mapping[str, float] | None = None) -> Au
         for value in ((computed or {})[cell.id],)
         if cell.published is not None and abs(value - cell.published) > 0.5001 * 10**-cell.decimals
     )
-    result = Audit(tuple(tables), doubles, repeats, misprints, len(cells), ())
-    return Audit(result.tables, doubles, repeats, misprints, len(cells), _headline(result))
+    by_id = {cell.id: cell for spec in suite.tables.values() for cell in spec.cells()}
+    result = Audit(tuple(tables), doubles, repeats, misprints, len(cells), (), by_id)
+    return replace(result, headline=_headline(result, {spec.id: place_of(spec) for spec in specs}))
+
+
+def place_of(spec: TableSpec) -> str:
+    """Return where a table stands: "v3+ Table 1", "v2 Figure 10"."""
+    kind = f"Table {spec.source.table}" if spec.source.table else f"Figure {spec.source.figure}"
+    return f"{short_name(spec.paper.id)} {kind}"
+
+
+def short_name(paper: str) -> str:
+    """Return a paper's name as people write it: v3plus is v3+."""
+    return paper.replace("plus", "+")
+
+
+def printed_number(cell: Cell) -> str:
+    """Return a cell's published value with the decimals it was printed with."""
+    return "–" if cell.published is None else f"{cell.published:.{cell.decimals}f}"
+
+
+def too_close(claim: Published) -> bool:
+    """Say whether some difference that a claim rests on is too small for single runs to tell."""
+    return claim.clear is not None and claim.clear < len(claim.pairs)
+
+
+def share_of_limit(claim: Published) -> float:
+    """Return the smallest distance of a claim's differences from one that would speak otherwise, in its limit."""
+    return min((pair.distance / pair.limit for pair in claim.pairs if pair.limit > 0), default=math.inf)
 
 
 def _printed(suite: Suite) -> list[TableSpec]:
@@ -128,29 +176,32 @@ def _doubles(suite: Suite) -> tuple[tuple[Double, ...], int]:
     return tuple(doubles), repeats
 
 
-def _headline(audit: Audit) -> tuple[str, ...]:
+def _headline(audit: Audit, places: Mapping[str, str]) -> tuple[str, ...]:
     claims = audit.claims
     testable = [c for c in claims if c.status != "not testable"]
     fails = [c for c in testable if c.status == "fails"]
-    close = [c for c in testable if c.clear is not None and c.clear < len(c.pairs)]
+    close = audit.close()
     lines = [
         f"Of {len(testable)} claims that printed numbers can decide, {len(testable) - len(fails)} hold and "
         f"{len(fails)} fail; {len(claims) - len(testable)} more are texts.",
         f"{len(close)} rest in part on differences that single runs cannot tell apart.",
     ]
-    if ordered := [c for c in close if c.status == "holds" and c.low == 0]:
-        lines.append(_narrowest(ordered))
+    if ordered := [(table, c) for table, c in close if c.status == "holds" and c.low == 0]:
+        lines.append(_narrowest(audit, ordered))
     lines += [f"{c.id} fails: “{c.text}” {c.note}" for c in fails]
     lines += [
-        f"{d.first.id} prints {d.first.published:.{d.first.decimals}f}, {d.second.id} prints "
-        f"{d.second.published:.{d.second.decimals}f} for the same protocol: no reason is given."
+        f"{places[d.first.table]} prints {printed_number(d.first)} ({cell_label(d.first)}), {places[d.second.table]} "
+        f"{printed_number(d.second)} ({cell_label(d.second)}) for the same protocol: no reason is given."
         for d in audit.doubles
     ]
     for same in _alike(audit.misprints):
         cell, unit = same[0].cell, METRICS[same[0].cell.metric].unit
+        rows = " and ".join(f"({cell_label(m.cell)})" for m in same)
         lines.append(
-            f"{' and '.join(m.cell.id for m in same)}: {cell.published:.{cell.decimals}f} {unit} as printed; the "
-            f"network counts {same[0].computed:.{cell.decimals}f}: {number(same[0].difference, unit)}."
+            f"{places[cell.table]} {rows}: {printed_number(cell)} {unit} as printed; the network counts "
+            f"{same[0].computed:.{cell.decimals}f}: {number(same[0].difference, unit)}. "
+            f"Of {audit.computed} figures that follow from the architecture, "
+            f"{audit.computed - len(audit.misprints)} come out as printed."
         )
     return tuple(lines)
 
@@ -163,10 +214,9 @@ def _alike(misprints: Sequence[Misprint]) -> list[list[Misprint]]:
     return list(groups.values())
 
 
-def _narrowest(claims: Sequence[Published]) -> str:
+def _narrowest(audit: Audit, claims: Sequence[tuple[TableAudit, Published]]) -> str:
     """Return the claims of an order whose whole point is a difference far below what single runs can tell."""
-    found = [
-        (abs(pair.value) / pair.limit, claim.id, pair) for claim in claims for pair in claim.pairs[claim.decisive :][:1]
-    ]
-    told = [f"{name} on {pair.value:.2f} ({pair.label})" for _, name, pair in sorted(found, key=lambda f: f[0])[:7]]
+    found = [(table, claim, claim.pairs[claim.decisive]) for table, claim in claims]
+    found = sorted((f for f in found if len(f[2].cells) == 2), key=lambda f: f[2].distance / f[2].limit)
+    told = [f"{table.place}, {audit.printed(p.cells)} ({p.value:.2f}; {claim.id})" for table, claim, p in found[:7]]
     return f"The smallest of them, in points: {'; '.join(told)}."

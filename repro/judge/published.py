@@ -64,7 +64,9 @@ def audit(claim: Claim, cells: Iterable[Cell], images: int = VOC_VAL) -> Publish
     depth = [min(v - e.low, e.high - v) for v, (e, _) in zip(values, places, strict=True)]
     as_printed = math.exp if asked.logarithmic else float
     pairs = tuple(
-        PublishedPair(contrast.label, tuple(cell for cell, _ in contrast.weights), as_printed(v), h, limit)
+        PublishedPair(
+            contrast.label, tuple(cell for cell, _ in contrast.weights), as_printed(v), h, limit, _distance(v, claim)
+        )
         for (_, contrast), v, h, limit in zip(places, values, held, limits, strict=True)
     )
     first = 0
@@ -75,7 +77,7 @@ def audit(claim: Claim, cells: Iterable[Cell], images: int = VOC_VAL) -> Publish
         ranked.append((all(held[k] for k in span), min(span, key=lambda k: depth[k])))
     holds, weakest = max(ranked, key=lambda r: (r[0], depth[r[1]]))
     noisy = any(cell.kind != "computed" for cell in asked.cells) and claim.metric == "miou"
-    clear = sum(_distance(v, claim) >= limit for v, limit in zip(values, limits, strict=True)) if noisy else None
+    clear = sum(pair.distance >= pair.limit for pair in pairs) if noisy else None
     result = Published(
         claim.id, claim.text, "holds" if holds else "fails", asked.unit,
         as_printed(low), as_printed(high), pairs[weakest].value, weakest, pairs, clear,

@@ -23,6 +23,8 @@ class PublishedPair:
     holds: bool
     limit: float
     """What one seed per cell and a validation set of that size can tell apart, 95 %; 0 for computed cells."""
+    distance: float = float("inf")
+    """How far it is from the nearest difference that would speak otherwise: too close to tell if below the limit."""
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,7 @@ def published_note(published: Published, kind: Kind) -> str:
     few = len(pairs) - published.clear
     if few == 0:
         return f"{said} More than single runs differ by chance ({limit})."
-    where = "Too close to tell" if len(pairs) == 1 else f"{few} of {len(pairs)} comparisons are too close to tell"
+    be = "is" if few == 1 else "are"
+    where = "Too close to tell" if len(pairs) == 1 else f"{few} of {len(pairs)} comparisons {be} too close to tell"
     aim = f" from a difference of {number(published.high, unit, sign=False)}" if kind == "equal" else ""
     return f"{said} {where}{aim}: single runs differ by up to {limit} by chance."

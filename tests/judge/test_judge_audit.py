@@ -39,8 +39,8 @@ def test_the_figure_that_contradicts_its_neighbours(found: Audit) -> None:
 def test_smallest_differences_are_named(found: Audit) -> None:
     """v3+ Table 1, 48 against 32 channels, and v3 Table 5, 76.58 against 76.46."""
     line = next(line for line in found.headline if line.startswith("The smallest"))
-    assert "v3plus.t1.c2 on 0.05 (48 channels − 32 channels)" in line
-    assert "v3.t5.c3 on 0.12" in line
+    assert "v3+ Table 1, 78.21 against 78.16 (0.05; v3plus.t1.c2)" in line
+    assert "v3 Table 5, 76.58 against 76.46 (0.12; v3.t5.c3)" in line
 
 
 def test_headline_counts_add_up_and_failures_are_named(found: Audit) -> None:
