@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from repro.plan.code import Code, closure
 from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.plan import Plan, Request, build
 from repro.plan.work import Evaluation, Training
+from repro.run import hub
 from repro.run.events import Event
 from repro.run.job import Job
 from repro.run.order import Work
@@ -107,6 +109,8 @@ def weights_digest(folder: Path, backbone: str, store: Store) -> str:
     from repro.data.fingerprint import Digests
     from repro.nets.weights import find
 
+    if folder == hub.folder():
+        hub.fetch(backbone, folder, partial(print, file=sys.stderr, flush=True))
     path = find(folder, backbone)
     digests = Digests(store.cache, path.parent)
     try:
@@ -182,7 +186,8 @@ def work_of(plan: Plan, store: Store, data_root: Path | None, weights: Path | No
     if lacking and weights is None:
         raise InputError(
             f"--weights: train.start is imagenet and no weights are given for {', '.join(lacking)}. Give a folder with "
-            f"{lacking[0]}*.safetensors or .pth, choose another --scale, or --set train.start=random."
+            f"{lacking[0]}*.safetensors or .pth, --weights hub to download them, another --scale, or --set "
+            "train.start=random."
         )
     backends = {e.evaluate.crf.backend for e in evaluations.values() if e.evaluate.crf is not None}
     if "pydensecrf" in backends and find_spec("pydensecrf") is None:
