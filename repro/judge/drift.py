@@ -12,7 +12,7 @@ Three quantities are compared, seed by seed with the baseline's same seed:
              call everything background, whatever was wrong with it.
     opening  the loss at the first step of every training in the chain. It follows from data, weights and network by one
              forward pass, so that seeds explain nothing: tolerated is `OPENING_FACTOR` times what other rounding was
-             seen to change when the baseline was made. Compared where both were computed in float32 on a CPU.
+             seen to change when the baseline was made. Compared where both were computed on a CPU in one precision.
 
 A tolerance is so many standard errors that all comparisons of a table together give a false alarm in `FALSE_ALARMS` of
 the runs at most (Bonferroni; Student's t with the degrees of freedom of the pooled spread), and never below a floor.
@@ -36,8 +36,8 @@ SCORE_FLOOR = 0.001
 """0.1 points of mean IOU: a few border pixels of a few images."""
 COURSE_FLOOR = 0.01
 """Share of the course."""
-OPENING_FLOOR = 1e-4
-"""Share of the opening; a forward pass in float32 rounds at 1e-6."""
+OPENING_FLOOR = {"float32": 1e-4, "bfloat16": 1e-3}
+"""Precision -> share of the opening; a forward pass rounds at 1e-6 and 1e-3, and a loss is a mean of many."""
 OPENING_FACTOR = 2.0
 """One second rounding is one draw, shared by all cells that start from the same first training."""
 
@@ -112,7 +112,7 @@ def check(before: Baseline, now: Baseline, failed: Mapping[str, str] | None = No
     `failed`: cell id -> why it has no result. Every cell must be in `before` with these seeds.
     """
     failed = failed or {}
-    exact = same_bits(before.kind, now.kind)
+    exact = same_bits(before.kind, now.kind) or all(cell.kind == "computed" for cell in now.cells)
     tolerances = None if exact else _Tolerances(before, now)
     cells = []
     for cell in now.cells:
@@ -176,7 +176,8 @@ class _Tolerances:
         self.n = max((len(cell.seeds) for _, cell in cells), default=1)
         measured = [cell for cell in before.cells if cell.kind == "measured"]
         kinds = [kind or {} for kind in (before.kind, now.kind)]
-        self.same_device = all((k.get("device"), k.get("precision")) == ("cpu", "float32") for k in kinds)
+        self.precision = str(kinds[1].get("precision"))
+        alike = all((k.get("device"), k.get("precision")) == ("cpu", self.precision) for k in kinds)
         own = [_deviations(cell) for cell in measured]
         self.dof = sum(max(len(cell.seeds) - 1, 0) for cell in measured)
         self.score, self.course = (_rms([deviation[i] for deviation in own]) for i in (0, 1))
@@ -184,15 +185,15 @@ class _Tolerances:
             _rms([cell.rounding[i] for cell in measured if i < len(cell.rounding)])
             for i in range(max((len(cell.rounding) for cell in measured), default=0))
         ]
-        self.rounded = sum(bool(cell.rounding) for cell in measured)
+        self.rounded = sum(bool(cell.rounding) for cell in measured) if alike else 0
         self.comparisons = 2 * len(cells)
-        if self.same_device and self.rounded:
+        if self.rounded:
             self.comparisons += sum(len(r.openings) for _, cell in cells for r in cell.seeds.values())
 
     @property
     def spread(self) -> dict[str, float]:
         told = {"score": self.score, "course": self.course}
-        return {**told, "opening": self.openings[-1]} if self.openings else told
+        return {**told, "opening": self.openings[-1]} if self.rounded else told
 
     def errors(self, dof: int) -> float:
         """How many standard errors are tolerated."""
@@ -225,14 +226,15 @@ class _Tolerances:
 
     def _openings(self, seeds: Sequence[tuple[SeedResult, SeedResult]]) -> list[Shift]:
         """For each training of the chain the seed that moved most."""
-        if not self.same_device or not self.rounded:
+        if not self.rounded:
             return []
         shifts = []
         length = min(len(result.openings) for pair in seeds for result in pair)
         for at in range(length):
             before, now = max(((a.openings[at], b.openings[at]) for a, b in seeds), key=lambda p: abs(p[1] - p[0]))
             rounding = self.openings[at] if at < len(self.openings) else 0.0
-            tolerance = max(OPENING_FACTOR * self.errors(self.rounded) * rounding, OPENING_FLOOR * abs(before))
+            floor = OPENING_FLOOR.get(self.precision, 1e-2) * abs(before)
+            tolerance = max(OPENING_FACTOR * self.errors(self.rounded) * rounding, floor)
             name = "opening" if at == length - 1 else f"opening of training {at + 1} of {length}"
             shifts.append(_shift(name, before, now, tolerance))
         return shifts

@@ -46,7 +46,8 @@ def headline(table: CheckedTable) -> str:
 def measure(table: CheckedTable, about: About) -> str:
     """By which measure cells were compared, and why."""
     if table.exact:
-        return "Compared bit for bit: the baseline is from the same kind of machine."
+        measured = any(cell.kind == "measured" for cell in table.cells)
+        return "Compared bit for bit" + (": the baseline is from the same kind of machine." if measured else ".")
     seeds = max((cell.seeds for cell in table.cells), default=0)
     spread = ", ".join(f"{name} {_value(name, value)}" for name, value in table.spread.items())
     return (

@@ -20,6 +20,7 @@ from repro.cli import app
 from repro.data import augment
 from repro.evaluate import measure as measuring
 from repro.nets import aspp, heads, resize, resnet
+from repro.nets import precision as numbers
 from repro.run import execute as executing
 from repro.run import local, rounding
 from repro.run.events import Failed
@@ -247,10 +248,12 @@ def main(baselines: str, stores: str, *words: str) -> None:
     Run it where kernels are chosen in another way (ONEDNN_MAX_CPU_ISA=AVX2, say): what is found then is what another
     kind of machine finds.
     """
-    for what in ["none", *FAULTS]:
+    for what in ["none", "none, in float32", *FAULTS]:
         with pytest.MonkeyPatch.context() as patch:
             run_here(patch)
             FAULTS.get(what, lambda _patch: None)(patch)
+            if "float32" in what:
+                patch.setattr(numbers, "_fast", lambda _kind: False)
             shared = ["--baselines", baselines, "--device", "cpu", "--jobs", "1", "--json"]
             with tempfile.TemporaryDirectory(dir=stores) as store:
                 found = CliRunner().invoke(app, ["check", *words, *shared, "--store", store])

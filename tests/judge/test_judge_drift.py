@@ -118,7 +118,7 @@ def test_openings_are_held_to_what_rounding_was_seen_to_change():
     # a first training's opening hangs on one forward pass alone: rounding was seen to change nothing
     found = check(before, baseline([[result(openings=(0.701, 2.2))]] * 4, OTHER))
     assert [shift.quantity for shift in found.cells[0].moved] == ["opening of training 1 of 2"]
-    half = {**OTHER, "precision": "bfloat16 autocast"}
+    half = {**OTHER, "precision": "bfloat16"}
     assert check(before, baseline([[result(openings=(0.701, 2.35))]] * 4, half)).passed
 
 
