@@ -14,10 +14,20 @@ PAIRED_DEVIATION = {"paper": 0.31, "small": 1.0, "tiny": 1.0, "smoke": 3.0}
 """Scale -> standard deviation over seeds of a paired difference between two trainings, in points. paper: 1.41 times the
 0.22 of v3 Table 11. tiny: the medians over the claims of v3 Tables 1 to 4 lie between 0.6 and 1.0 (0.1 to 0.5 where
 only rates or the evaluation change, 2 to 3 where the structure does). small and smoke are guesses."""
+PAIRED_IMAGE_ERROR = {"paper": 0.15, "small": 0.2, "tiny": 0.3, "smoke": 1.0}
+"""Scale -> standard error that the choice of validation images gives such a difference, in points. paper: see
+`repro.judge.published`. tiny: the median over the same claims (0.0 to 1.1). small has more images and smoke fewer."""
+USUAL_SCALE = "tiny"
+"""What a scale of one's own is taken to be like."""
 ALPHA = 0.05
 IMAGES = 100
-USUAL_SEEDS = {3: 3.264, 5: 1.682, 10: 0.996}
-"""Seeds -> `detectable_difference` in standard deviations, for `outlook`: a plan need load no numpy for them."""
+DETECTABLE = {
+    "paper": {3: 1.001, 5: 0.652, 10: 0.520},
+    "small": {3: 3.228, 5: 1.751, 10: 1.138},
+    "tiny": {3: 3.206, 5: 1.842, 10: 1.297},
+    "smoke": {3: 9.609, 5: 5.641, 10: 4.078},
+}
+"""Scale -> seeds -> `detectable_difference` there, for `outlook`: a plan need not load scipy for them."""
 
 
 def power(difference: float, deviation: float, seeds: int, image_error: float = 0.0, images: int = IMAGES) -> float:
@@ -64,16 +74,20 @@ def seeds_needed(difference: float, deviation: float, image_error: float = 0.0, 
 
 def outlook(scale: str, seeds: int) -> str:
     """Return what so many seeds will be able to tell at a scale, in plain words."""
-    deviation = PAIRED_DEVIATION.get(scale, 1.0)
+    like = scale if scale in PAIRED_DEVIATION else USUAL_SCALE
     if seeds < 2:
         said = "With one seed no difference can be told from noise"
     else:
-        said = f"With {seeds} seeds you can detect a difference of {deviation * _detectable(seeds):.1f} points"
+        said = f"With {seeds} seeds you can detect a difference of {_detectable(like, seeds):.1f} points"
     others = [n for n in (3, 5, 10) if n > seeds]
-    more = " and ".join(f"{n} would detect {deviation * _detectable(n):.1f} points" for n in others[:2])
-    unit = "point" if deviation == 1 else "points"
-    return f"{said}{'; ' if more else ''}{more} (4 times in 5, if paired runs vary by {deviation:g} {unit})."
+    more = " and ".join(f"{n} would detect {_detectable(like, n):.1f} points" for n in others[:2])
+    deviation, error = PAIRED_DEVIATION[like], PAIRED_IMAGE_ERROR[like]
+    return (
+        f"{said}{'; ' if more else ''}{more} (4 times in 5, if paired runs vary by {deviation:g} and the choice of "
+        f"images by {error:g} points)."
+    )
 
 
-def _detectable(seeds: int) -> float:
-    return USUAL_SEEDS.get(seeds) or detectable_difference(1.0, seeds)
+def _detectable(scale: str, seeds: int) -> float:
+    known = DETECTABLE[scale].get(seeds)
+    return known or detectable_difference(PAIRED_DEVIATION[scale], seeds, PAIRED_IMAGE_ERROR[scale])

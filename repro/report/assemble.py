@@ -192,10 +192,14 @@ def _mean_iou(rows: list[list[float | None]]) -> tuple[float | None, ...]:
 
 
 def _detectable(claims: tuple[ClaimResult, ...], seeds: int) -> float | None:
-    """The difference that so many seeds detect, from the paired spread seen in this table's claims."""
-    errors = [c.effect.seed_error for c in claims if c.effect is not None and c.effect.seeds > 1 and c.unit == "points"]
-    spreads = [e * np.sqrt(seeds) for e in errors if e == e and e > 0]
-    return float(detectable_difference(float(np.median(spreads)), seeds)) if spreads and seeds > 1 else None
+    """The difference that so many seeds detect: from the paired spread over seeds and images in this table's claims."""
+    effects = [c.effect for c in claims if c.effect is not None and c.effect.seeds > 1 and c.unit == "points"]
+    spreads = [e.seed_error * np.sqrt(e.seeds) for e in effects if e.seed_error > 0]
+    if not spreads or seeds < 2:
+        return None
+    images = [e.image_error for e in effects if not np.isnan(e.image_error)]
+    error = float(np.median(images)) if images else 0.0
+    return float(detectable_difference(float(np.median(spreads)), seeds, error))
 
 
 def _common_protocol(planned: tuple[PlannedCell, ...]) -> dict[str, Any]:

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from repro.judge.power import USUAL_SEEDS, detectable_difference, outlook, power, seeds_needed
+from repro.judge.power import (
+    DETECTABLE,
+    PAIRED_DEVIATION,
+    PAIRED_IMAGE_ERROR,
+    detectable_difference,
+    outlook,
+    power,
+    seeds_needed,
+)
 
 
 @pytest.mark.parametrize(("seeds", "effect"), [(3, 3.2), (5, 1.7), (10, 1.0), (20, 0.66)])
@@ -53,11 +61,15 @@ def test_seeds_needed_is_the_first_that_suffices() -> None:
 
 def test_outlook_names_what_more_seeds_would_bring() -> None:
     assert outlook("tiny", 1).startswith("With one seed no difference")
-    assert "3 would detect 3.3 points and 5 would detect 1.7 points" in outlook("tiny", 1)
-    assert "With 5 seeds you can detect a difference of 0.5 points; 10 would" in outlook("paper", 5)
+    assert "3 would detect 3.2 points and 5 would detect 1.8 points" in outlook("tiny", 1)
+    assert "With 5 seeds you can detect a difference of 0.7 points; 10 would" in outlook("paper", 5)
     assert ";" not in outlook("tiny", 20)
+    assert outlook("my own", 5) == outlook("tiny", 5)
 
 
 def test_usual_numbers_of_seeds_are_those_of_the_function() -> None:
-    for seeds, told in USUAL_SEEDS.items():
-        assert told == pytest.approx(detectable_difference(1.0, seeds), abs=1e-4)
+    for scale, known in DETECTABLE.items():
+        for seeds, told in known.items():
+            found = detectable_difference(PAIRED_DEVIATION[scale], seeds, PAIRED_IMAGE_ERROR[scale])
+            assert told == pytest.approx(found, abs=1e-3)
+    assert DETECTABLE.keys() == PAIRED_DEVIATION.keys() == PAIRED_IMAGE_ERROR.keys()
