@@ -30,9 +30,37 @@ def main(options: Options, out: Path, formats: str, as_json: bool) -> None:
 
 
 def write(
-    options: Options, suite: Suite, plan: Plan, store: Store, out: Path, formats: tuple[Format, ...], as_json: bool
+    options: Options,
+    suite: Suite,
+    plan: Plan,
+    store: Store,
+    out: Path,
+    formats: tuple[Format, ...],
+    as_json: bool,
+    stale_only: bool = False,
 ) -> None:
-    """Write a report per table of the plan and the index over them; print paths, or rows with --json."""
+    """Write a report per table of the plan and the index over them; print paths, or rows with --json.
+
+    With `stale_only` reports that nothing has changed for are left as they are.
+    """
+    from repro.report.fresh import Notes, digest
+
+    notes = Notes(out)
+    commands = {table.id: command(options, table.id, full=True) for table in plan.request.tables}
+    made_from = {
+        table.id: digest(plan, table, store, __name__, [*formats, commands[table.id]]) for table in plan.request.tables
+    }
+    stale = [
+        table
+        for table in plan.request.tables
+        if as_json or not stale_only or not notes.fresh(table.id, made_from[table.id])
+    ]
+    for table in plan.request.tables:
+        if table not in stale:
+            there = ", ".join(str(path) for path in notes.fresh(table.id, made_from[table.id]))
+            say(f"{table.id}: everything is stored, and the report is up to date: {there}")
+    if not stale and (out / "index.html").exists():
+        return
     from repro.report.assemble import assemble
     from repro.report.frames import cell_rows
     from repro.report.index import unreported, write_index
@@ -40,17 +68,18 @@ def write(
     from repro.report.write import write_report
 
     rows = []
-    for table in plan.request.tables:
+    for table in stale:
         content = assemble(
             suite,
             plan,
             table,
             store,
-            command=command(options, table.id, full=True),
+            command=commands[table.id],
             rerun=command(options, table.id),
             computed=published_values(suite, cells_for(suite, [table])),
         )
         paths = write_report(content, out, formats)
+        notes.note(table.id, made_from[table.id], paths)
         factors = {result.cell.id: factor(result.cell) for result in content.cells}
         rows += [_in_printed_unit(row, factors[row["id"]]) for row in cell_rows(content)]
         say(f"{table.id}: {content.headline}")
@@ -60,6 +89,7 @@ def write(
         known = [unreported(table) for table in suite.tables.values()]
         for path in write_index(out, known, repro.__version__):
             say(f"  {path}")
+    notes.keep()
     if as_json:
         print_json(rows, scale=plan.request.scale, seeds=plan.request.seeds)
 

@@ -36,7 +36,7 @@ def main(options: Options, out: Path, device: str, jobs: int | None, as_json: bo
         say(f"scale {plan.request.scale}: {suite.scale(plan.request.scale).description} (--scale changes it)")
     code = compute(plan, work, store, workers)
     if code != EXIT_INTERRUPTED:
-        write(options, suite, plan, store, out, FORMATS, as_json)
+        write(options, suite, plan, store, out, FORMATS, as_json, stale_only=True)
     return code
 
 

@@ -111,6 +111,13 @@ def test_run_twice_then_damage_one_record(paper, tmp_path):
     assert "trained in" not in again.stderr
     assert scores(again) == scores(first)
 
+    page = tmp_path / "reports/local/deep-table1.html"
+    written = page.stat().st_mtime_ns
+    third = run(paper, tmp_path)
+    assert third.returncode == 0
+    assert "the report is up to date" in third.stderr
+    assert page.stat().st_mtime_ns == written
+
     victim = sorted(tmp_path.glob("runs/evaluations/*/record.json"))[0]
     victim.write_text(victim.read_text()[:-20])
     repaired = run(paper, tmp_path, "--json")
