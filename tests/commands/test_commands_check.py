@@ -1,7 +1,12 @@
 """`repro check` on a throw-away paper: equal without a fault, failing with each of the planted ones; wrong input."""
 
 import json
+import os
+import platform
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import planted_faults
@@ -187,3 +192,39 @@ def test_update_says_what_changed(edited, monkeypatch):
     assert "1 of 4 cells changed, scores by at most 2.000 points" in told
     assert json.loads(out)["rows"][0]["path"] == str(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="kernels can be chosen on x86-64 alone")
+def test_workers_and_other_kernels(paper, tmp_path):
+    """The command as a user runs it, in worker processes; then where sums are rounded in another way."""
+
+    def run(*words, **variables):
+        command = [sys.executable, "-m", "repro", "check", "deep1", "--tables", paper, "--device", "cpu", *words]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **variables}
+        return subprocess.run(
+            [*map(str, command)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    made = run("--update", "--store", "a")
+    assert made.returncode == 0, made.stderr
+    content = json.loads((tmp_path / "reports/baselines/smoke/deep-table1.json").read_text())
+    measured = [cell for cell in content["cells"] if cell["kind"] == "measured"]
+    assert any(value != 0 for cell in measured for value in cell["rounding"])
+    assert not list((tmp_path / "a/incoming").iterdir())
+    again = run("--store", "b", "--jobs", "1")
+    assert again.returncode == 0, again.stderr
+    assert "equal to the last bit" in again.stderr
+    other = run(
+        "--store",
+        "c",
+        "--seeds",
+        "3",
+        ATEN_CPU_CAPABILITY="default",
+        ONEDNN_MAX_CPU_ISA="SSE41",
+        DNNL_MAX_CPU_ISA="SSE41",
+    )
+    assert other.returncode == 0, other.stderr + other.stdout
+    assert "Compared statistically" in other.stderr
+    assert "kernels: None -> " in other.stderr
+    assert "equal to the last bit" not in other.stderr
