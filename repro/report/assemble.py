@@ -16,7 +16,9 @@ from repro.judge.claims import judge
 from repro.judge.evidence import Evidence, Key, cell_estimate, gather
 from repro.judge.power import detectable_difference
 from repro.judge.result import ClaimResult
+from repro.plan.budget import training_bytes
 from repro.plan.labels import spelt, training_label
+from repro.plan.layers import multiply_adds
 from repro.plan.plan import Plan, PlannedCell
 from repro.plan.work import Training
 from repro.report.content import CellResult, Classes, Cost, Curve, Pictures, RecordLine, ReportContent, State
@@ -241,20 +243,23 @@ def _pictures(cells: tuple[CellResult, ...], records: _Records) -> Iterator[Pict
 
 
 def _costs(records: _Records) -> Iterator[Cost]:
-    by_label: dict[str, list[Record]] = {}
+    by_label: dict[str, list[Training]] = {}
     for key, training in records.trainings.items():
         if key in records.done:
-            by_label.setdefault(training_label(training, records.planned), []).append(records.done[key])
-    for label, done in by_label.items():
-        results = [record["result"] for record in done]
+            by_label.setdefault(training_label(training, records.planned), []).append(training)
+    for label, trainings in by_label.items():
+        first, done = trainings[0], [records.done[training.key] for training in trainings]
+        crop, results = first.settings.crop, [record["result"] for record in done]
         yield Cost(
             label=label,
             seeds=len(done),
             parameters=results[0]["parameters"],
-            multiply_adds=None,
+            multiply_adds=multiply_adds(
+                first.model, first.settings.output_stride, crop, crop, first.images.data.classes
+            ),
             seconds=sum(float(record["seconds"]) for record in done) / len(done),
             images_per_second=sum(r["images_per_second"] for r in results) / len(results),
-            memory_bytes=None,
+            memory_bytes=round(training_bytes(first)),
             device=str(done[0]["environment"].get("gpu") or done[0]["environment"].get("cpu") or ""),
             precision=str(done[0]["environment"].get("precision", "")),
         )

@@ -151,12 +151,12 @@ class Cost:
     seeds: int
     parameters: int | None
     multiply_adds: float | None
-    """Of one image at the evaluation canvas; None where it was not counted."""
+    """Of one training crop's forward pass, by arithmetic; None where it was not counted."""
     seconds: float
     """Mean over seeds."""
     images_per_second: float | None
     memory_bytes: int | None
-    """Peak on the device; None where it has no such count."""
+    """What the training needs on its device, by arithmetic; None where it was not counted."""
     device: str
     precision: str
 

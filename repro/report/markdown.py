@@ -14,7 +14,16 @@ from repro.report.grid import Grid, GridCell, grid, mean
 from repro.report.limits import limits
 from repro.report.marks import LEGEND, VERDICTS
 from repro.report.numbers import NONE, count, factor, fixed, probability, seconds, setting, size, span
-from repro.report.wording import agreement_facts, deviation_line, facts, interval_line, metric_line, more_seeds, rules
+from repro.report.wording import (
+    COST_NOTE,
+    agreement_facts,
+    deviation_line,
+    facts,
+    interval_line,
+    metric_line,
+    more_seeds,
+    rules,
+)
 from repro.spec.naming import cell_label
 
 NARROW = 8
@@ -252,7 +261,7 @@ def _costs(content: ReportContent) -> list[str]:
          fixed(c.images_per_second, 1), size(c.memory_bytes), text(f"{c.device}, {c.precision}")]
         for c in content.costs
     ]  # fmt: skip
-    return ["## Cost", rows(head, body, tuple(range(1, 7)))]
+    return ["## Cost", text(COST_NOTE), rows(head, body, tuple(range(1, 7)))]
 
 
 def _provenance(content: ReportContent) -> list[str]:

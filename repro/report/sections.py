@@ -21,6 +21,7 @@ from repro.report.pictures import Sheet, sheets
 from repro.report.plots import agreement_plot, interval_plot, on_one_axis
 from repro.report.series import is_series, series_plot
 from repro.report.wording import (
+    COST_NOTE,
     agreement_facts,
     deviation_line,
     facts,
@@ -289,7 +290,7 @@ def _costs(content: ReportContent) -> dict[str, Any]:
     if len(devices) == 1:
         line += " All ran on " + ", in ".join(part for part in devices.pop() if part) + "."
         devices = set()
-    return {"costs": rows, "cost_line": line, "several_devices": bool(devices)}
+    return {"costs": rows, "cost_line": f"{line} {COST_NOTE}", "several_devices": bool(devices)}
 
 
 def _records(content: ReportContent) -> dict[str, Any]:

@@ -11,6 +11,10 @@ from repro.report.grid import compared
 from repro.report.numbers import NONE, fixed, seconds, span
 
 SEEDS_FOR_JUDGING = 5
+COST_NOTE = (
+    "Multiply-adds are those of one crop's forward pass; memory is what weights, optimiser and a batch's activations "
+    "take. Both are by arithmetic; time and images per second are measured."
+)
 
 
 def facts(content: ReportContent) -> list[dict[str, str]]:
