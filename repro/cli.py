@@ -415,6 +415,38 @@ def predict(
     main(images, cell, seed, options, out, device, json)
 
 
+@app.command()
+def bench(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Benchmarks. Default: all that take no minutes.", show_default=False),
+    ] = None,
+    device: Device = "auto",
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here, too.", show_default=False)
+    ] = None,
+    save_rate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Measure how fast this device trains, for `repro plan --gpu NAME`.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Measure our speed beside that of what people use today: ratios of medians taken in turn in this one run.
+
+    Examples:
+
+      repro bench step evaluate --json results.json
+
+      repro bench rate --save-rate mine
+    """
+    from repro.commands.bench import main
+
+    raise typer.Exit(main(names or [], device, json, save_rate))
+
+
 data_app = typer.Typer(no_args_is_help=True, help="Look at data sets.", rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 

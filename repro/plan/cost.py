@@ -11,6 +11,8 @@ from repro.plan.layers import multiply_adds
 from repro.plan.work import Evaluation, Training
 from repro.spec.protocol import CRF, Model, Pretrain
 
+FULL_SIZE = 9 * 12
+"""Multiply-adds per pixel that full-size logits, loss and augmentation cost: about 12 channels of 3x3."""
 SCORING_SHARE = 0.02
 """What scoring predictions once more costs, in shares of making them."""
 
@@ -23,8 +25,7 @@ def image_cost(model: Model, output_stride: int, height: int, width: int) -> flo
 def training_cost(training: Training) -> float:
     """Forward and backward of every image of every iteration (backward counts twice)."""
     settings = training.settings
-    # full-size logits, loss and augmentation cost about as much as 12 channels of 3x3 at full size
-    fixed = 0.0 if isinstance(settings, Pretrain) else 9 * 12 * settings.crop**2 / 1e6
+    fixed = 0.0 if isinstance(settings, Pretrain) else FULL_SIZE * settings.crop**2 / 1e6
     one = image_cost(training.model, settings.output_stride, settings.crop, settings.crop) + fixed
     return 3 * one * settings.batch_size * settings.iterations
 
