@@ -202,7 +202,7 @@ def _update(
     rows = []
     for table in plan.request.tables:
         path = path_of(files.baselines, table.id, plan.request.scale)
-        new = snapshot(plan, table.id, store, computed[table.id], rounded)
+        new = snapshot(plan, table.id, store, computed[table.id], rounded, _commit())
         change = _change(path, new)
         ready_folder(path.parent, "--baselines")
         write_file(path, encode(new), "--baselines")
@@ -214,6 +214,11 @@ def _update(
     if as_json:
         print_json(rows, scale=plan.request.scale, seeds=plan.request.seeds)
     return EXIT_OK
+
+
+def _commit() -> str | None:
+    told = environment()
+    return f"{told['commit']} with changes" if told["commit"] and told["modified"] else told["commit"]
 
 
 def _change(path: Path, new: Baseline) -> str:

@@ -25,11 +25,12 @@ def snapshot(
     store: Store,
     computed: Mapping[str, float],
     rounding: Mapping[str, tuple[float, ...]] | None = None,
+    commit: str | None = None,
 ) -> Baseline:
     """What `store` holds of a table's cells; a seed that is not stored is left out.
 
     `computed`: cell id -> value of the computed cells; `rounding`: cell id -> what other rounding changes in the
-    openings of the first seed's trainings.
+    openings of the first seed's trainings; `commit`: of the code as it is now, whose digests are in the records' keys.
     """
     planned = [one for one in plan.of_table(table) if one.cell.kind != "quoted"]
     protocols = {one.cell.id: _plain(flat_of(one.resolved.protocol)) for one in planned if one.resolved is not None}
@@ -61,7 +62,7 @@ def snapshot(
         table=table,
         scale=plan.request.scale,
         made=newest,
-        commit=_commit(environments),
+        commit=commit,
         kind=machine_kind(environments),
         environment=_told(environments),
         code=dict(sorted(modules.items())),
@@ -129,8 +130,3 @@ def _told(environments: Iterable[Mapping[str, Any]]) -> dict[str, str]:
             if value is not None and key != "commit":
                 found.setdefault(key, {})[str(value)] = None
     return {key: " / ".join(values) for key, values in found.items()}
-
-
-def _commit(environments: Iterable[Mapping[str, Any]]) -> str | None:
-    commits = dict.fromkeys(str(one["commit"]) for one in environments if one.get("commit"))
-    return " / ".join(commits) or None
