@@ -127,6 +127,6 @@ def _told(environments: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     found: dict[str, dict[str, None]] = {}
     for environment in environments:
         for key, value in environment.items():
-            if value is not None and key != "commit":
+            if value is not None and key not in ("commit", "modified"):
                 found.setdefault(key, {})[str(value)] = None
     return {key: " / ".join(values) for key, values in found.items()}
