@@ -1,8 +1,8 @@
 """Start-up: seconds of the commands that train nothing, and of a second `run` of 200 stored evaluations.
 
-Each command is a process of its own with one thread; the median of its CPU seconds counts, which is what the clock of an
-idle machine shows, whatever else runs on this one (the clock's median stands beside). The floor is Python itself with
-this machine's site-packages. The run's work is its time less that of `repro --help`.
+Each command is a process of its own with one thread; the median of its CPU seconds counts, which is what the clock of
+an idle machine shows, whatever else runs on this one (the clock's median stands beside). The floor is Python itself
+with this machine's site-packages. The run's work is its time less that of `repro --help`.
 """
 
 from __future__ import annotations
@@ -102,9 +102,14 @@ def stored(root: Path) -> Plan:
         def confusion(path: Path, matrices: np.ndarray = matrices, names: np.ndarray = names) -> None:
             np.savez_compressed(path, matrices=matrices, names=names)
 
+        def pictures(path: Path, names: np.ndarray = names) -> None:
+            maps = {name: np.zeros((4, 129, 129), dtype=np.uint8) for name in ("truth", "prediction")}
+            np.savez_compressed(path, image=np.zeros((4, 129, 129, 3), dtype=np.uint8), names=names[:4], **maps)
+
+        files = {"confusion.npz": confusion, "pictures.npz": pictures}
         record = {**evaluation.identity(), "training": evaluation.training.key, "seed": evaluation.training.seed}
         result = {"miou": 0.1, "class_iou": [0.1] * 9, "images": 120, "images_per_second": 1.0}
-        store.put("evaluation", key, {**record, **provenance(), "result": result}, {"confusion.npz": confusion})
+        store.put("evaluation", key, {**record, **provenance(), "result": result}, files)
     return plan
 
 

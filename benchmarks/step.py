@@ -1,4 +1,4 @@
-"""Training step: images a second of DeepLabv3 and v3+ on ResNet-101, against torchvision's and smp's as usually trained.
+"""Training step: images a second of DeepLabv3 and v3+ on ResNet-101, against torchvision's and smp's.
 
 Ours is `repro.train.loop.fit` itself, random scaling, cropping and flipping included; theirs gets a batch that lies
 ready on the device. torchvision's as its reference script trains it: auxiliary head, SGD, float32 or its AMP, the loss
