@@ -19,7 +19,10 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .turns import Row
 
 IMAGES, CLASSES, REPLICATES = 1449, 21, 2000
 GOAL = 3.0
@@ -72,6 +75,30 @@ def measure(repeats: int = 5) -> dict[str, Any]:
         "machine": {"cpu": platform.processor() or platform.machine(), "python": platform.python_version(),
                     "numpy": np.__version__},
     }  # fmt: skip
+
+
+def bench(device: str) -> list[Row]:
+    """One row for `repro bench`, in CPU seconds."""
+    from .turns import Row
+
+    del device
+    found = measure()
+    ratio = found["times_faster_than_plain"]
+    note = "CPU seconds of all threads; the plain way sums every replicate's matrices"
+    return [
+        Row(
+            f"{REPLICATES} replicates of mean IOU over {IMAGES} images",
+            found["seconds"],
+            "s",
+            against="the plain way",
+            ratio=ratio,
+            ratio_range=(ratio, ratio),
+            floor=found["floor_seconds"],
+            goal=f"under {GOAL:g} s on one core",
+            met=found["seconds"] < GOAL,
+            note=note,
+        )
+    ]
 
 
 def _timed(work: Callable[[], Any]) -> float:
