@@ -120,4 +120,6 @@ def command(options: Options, table: str, *, full: bool = False) -> str:
             words += ["--only", only]
         if options.seeds:
             words += ["--seeds", str(options.seeds)]
+        if options.any_code:
+            words += ["--any-code"]
     return shlex.join(words)

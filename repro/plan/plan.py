@@ -47,6 +47,8 @@ class Plan:
     trainings: dict[str, Training] = field(default_factory=dict)
     """By key; a training stands after the one it starts from."""
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
+    other_code: frozenset[str] = frozenset()
+    """Keys of those that stand for work of this version of the code and were done by another."""
 
     def of_table(self, table: str) -> tuple[PlannedCell, ...]:
         """The cells of one table, in the paper's order."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import repro
-from repro.judge.agreement import agreement, headline
+from repro.judge.agreement import Counted, agreement, headline
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence, Key, cell_estimate, gather
 from repro.judge.power import detectable_difference
@@ -23,6 +23,7 @@ from repro.plan.plan import Plan, PlannedCell
 from repro.plan.work import Training
 from repro.report.content import CellResult, Classes, Cost, Curve, Pictures, RecordLine, ReportContent, State
 from repro.report.crf_records import band_notes, mean_field, searches
+from repro.report.grid import difference
 from repro.report.head import table_head
 from repro.spec.load import Suite
 from repro.spec.protocol import Train
@@ -114,9 +115,9 @@ def assemble(
     head = table_head(table)
     judged = agreement([c.cell for c in cells], evidence, request.scale)
     return ReportContent(
-        table=replace(head, notes=(*head.notes, *band_notes(cells, records.done))),
+        table=replace(head, notes=(*head.notes, *band_notes(cells, records.done), *_code_notes(plan, records))),
         cells=cells,
-        headline=headline(judged, claims),
+        headline=headline(judged, claims, _counted(cells)),
         scale=request.scale,
         scale_text=suite.scale(request.scale).description,
         seeds=tuple(range(request.seeds)),
@@ -193,6 +194,18 @@ def _mean_iou(rows: list[list[float | None]]) -> tuple[float | None, ...]:
     return tuple(out)
 
 
+def _counted(cells: tuple[CellResult, ...]) -> Counted:
+    distances = [difference(c) for c in cells if c.state == "computed"]
+    places = [c.cell.decimals for c in cells if c.state == "computed"]
+    known = [(d, n) for d, n in zip(distances, places, strict=True) if d is not None]
+    return Counted(
+        measurable=sum(c.cell.kind == "measured" for c in cells),
+        computed=len(known),
+        equal=sum(abs(d) <= 0.5001 * 10**-n for d, n in known),
+        quoted=sum(c.state == "quoted" for c in cells),
+    )
+
+
 def _detectable(claims: tuple[ClaimResult, ...], seeds: int) -> float | None:
     """The difference that so many seeds detect: from the paired spread over seeds and images in this table's claims."""
     effects = [c.effect for c in claims if c.effect is not None and c.effect.seeds > 1 and c.unit == "points"]
@@ -262,6 +275,17 @@ def _costs(records: _Records) -> Iterator[Cost]:
             memory_bytes=round(training_bytes(first)),
             device=str(done[0]["environment"].get("gpu") or done[0]["environment"].get("cpu") or ""),
             precision=str(done[0]["environment"].get("precision", "")),
+        )
+
+
+def _code_notes(plan: Plan, records: _Records) -> Iterator[str]:
+    """Which records another version of the code made."""
+    others = [record for key, record in records.done.items() if key in plan.other_code]
+    if others:
+        commits = dict.fromkeys(str(r["environment"].get("commit") or "unknown")[:9] for r in others)
+        yield (
+            f"{len(others)} of {len(records.done)} records were made by another version of the code (commit "
+            f"{', '.join(commits)}) than the one that writes this report; settings, seeds and images are the same."
         )
 
 
