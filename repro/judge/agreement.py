@@ -76,6 +76,19 @@ class Agreement:
     sentence: str = ""
 
 
+@dataclass(frozen=True)
+class Counted:
+    """How many of a table's cells are of which kind."""
+
+    measurable: int = 0
+    """Cells that a run measures, whether it did or not."""
+    computed: int = 0
+    """Computed cells that were counted and have a printed figure."""
+    equal: int = 0
+    """Those of them that come out as printed."""
+    quoted: int = 0
+
+
 def kendall(published: Sequence[float], measured: Sequence[float]) -> Tau:
     """Return tau-b of two sequences (n,) with its 95 % interval: none below 4 cells, NaN where one is constant."""
     above = np.triu_indices(len(published), 1)
@@ -162,8 +175,11 @@ def _values(closeness: Mapping[str, Closeness], within: Sequence[tuple[float, in
     )
 
 
-def headline(agreed: Agreement, claims: Sequence[ClaimResult]) -> str:
+def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: Counted = Counted()) -> str:
     """Return one line in plain words: what was and what was not reproduced, and what is undecided."""
+    if counted.quoted and not (agreed.cells or counted.computed or counted.measurable):
+        number = "Its one number is" if counted.quoted == 1 else f"All {counted.quoted} numbers here are"
+        return f"{number} quoted: results of other systems or of a test server, which this suite does not measure."
     counts = {verdict: sum(c.verdict == verdict for c in claims if c.testable) for verdict in VERDICTS}
     judged = counts["supported"] + counts["contradicted"] + counts["inconclusive"]
     parts = []
@@ -180,6 +196,8 @@ def headline(agreed: Agreement, claims: Sequence[ClaimResult]) -> str:
             )
     elif counts["not run"]:
         parts.append(f"None of {counts['not run']} testable claims has been run.")
+    if counted.computed:
+        parts.append(f"{counted.equal} of {counted.computed} computed figures come out as printed.")
     if agreed.cells:
         parts.append(agreed.sentence.split(" By distance alone")[0])
         if agreed.scale != "paper":

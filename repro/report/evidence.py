@@ -113,7 +113,7 @@ def numbers(claim: ClaimResult) -> tuple[tuple[str, str], ...]:
             ("Rests on", f"{_seeds(claim)}, {dof(effect.dof)} degree{'s' if dof(effect.dof) != '1' else ''} of freedom")
         )
     if claim.missing:
-        found.append(("Missing", f"{len(claim.missing)} cells"))
+        found.append(("Missing", f"{len(claim.missing)} cell{'s' * (len(claim.missing) > 1)}"))
     return tuple(found)
 
 

@@ -42,12 +42,16 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
         if len(testable) < len(content.claims):
             rest.append(f"{len(content.claims) - len(testable)} not testable")
         supported = sum(claim.verdict == "supported" for claim in testable)
-        found.append(_fact("Claims supported", f"{supported} of {len(testable)}", ", ".join(rest)))
+        if testable:
+            found.append(_fact("Claims supported", f"{supported} of {len(testable)}", ", ".join(rest)))
+        else:
+            found.append(_fact("Claims", str(len(content.claims)), "none testable"))
     if content.agreement is not None and not math.isnan(content.agreement.tau.value):
         found.append(_fact("Rank agreement", f"τ {fixed(content.agreement.tau.value)}", "1: the paper's order"))
     if content.detectable is not None and measured:
         found.append(_fact("Detectable", f"{fixed(content.detectable, 1)} points", "with 80 % power"))
-    found.append(_fact("Records up to", content.date[:10] or NONE, f"repro {content.version}"))
+    if measured:
+        found.append(_fact("Records up to", content.date[:10] or NONE, f"repro {content.version}"))
     return found
 
 
@@ -113,6 +117,9 @@ def agreement_facts(content: ReportContent) -> tuple[str, list[tuple[str, str, s
 def deviation_line(content: ReportContent) -> str:
     """Return how far the protocol is from the paper's."""
     n = len(content.deviations)
+    if not content.protocol:
+        computed = any(c.state == "computed" for c in content.cells)
+        return "Computed for the networks of the published protocol." if computed else "Nothing here is run."
     if n == 0:
         return "Every setting is the paper's."
     return f"{n} setting{'s differ' if n > 1 else ' differs'} from the paper's; all others are the paper's."
@@ -121,6 +128,8 @@ def deviation_line(content: ReportContent) -> str:
 def rules(content: ReportContent) -> tuple[str, ...]:
     """Return how scores are measured, as far as it decides what they mean."""
     protocol = content.protocol
+    if not any(c.cell.kind == "measured" for c in content.cells):
+        return ()
     canvas: Any = protocol.get("evaluate.canvas")
     found = [
         "Mean IOU: one confusion matrix over the whole validation set; void pixels (255) are never counted; a class "

@@ -6,7 +6,7 @@ from repro.spec.cell import METRICS, Cell
 
 COUNTED = {
     "model.decoder_low_level_channels": "{} channels",
-    "evaluate.trimap_px": "trimap of {} px",
+    "evaluate.trimap_px": "{} px",
 }
 """Setting -> what a bare number in a row's or column's head counts; others go by their name: "output stride 8"."""
 
@@ -25,7 +25,7 @@ def printed(cell: Cell, label: str) -> str:
 
 
 def cell_label(cell: Cell) -> str:
-    """Return a cell's row and column as the paper prints them; a metric that stands for one of them is left out."""
-    titles = {metric.title for metric in METRICS.values()}
-    words = [printed(cell, label) for label in (cell.row_label, cell.column_label) if label not in titles]
+    """Return a cell's row and column as the paper prints them; "mIOU" in place of one of them is left out."""
+    score = METRICS["miou"].title
+    words = [printed(cell, label) for label in (cell.row_label, cell.column_label) if label != score]
     return ", ".join(words) or cell.row_label

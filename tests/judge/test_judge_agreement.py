@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from repro.judge.agreement import TOLERANCE, agreement, headline, kendall, tau_interval
+from repro.judge.agreement import TOLERANCE, Counted, agreement, headline, kendall, tau_interval
 from repro.judge.evidence import Evidence
 from repro.judge.simulate import table_of
 
@@ -81,3 +81,18 @@ def test_tau_equals_scipys(points):
     first, second = zip(*points, strict=True)
     expected = float(kendalltau(first, second).statistic)
     assert kendall(first, second).value == pytest.approx(expected, nan_ok=True)
+
+
+def test_headline_of_tables_without_measured_cells() -> None:
+    nothing = agreement([], Evidence({}), "tiny")
+    assert headline(nothing, (), Counted(quoted=18)).startswith("All 18 numbers here are quoted")
+    assert headline(nothing, (), Counted(quoted=1)).startswith("Its one number is quoted")
+    assert headline(nothing, (), Counted(computed=14, equal=12)) == "12 of 14 computed figures come out as printed."
+    assert headline(nothing, (), Counted(measurable=3, quoted=2)) == "Nothing here has been measured yet."
+
+
+def test_order_where_all_are_tied_is_not_called_too_few() -> None:
+    cells = table_of(5)
+    tied = agreement(cells, Evidence({(c.id, 0): 0.5 for c in cells}), "smoke")
+    assert tied.sentence == "No two of 5 cells differ both in the paper and here: there is no order to compare."
+    assert agreement(cells[:1], Evidence({(cells[0].id, 0): 0.5}), "smoke").sentence.startswith("Too few cells")
