@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +71,7 @@ def verify_set(name: str, root: Path, store: Path, as_json: bool) -> int:
     """Print what was checked; 2 if something is not as published."""
     from repro.data.verify import verify
 
-    found = verify(name, root, store / "cache")
+    found = verify(name, root, store / "cache", _percent())
     marks: dict[object, str] = {True: "ok", False: "WRONG", None: ""}
     if as_json:
         print_json(
@@ -87,10 +89,22 @@ def prepare_set(name: str, root: Path) -> int:
     """Print what is left to do by hand; 2 if anything is."""
     from repro.data.prepare import prepare
 
-    left = prepare(name, root, say)
+    left = prepare(name, root, say, _percent())
     for line in left:
         print(line)
     return EXIT_WRONG_INPUT if left else EXIT_OK
+
+
+def _percent(pause_seconds: float = 5.0) -> Callable[[int, int], None]:
+    """Tells how far a long step is, on stderr, at most once in `pause_seconds`."""
+    told = [time.monotonic()]
+
+    def progress(done: int, total: int) -> None:
+        if time.monotonic() - told[0] >= pause_seconds:
+            told[0] = time.monotonic()
+            say(f"  {100 * done / max(total, 1):.0f} %")
+
+    return progress
 
 
 def _sheet(images: Images, facts: Dataset, count: int) -> Image.Image:
