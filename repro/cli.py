@@ -91,11 +91,43 @@ TablesDir = Annotated[
         "--tables", metavar="DIR", help="Your own paper's specs, besides the built-in ones.", show_default=False
     ),
 ]
+AnyCode = Annotated[
+    bool,
+    typer.Option(
+        "--any-code", help="Take records of other versions of the code, where all else is the same; reports say so."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Jobs = Annotated[
     int | None,
     typer.Option(metavar="N", help="Trainings at a time. Default: one per GPU, or per CPU core.", show_default=False),
+]
+
+Executor = Annotated[
+    str, typer.Option(help="local: this machine. ray, slurm: a cluster whose machines share the store's folder.")
+]
+SlurmOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE", help="Option of sbatch, e.g. --slurm partition=gpu. Repeatable.", show_default=False
+    ),
+]
+GpusPerTraining = Annotated[
+    int,
+    typer.Option(metavar="N", help="GPUs that train one network together, in the same batches as one does."),
+]
+MicroBatch = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Images that a GPU takes at once, where memory is short; gradients add up to the whole batch's.",
+        show_default=False,
+    ),
+]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option("--tensorboard", metavar="DIR", help="Write scalars for TensorBoard there.", show_default=False),
 ]
 
 STORE, OUT, BASELINES = Path("runs"), Path("reports/local"), Path("reports/baselines")
@@ -168,6 +200,7 @@ def plan(
     data: DataDir = None,
     weights: WeightsDir = None,
     store: StoreDir = STORE,
+    any_code: AnyCode = False,
     tables: TablesDir = None,
     device: Device = "auto",
     jobs: Jobs = None,
@@ -193,7 +226,7 @@ def plan(
     from repro.run.session import Options
 
     given = tuple(only or ()), _overrides(set_, crf, crf_backend)
-    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights)
+    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code)
     main(options, device, jobs, gpu, json)
 
 
@@ -210,10 +243,16 @@ def run(
     data: DataDir = None,
     weights: WeightsDir = None,
     store: StoreDir = STORE,
+    any_code: AnyCode = False,
     out: Out = OUT,
     tables: TablesDir = None,
     device: Device = "auto",
     jobs: Jobs = None,
+    executor: Executor = "local",
+    slurm: SlurmOptions = None,
+    gpus_per_training: GpusPerTraining = 1,
+    micro_batch: MicroBatch = None,
+    tensorboard: TensorBoard = None,
     json: Json = False,
 ) -> None:
     """Train and evaluate what is not stored yet, then write the reports.
@@ -227,13 +266,19 @@ def run(
       repro run table3 --seeds 5
 
       repro run table1 --dataset camvid --data CamVid
+
+      repro run v3/table6 --scale paper --data VOCdevkit --weights weights --gpus-per-training 8
+
+      repro run table3 --seeds 5 --executor slurm --slurm partition=gpu --store /shared/runs
     """
-    from repro.commands.run import main
+    from repro.commands.run import Place, main
+    from repro.run.job import Way
     from repro.run.session import Options
 
     given = tuple(only or ()), _overrides(set_, crf, crf_backend)
-    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights)
-    raise typer.Exit(main(options, out, device, jobs, json))
+    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code)
+    place = Place(executor, device, jobs, tuple(slurm or ()))
+    raise typer.Exit(main(options, out, place, Way(gpus_per_training, micro_batch, tensorboard), json))
 
 
 @app.command()
@@ -249,6 +294,7 @@ def report(
     data: DataDir = None,
     weights: WeightsDir = None,
     store: StoreDir = STORE,
+    any_code: AnyCode = False,
     out: Out = OUT,
     tables: TablesDir = None,
     formats: Annotated[
@@ -264,7 +310,7 @@ def report(
     from repro.run.session import Options
 
     given = tuple(only or ()), _overrides(set_, crf, crf_backend)
-    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights)
+    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code)
     main(options, out, formats, json)
 
 

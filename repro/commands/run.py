@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.commands.output import say
 from repro.commands.report import write
-from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
 from repro.plan.plan import Plan
 from repro.run import session
 from repro.run.board import Board, board
+from repro.run.job import Way
 from repro.run.order import Work
 from repro.run.progress import Progress
 from repro.run.session import Options
@@ -20,34 +22,64 @@ from repro.store.store import Store
 
 if TYPE_CHECKING:
     from repro.report.write import Format
+    from repro.run.remote import Cluster
 
 FORMATS: tuple[Format, ...] = ("md", "html")
 
 
-def main(options: Options, out: Path, device: str, jobs: int | None, as_json: bool) -> int:
+@dataclass(frozen=True)
+class Place:
+    """Where trainings run: an executor's name, its device, how many at a time, options for Slurm."""
+
+    executor: str = "local"
+    device: str = "auto"
+    jobs: int | None = None
+    slurm: tuple[str, ...] = ()
+
+
+def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> int:
     """Run and report; the exit code."""
+    check(way)
     suite = session.load(options)
     store = Store(options.store)
     store.prepare()
     plan = session.make_plan(options, suite, store)
-    workers = session.devices(device, jobs)
-    work = session.work_of(plan, store, options.data_root, options.weights)
+    local = place.executor == "local"
+    workers = session.devices(place.device, place.jobs, way.processes) if local else []
+    work = session.work_of(plan, store, options.data_root, options.weights, way)
+    told = (store, place.device, place.jobs, way.processes, place.slurm)
+    cluster = session.cluster(place.executor, *told) if work or not local else None
     if work and not options.scale:
         say(f"scale {plan.request.scale}: {suite.scale(plan.request.scale).description} (--scale changes it)")
-    code = compute(plan, work, store, workers)
+    code = compute(plan, work, store, workers, cluster)
     if code != EXIT_INTERRUPTED:
         write(options, suite, plan, store, out, FORMATS, as_json, stale_only=True)
     return code
 
 
-def compute(plan: Plan, work: Sequence[Work], store: Store, workers: Sequence[str]) -> int:
+def check(way: Way) -> None:
+    """InputError for what cannot be."""
+    if way.processes < 1:
+        raise InputError(f"--gpus-per-training {way.processes}: at least 1 is needed.")
+    if way.micro_batch is not None and way.micro_batch < 1:
+        raise InputError(f"--micro-batch {way.micro_batch}: at least 1 image is needed.")
+    if way.tensorboard is not None:
+        from repro.run.scalars import check_tensorboard
+
+        check_tensorboard()
+
+
+def compute(
+    plan: Plan, work: Sequence[Work], store: Store, workers: Sequence[str], cluster: Cluster | None = None
+) -> int:
     """Do the work that the store lacks of a plan, with its progress on stderr; the exit code."""
     if not work:
         return EXIT_OK
     costs = {one.key: one.cost for one in work}
-    progress = Progress(boards(plan), costs, min(len(workers), len(work)), known(plan, store))
+    places = len(workers) if cluster is None else cluster.room()
+    progress = Progress(boards(plan), costs, min(places, len(work)), known(plan, store))
     with watch(progress) as listener:
-        outcome = session.execute(work, store, workers, listener)
+        outcome = session.execute(work, store, workers, listener, cluster)
     for key, reason in outcome.failed.items():
         say(f"failed: {progress.label(key)}: {reason}")
     if outcome.interrupted:

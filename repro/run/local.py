@@ -17,9 +17,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import signal
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,27 +27,15 @@ from multiprocessing.process import BaseProcess
 from typing import Literal
 
 from repro.errors import InputError
-from repro.run.environment import environment
-from repro.run.events import Event, Failed, Message, Stopped, Waiting
-from repro.run.order import Work, dependents, priorities
+from repro.run.events import Event, Message, Stopped
+from repro.run.ledger import Ledger, Outcome
+from repro.run.order import Work
+from repro.run.signals import Signals, told_of_signals
 from repro.run.worker import STOP, End, Ready, main
-from repro.store.store import Store, Stored
+from repro.store.store import Store
 
 _POLL_SECONDS = 0.2
-_ASK_AGAIN_SECONDS = 0.5
 _GOODBYE_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended: keys of jobs that are `done`, reasons of jobs and evaluations that `failed`, keys of jobs
-    that are `left` because it was interrupted.
-    """
-
-    done: tuple[str, ...]
-    failed: Mapping[str, str]
-    left: tuple[str, ...]
-    interrupted: bool
 
 
 @dataclass(eq=False)
@@ -60,11 +46,6 @@ class _Worker:
     state: Literal["starting", "ready", "leaving"] = "starting"
     work: Work | None = None
     started: str = ""  # when it got its work, UTC
-
-
-@dataclass
-class _Signals:
-    count: int = 0
 
 
 def run(
@@ -86,7 +67,7 @@ def run(
     if work and not devices:
         raise ValueError("no device to work on")
     store.prepare()
-    with _told_of_signals() as signals:
+    with told_of_signals() as signals:
         return _Run(work, execute, store, tuple(devices), listener, threads, signals).run()
 
 
@@ -101,18 +82,13 @@ class _Run:
         devices: tuple[str, ...],
         listener: Callable[[Event], None],
         threads: int,
-        signals: _Signals,
+        signals: Signals,
     ) -> None:
         self.execute, self.store, self.threads = execute, store, threads
         self.listener, self.signals = listener, signals
-        self.priority = priorities(work)
+        self.ledger = Ledger(work, store, listener)
         self.devices = devices[: len(work)]
-        self.open = {one.key: one for one in work}
-        self.done: list[str] = []
-        self.failed: dict[str, str] = {}
         self.workers: list[_Worker] = []
-        self.ask_again_at: dict[str, float] = {}  # jobs that another run works on
-        self.told: set[str] = set()
         self.stopping = False
         self.wrong_input = ""
 
@@ -120,7 +96,7 @@ class _Run:
         try:
             for device in self.devices:
                 self._start(device)
-            while self.open and self.signals.count < 2:
+            while self.ledger.open and self.signals.count < 2:
                 if self.signals.count and not self.stopping:
                     self._stop()
                     self.listener(Message("stopping at the next step, with checkpoints; once more to end at once"))
@@ -132,7 +108,7 @@ class _Run:
             self._dismiss(kill=self.signals.count > 1)
         if self.wrong_input:
             raise InputError(self.wrong_input)
-        return Outcome(tuple(self.done), self.failed, tuple(self.open), interrupted=bool(self.open))
+        return self.ledger.outcome
 
     # -- workers
 
@@ -148,19 +124,12 @@ class _Run:
 
     def _assign(self) -> None:
         """Give the most urgent jobs to the workers that have none."""
-        now = time.monotonic()
         for worker in self.workers:
             if self.stopping or worker.state != "ready" or worker.work:
                 continue
-            taken = {other.work.key for other in self.workers if other.work}
-            free = [
-                one
-                for one in self.open.values()
-                if one.key not in taken and one.after not in self.open and self.ask_again_at.get(one.key, now) <= now
-            ]
-            if not free:
+            work = self.ledger.next({other.work.key for other in self.workers if other.work})
+            if work is None:
                 return
-            work = max(free, key=lambda one: self.priority[one.key])
             try:
                 worker.connection.send_bytes(pickle.dumps((work.key, work.job)))
             except OSError:
@@ -183,16 +152,7 @@ class _Run:
             elif isinstance(message, End):
                 self._end(worker, message)
             else:
-                self._pass_on(message)
-
-    def _pass_on(self, event: Event) -> None:
-        if isinstance(event, Failed):
-            self.failed[event.key] = event.reason
-        if isinstance(event, Message):
-            if event.text in self.told:
-                return  # each worker has the same warning
-            self.told.add(event.text)
-        self.listener(event)
+                self.ledger.pass_on(message)
 
     def _bury(self, worker: _Worker) -> None:
         """A worker's process has ended: its job, if it had one, failed; another worker takes its place."""
@@ -212,8 +172,8 @@ class _Run:
             self._stop()
             return
         if worker.work:
-            self._fail(worker.work, f"its worker process {how}", "", worker.started)
-        if len(self.workers) < len(self.open):
+            self.ledger.fail(worker.work, f"its worker process {how}", "", worker.started)
+        if len(self.workers) < len(self.ledger.open):
             self._start(worker.device)
 
     def _stop(self) -> None:
@@ -240,46 +200,17 @@ class _Run:
         work, worker.work = worker.work, None
         assert work is not None
         if end.how == "done":
-            self.done.append(work.key)
-            del self.open[work.key]
+            self.ledger.finish(work)
         elif end.how == "busy":
-            self._put_off(work)
+            self.ledger.put_off(work)
         elif end.how == "failed":
             worker.state = "leaving"
-            self._fail(work, end.reason, end.traceback, worker.started)
+            self.ledger.fail(work, end.reason, end.traceback, worker.started)
         else:
             # Stopped without having been asked by us: whoever sent the worker SIGTERM wants the run to end.
             self.wrong_input = self.wrong_input or end.reason
             if not self.stopping:
                 self._stop()
-
-    def _put_off(self, work: Work) -> None:
-        """Another run works on this one: leave it alone for a moment."""
-        if not self.ask_again_at:
-            self.listener(
-                Message(
-                    f"{self.store.root}: another run works on this store too. This one does what is left, and takes "
-                    "the other's results as they come."
-                )
-            )
-        if work.key not in self.ask_again_at:
-            self.listener(Waiting(work.key))
-        self.ask_again_at[work.key] = time.monotonic() + _ASK_AGAIN_SECONDS
-
-    def _fail(self, work: Work, reason: str, traceback: str, started: str) -> None:
-        """Record that `work` failed and, unless its training was stored before that, all that starts from it."""
-        if self.store.peek("training", work.key) is not None:
-            self._record_failure(work, "evaluation", reason, traceback, started)
-            return
-        for one in dependents(list(self.open.values()), work.key):
-            self._record_failure(one, "training", f"its first training failed: {reason}", "", started)
-        self._record_failure(work, "training", reason, traceback, started)
-
-    def _record_failure(self, work: Work, of: Stored, reason: str, traceback: str, started: str) -> None:
-        del self.open[work.key]
-        self.failed[work.key] = reason
-        self.store.put_failure(work.key, of, reason, traceback, started=started, environment=environment())
-        self.listener(Failed(work.key, reason))
 
 
 def _cause_of_death(exit_code: int | None) -> str:
@@ -299,26 +230,3 @@ def _interrupts_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _told_of_signals() -> Iterator[_Signals]:
-    """Count SIGINT and SIGTERM instead of ending, where that is possible: in a program's main thread.
-
-    What the program was told to ignore stays ignored: a script's background jobs must not notice its Ctrl-C.
-    """
-    signals = _Signals()
-    if threading.current_thread() is not threading.main_thread():
-        yield signals
-        return
-
-    def count(*_: object) -> None:
-        signals.count += 1
-
-    minded = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, count) for number in minded}
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

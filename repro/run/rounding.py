@@ -20,7 +20,8 @@ from repro.plan.work import Training
 from repro.run import session
 from repro.run.events import Event
 from repro.run.job import Job
-from repro.run.local import Outcome, run
+from repro.run.ledger import Outcome
+from repro.run.local import run
 from repro.run.order import Work
 from repro.store.store import Store
 

@@ -5,32 +5,38 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.data import look
-from repro.errors import InputError
+from repro.errors import InputError, did_you_mean
 from repro.plan.chain import Inputs
 from repro.plan.code import Code, closure
 from repro.plan.cost import evaluation_costs, training_cost
+from repro.plan.labels import training_label
 from repro.plan.plan import Plan, Request, build
 from repro.plan.work import Evaluation, Training
 from repro.run import hub
 from repro.run.events import Event
-from repro.run.job import Job
+from repro.run.job import ALONE, Job, Way
 from repro.run.order import Work
 from repro.run.scale import default_scale, gpu_count
 from repro.spec.load import Suite, load_suite
 from repro.spec.protocol import Data
+from repro.store.other_code import with_any_code
 from repro.store.store import Store
 
 if TYPE_CHECKING:
-    from repro.run.local import Outcome
+    from repro.run.ledger import Outcome
+    from repro.run.remote import Cluster
 
 EXECUTE = "repro.run.execute:execute"
+EXECUTORS = ("local", "ray", "slurm")
+THREADS = 1
+"""CPU threads of a training."""
 ENTRIES = {"training": "repro.train.training", "evaluation": "repro.evaluate.measure"}
 SCENES = "scenes"
 """The embedded data set: planning on it loads neither numpy nor Pillow, which the other ones' files need."""
@@ -54,6 +60,8 @@ class Options:
     tables_dir: Path | None = None
     weights: Path | None = None
     """Folder (or file) of ImageNet weights."""
+    any_code: bool = False
+    """Take records that other versions of the code made, where nothing else differs."""
 
 
 def load(options: Options) -> Suite:
@@ -142,7 +150,7 @@ def make_plan(options: Options, suite: Suite, store: Store, absent: dict[str, st
     asked = [text for text in options.overrides if text.startswith("evaluate.crf?")]
     if asked and not any(c.resolved and c.resolved.protocol.evaluate.crf for c in plan.cells):
         raise InputError(f"--set {asked[0]}: no cell asked for has a CRF; those of v2's tables have. Leave it out.")
-    return plan
+    return with_any_code(plan, store) if options.any_code else plan
 
 
 def missing(plan: Plan, store: Store) -> tuple[dict[str, Training], dict[str, Evaluation]]:
@@ -160,10 +168,15 @@ def missing(plan: Plan, store: Store) -> tuple[dict[str, Training], dict[str, Ev
     return {k: t for k, t in plan.trainings.items() if k in needed}, evaluations
 
 
-def devices(device: str, jobs: int | None) -> list[str]:
-    """Device names for the workers: one each on the GPUs there are, or one for each CPU core."""
+def devices(device: str, jobs: int | None, processes: int = 1) -> list[str]:
+    """Device names for the workers: one each on the GPUs there are, or one for each CPU core.
+
+    Where `processes` train one network together, a worker has so many of either: "cuda:0,1" is two GPUs.
+    """
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: at least 1 worker is needed.")
+    if processes > 1:
+        return _groups(device, jobs, processes)
     gpus = gpu_count()
     if device == "auto":
         device = "cuda" if gpus else "cpu"
@@ -176,11 +189,54 @@ def devices(device: str, jobs: int | None) -> list[str]:
     return [device] * (jobs or 1)
 
 
-def work_of(plan: Plan, store: Store, data_root: Path | None, weights: Path | None = None) -> list[Work]:
+def _groups(device: str, jobs: int | None, processes: int) -> list[str]:
+    gpus = gpu_count()
+    if device == "auto":
+        device = "cuda" if gpus else "cpu"
+    if device == "cpu":
+        return ["cpu"] * (jobs or max(1, len(devices("cpu", None)) // processes))
+    if device != "cuda":
+        raise InputError(f"--device {device}: --gpus-per-training chooses among all GPUs. Use --device cuda.")
+    if gpus < processes:
+        raise InputError(f"--gpus-per-training {processes}: this machine has {gpus} CUDA devices. Ask for fewer.")
+    firsts = range(0, gpus - processes + 1, processes)
+    groups = [",".join(str(first + i) for i in range(processes)) for first in firsts]
+    return [f"cuda:{groups[i % len(groups)]}" for i in range(jobs or len(groups))]
+
+
+def cluster(
+    name: str, store: Store, device: str, jobs: int | None, processes: int, options: Sequence[str]
+) -> Cluster | None:
+    """The cluster that --executor names; None for this machine alone. InputError for what is missing or wrong."""
+    if options and name != "slurm":
+        raise InputError("--slurm: options for Slurm need --executor slurm.")
+    if name == "local":
+        return None
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs {jobs}: at least 1 training at a time is needed.")
+    if device not in ("auto", "cpu", "cuda"):
+        raise InputError(f"--device {device}: on a cluster say auto, cpu or cuda.")
+    if name == "ray":
+        from repro.run.on_ray import RayCluster
+
+        return RayCluster(EXECUTE, store, device, processes, jobs, THREADS)
+    if name == "slurm":
+        from repro.run.on_slurm import SlurmCluster
+
+        return SlurmCluster(EXECUTE, store, device, processes, jobs, THREADS, options)
+    raise InputError(f"--executor {name}: there are local, ray and slurm." + did_you_mean(name, EXECUTORS))
+
+
+def work_of(
+    plan: Plan, store: Store, data_root: Path | None, weights: Path | None = None, way: Way = ALONE
+) -> list[Work]:
     """The jobs of what is missing: a training with its evaluations.
 
     Raises InputError where a training starts from ImageNet weights and `weights` is None.
     """
+    # whole paths, as a cluster's machines may work in other folders
+    data_root, weights = (None if folder is None else folder.resolve() for folder in (data_root, weights))
+    way = way if way.tensorboard is None else replace(way, tensorboard=way.tensorboard.resolve())
     trainings, evaluations = missing(plan, store)
     lacking = sorted({t.model.backbone for t in trainings.values() if t.needs_weights})
     if lacking and weights is None:
@@ -207,12 +263,23 @@ def work_of(plan: Plan, store: Store, data_root: Path | None, weights: Path | No
         own = tuple(wanted.get(key, ()))
         cost = sum(evaluation_costs(own).values()) + (training_cost(training) if key in trainings else 0.0)
         after = training.parent.key if training.parent else None
-        out.append(Work(key, Job(training, own, data_root, weights), after, cost))
+        label = f"{training_label(training, plan.cells)} seed {training.seed} {key[:8]}"
+        out.append(Work(key, Job(training, own, data_root, weights, way=way, label=label), after, cost))
     return out
 
 
-def execute(work: Sequence[Work], store: Store, workers: Sequence[str], listener: Callable[[Event], None]) -> Outcome:
-    """Run jobs in local processes, one CPU thread each: the bits of a result do not depend on `workers`."""
+def execute(
+    work: Sequence[Work],
+    store: Store,
+    workers: Sequence[str],
+    listener: Callable[[Event], None],
+    on: Cluster | None = None,
+) -> Outcome:
+    """Run jobs in local processes or on a cluster, one CPU thread each: the bits of a result depend on neither."""
+    if on is not None:
+        from repro.run import remote
+
+        return remote.run(work, on, store, listener)
     from repro.run.local import run
 
-    return run(work, EXECUTE, store, workers, listener, threads=1)
+    return run(work, EXECUTE, store, workers, listener, threads=THREADS)

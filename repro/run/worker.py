@@ -33,7 +33,7 @@ Execute = Callable[[Any, Store, str, Callable[[Event], None], Callable[[], bool]
 
 _GRACE_SECONDS = 60.0
 _STEP_EVENT_SECONDS = 0.1
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -64,20 +64,21 @@ def main(connection: Connection, execute: str, store: Store, device: str, thread
     warnings.showwarning = lambda message, kind, file, line, *_: outbox.send(
         Message(f"{Path(file).name}:{line}: {kind.__name__}: {' '.join(str(message).split())}")
     )
-    function = _load(execute, threads)
+    function = load(execute, threads)
     outbox.send(Ready())
     own_store = replace(store, warn=lambda text: outbox.send(Message(text)))
     while (data := inbox.jobs.get()) != QUIT:
-        end = _work(data, function, own_store, device, outbox, inbox.stop.is_set)
+        end = work_on(data, function, own_store, device, outbox.send, inbox.stop.is_set)
         outbox.send(end)
         if end.how == "failed":
             # A CUDA error or memory that an exception keeps alive would reach the next job: begin anew.
             return
 
 
-def _load(execute: str, threads: int) -> Execute:
+def load(execute: str, threads: int) -> Execute:
+    """The function named as ``module:function``, imported after the number of threads is set."""
     # Sums are split by the number of threads: with one, always, the bits don't depend on how many workers run.
-    for name in _THREAD_VARIABLES:
+    for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
     module, _, name = execute.partition(":")
     function: Execute = getattr(importlib.import_module(module), name)
@@ -86,17 +87,29 @@ def _load(execute: str, threads: int) -> Execute:
     return function
 
 
-def _work(
-    data: bytes, function: Execute, store: Store, device: str, outbox: _Outbox, should_stop: Callable[[], bool]
+def work_on(
+    data: bytes,
+    function: Execute,
+    store: Store,
+    device: str,
+    emit: Callable[[Event], None],
+    should_stop: Callable[[], bool],
 ) -> End:
+    """Execute a pickled (key, job) under its lock, whatever happens; `emit` gets its events."""
+    stopped = False
+
+    def tell(event: Event) -> None:
+        nonlocal stopped
+        stopped = stopped or isinstance(event, Stopped)
+        emit(event)
+
     try:
         key, job = pickle.loads(data)
         with store.try_lock(key) as ours:
             if not ours:
                 return End("busy")
-            outbox.stopped = False
-            function(job, store, device, outbox.send, should_stop)
-            return End("stopped" if outbox.stopped else "done")
+            function(job, store, device, tell, should_stop)
+            return End("stopped" if stopped else "done")
     except InputError as error:
         return End("wrong_input", str(error))
     except Exception as error:
@@ -119,7 +132,6 @@ class _Outbox:
         self._connection = connection
         self._stop = stop
         self._last_step = 0.0
-        self.stopped = False
 
     def send(self, message: Event | Ready | End) -> None:
         if isinstance(message, TrainingStep):
@@ -128,8 +140,6 @@ class _Outbox:
             if now - self._last_step < _STEP_EVENT_SECONDS:
                 return
             self._last_step = now
-        if isinstance(message, Stopped):
-            self.stopped = True
         try:
             self._connection.send(message)
         except OSError:

@@ -63,7 +63,12 @@ def _end(job: Job, store: Store, emit: Emit) -> None:
         raise InputError("train.txt: line 3: a.png is missing. Restore it.")
     if job.ending == "full disk":
         Path("/dev/full").write_bytes(b"checkpoint")
-    if job.ending.startswith("SIG"):
+    if job.ending.endswith(" once"):
+        been = job.log / f"{job.key}.been"
+        if not been.exists():
+            been.touch()
+            os.kill(os.getpid(), signal.Signals[job.ending.removesuffix(" once")])
+    elif job.ending.startswith("SIG"):
         os.kill(os.getpid(), signal.Signals[job.ending])
         time.sleep(10)
     record = {

@@ -1,0 +1,140 @@
+"""Jobs on a Ray cluster: an actor for each, with as many GPUs as its training takes, or one CPU.
+
+Ray knows of lost machines: the job's actor dies with its machine, and the job is submitted again.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from repro.errors import InputError
+from repro.run.distant import work_here
+from repro.run.events import Event
+from repro.run.remote import Lost, Seat
+from repro.run.worker import THREAD_VARIABLES, End
+from repro.store.store import Store
+
+_LEAST_ROOM = 1
+
+
+class Worker:
+    """What a Ray actor does: one job in one thread, while others ask it for events and tell it to stop."""
+
+    def __init__(self) -> None:
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._stop = threading.Event()
+
+    def work(self, data: bytes, execute: str, store: Store, device: str, threads: int) -> End:
+        """Execute a job."""
+        return work_here(data, execute, store, device, threads, self._events.put, self._stop.is_set)
+
+    def hear(self) -> list[Event]:
+        """The events since the last call."""
+        found = []
+        while not self._events.empty():
+            found.append(self._events.get())
+        return found
+
+    def stop(self) -> None:
+        """Ask the job to stop."""
+        self._stop.set()
+
+
+class RaySeat:
+    """A job's actor."""
+
+    def __init__(self, ray: Any, actor: Any, end: Any) -> None:
+        self._ray, self._actor, self._end = ray, actor, end
+        self._question: Any = None
+        self._begun = False
+
+    def hear(self) -> Sequence[Event | End | Lost]:
+        """New events; the last ones come before the end."""
+        try:
+            (ended, _) = self._ray.wait([self._end], timeout=0)
+            if ended:
+                end: End = self._ray.get(self._end)
+                asked = self._ray.get(self._question) if self._question is not None else []
+                return [*asked, *self._ray.get(self._actor.hear.remote()), end]
+            if self._question is None:
+                self._question = self._actor.hear.remote()
+            (answered, _) = self._ray.wait([self._question], timeout=0)
+            if not answered:
+                return []
+            events: list[Event] = self._ray.get(self._question)
+            self._question, self._begun = None, True
+            return events
+        except self._ray.exceptions.RayError as error:
+            return [Lost(f"its machine or process was lost ({type(error).__name__})")]
+
+    def stop(self) -> None:
+        """Ask the job to stop; one that waits for room is withdrawn."""
+        if self._begun:
+            self._actor.stop.remote()
+        else:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the actor, which frees its GPUs."""
+        self._ray.kill(self._actor)
+
+
+class RayCluster:
+    """The Ray cluster that RAY_ADDRESS names, one that runs on this machine, or a new one of this machine alone."""
+
+    orders = False
+
+    def __init__(self, execute: str, store: Store, kind: str, processes: int, jobs: int | None, threads: int) -> None:
+        """`kind`: "auto", "cpu" or "cuda"; `processes` GPUs (or CPUs) for each job; `jobs` at a time (None: as many as
+        the cluster has room for). Raises InputError where Ray or the GPUs are missing.
+        """
+        self._ray = imported()
+        if not self._ray.is_initialized():
+            self._ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+        gpus = int(self._ray.cluster_resources().get("GPU", 0))
+        if kind == "cuda" and not gpus:
+            raise InputError("--device cuda: no machine of the Ray cluster has a GPU. Use --device cpu.")
+        self.device = "cuda" if gpus and kind != "cpu" else "cpu"
+        self._store = Store(store.root.resolve())
+        self._told = (execute, self._store, self.device, threads)
+        self._processes, self._jobs = processes, jobs
+        if self._slots() < 1:
+            raise InputError(
+                f"--gpus-per-training {processes}: no machine of the Ray cluster has so many "
+                f"{'GPUs' if self.device == 'cuda' else 'CPUs'}. Ask for fewer."
+            )
+        count = {"num_gpus": processes, "num_cpus": 1} if self.device == "cuda" else {"num_cpus": processes}
+        # lost actors are submitted again by this process, which knows what they have stored
+        fixed = {"max_restarts": 0, "max_task_retries": 0, "max_concurrency": 4}
+        env = {name: str(threads) for name in THREAD_VARIABLES}
+        self._actor = self._ray.remote(Worker).options(**count, **fixed, runtime_env={"env_vars": env})
+
+    def room(self) -> int:
+        """As many jobs as the machines that are alive can hold."""
+        return self._jobs or max(self._slots(), _LEAST_ROOM)
+
+    def _slots(self) -> int:
+        name = "GPU" if self.device == "cuda" else "CPU"
+        alive = [node for node in self._ray.nodes() if node["Alive"]]
+        return sum(int(node["Resources"].get(name, 0)) // self._processes for node in alive)
+
+    def submit(self, key: str, data: bytes, after: Seat | None) -> RaySeat:  # noqa: ARG002
+        """Start an actor for the job, on whichever machine has room."""
+        actor = self._actor.remote()
+        return RaySeat(self._ray, actor, actor.work.remote(data, *self._told))
+
+
+def imported() -> Any:
+    """The ray package; InputError if it is not installed."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a coming change
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+        import ray.exceptions
+    except ImportError:
+        raise InputError('--executor ray: Ray is not installed. Install it: pip install ".[ray]"') from None
+    return ray
