@@ -20,6 +20,9 @@ from repro.store.store import Store
 REFERENCE_RATE = 1.8e4
 """Million multiply-adds a second of one CPU core (AMD EPYC, 2.6 GHz) on `tiny` trainings; a store knows better."""
 
+MOST_TABLES = 6
+"""That the first line names one by one."""
+
 
 def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_json: bool) -> None:
     """Print what a run would do, and on `gpu` what it would cost."""
@@ -52,7 +55,7 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
         return
     measured = summary["cells"]["measured"]
     print(
-        f"{', '.join(t.id for t in plan.request.tables)} at scale {plan.request.scale}, "
+        f"{_tables(plan)} at scale {plan.request.scale}, "
         f"{plan.request.seeds} seed{'s' * (plan.request.seeds > 1)}: {measured} measured cells, "
         f"{len(plan.evaluations)} evaluations of {len(plan.trainings)} trainings after sharing{_shared(plan)}."
     )
@@ -86,6 +89,11 @@ def sharing(plan: Plan) -> dict[str, int]:
     """How many trainings the measured cells would take each on its own, and how many remain after sharing."""
     alone = [one for c in plan.cells for e in c.evaluations.values() for one in e.training.chain()]
     return {"without": len(alone), "with": len(plan.trainings), "shared": len(alone) - len(plan.trainings)}
+
+
+def _tables(plan: Plan) -> str:
+    ids = [table.id for table in plan.request.tables]
+    return ", ".join(ids) if len(ids) <= MOST_TABLES else f"{len(ids)} tables"
 
 
 def _shared(plan: Plan) -> str:
