@@ -1,0 +1,105 @@
+"""Micro-batches: the gradient of a batch, whatever parts it is computed in."""
+
+import pytest
+import torch
+from torch import nn
+
+from repro.spec.protocol import Pretrain, Train
+from repro.train.loss import VOID, pixel_loss, presence_loss
+from repro.train.step import backward, keep_averages_per_step, parts
+from repro.train.team import ALONE
+
+
+class _Net(nn.Module):
+    """Two convolutions with a stride and no batch normalisation: every image by itself."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 3, 1))
+
+    def forward(self, x):
+        return self.body(x)
+
+
+class _Presence(_Net):
+    def forward(self, x):
+        return super().forward(x).mean(dim=(2, 3))
+
+
+def _batch():
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(6, 3, 9, 9, generator=generator)
+    y = torch.randint(0, 3, (6, 9, 9), generator=generator)
+    y[0] = VOID  # an image without a label
+    y[3, :, :7] = VOID
+    return x, y
+
+
+def _gradients(network, loss_of):
+    network.zero_grad()
+    loss = loss_of()
+    return float(loss.detach()), [p.grad.clone() for p in network.parameters()]
+
+
+@pytest.mark.parametrize("micro_batch", [None, 6, 4, 3, 1])
+@pytest.mark.parametrize("upsample_logits", [True, False])
+def test_the_gradient_is_that_of_the_whole_batch(micro_batch, upsample_logits):
+    train = Train(batch_size=6, upsample_logits=upsample_logits, precision="float32")
+    network, (x, y) = _Net(), _batch()
+
+    def plain():
+        loss = pixel_loss(network(x), y, upsample_logits=upsample_logits)
+        loss.backward()
+        return loss
+
+    expected = _gradients(network, plain)
+    trainer = ALONE.trainer(network, train)
+    found = _gradients(network, lambda: backward(trainer, x, y, train, ALONE, micro_batch, 0, 0))
+    assert found[0] == pytest.approx(expected[0], abs=1e-6)
+    for one, other in zip(found[1], expected[1], strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("micro_batch", [None, 4, 1])
+def test_so_is_that_of_a_first_training(micro_batch):
+    train = Pretrain(batch_size=6)
+    network, (x, y) = _Presence(), _batch()
+
+    def plain():
+        loss = presence_loss(network(x), y)
+        loss.backward()
+        return loss
+
+    expected = _gradients(network, plain)
+    trainer = ALONE.trainer(network, train)
+    found = _gradients(network, lambda: backward(trainer, x, y, train, ALONE, micro_batch, 0, 0))
+    # loosely, as a first training takes bfloat16 on processors that are fast at it
+    assert found[0] == pytest.approx(expected[0], rel=0.02)
+    for one, other in zip(found[1], expected[1], strict=True):
+        torch.testing.assert_close(one, other, atol=0.005, rtol=0.05)
+
+
+def test_a_batch_without_any_label_has_no_loss():
+    train = Train(batch_size=6, precision="float32")
+    network, (x, y) = _Net(), _batch()
+    y[:] = VOID
+    loss, gradients = _gradients(network, lambda: backward(ALONE.trainer(network, train), x, y, train, ALONE, 2, 0, 0))
+    assert loss == 0
+    assert all(torch.equal(g, torch.zeros_like(g)) for g in gradients)
+
+
+def test_parts_cover_a_batch_once():
+    assert parts(16, None) == [slice(0, 16)]
+    assert parts(16, 6) == [slice(0, 6), slice(6, 12), slice(12, 16)]
+    assert parts(2, 6) == [slice(0, 2)]
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 4])
+def test_micro_batches_together_move_the_averages_as_one_batch_does(pieces):
+    network = nn.Sequential(nn.BatchNorm2d(1, momentum=0.05))
+    network.train()
+    keep_averages_per_step(network, pieces)
+    for _ in range(pieces):
+        network(torch.full((2, 1, 2, 2), 10.0))
+    assert network[0].running_mean.item() == pytest.approx(0.5, rel=1e-4)
