@@ -543,6 +543,28 @@ def data_verify(
     raise typer.Exit(verify_set(name, data, store, json))
 
 
+@data_app.command("errors")
+def data_errors(
+    backbones: Annotated[
+        list[str] | None, typer.Argument(metavar="BACKBONE...", help="resnet50, resnet101, xception65, xception71.")
+    ] = None,
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="ImageNet's folder.")] = Path("."),
+    weights: WeightsDir = None,
+    count: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Only the first images.", show_default=False)
+    ] = None,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Top-1 and top-5 error of ImageNet weights on the validation images, beside v3+ Table 4.
+
+    Example:  repro data errors resnet101 xception65 --data imagenet --weights hub
+    """
+    from repro.commands.imagenet import errors_of
+
+    errors_of(backbones or ["resnet101", "xception65"], data, weights, count, device, json)
+
+
 @data_app.command("prepare")
 def data_prepare(
     name: Annotated[str, typer.Argument(help="Data set.")],

@@ -71,7 +71,7 @@ def verify_set(name: str, root: Path, store: Path, as_json: bool) -> int:
     """Print what was checked; 2 if something is not as published."""
     from repro.data.verify import verify
 
-    found = verify(name, root, store / "cache", _percent())
+    found = verify(name, root, store / "cache", percent())
     marks: dict[object, str] = {True: "ok", False: "WRONG", None: ""}
     if as_json:
         print_json(
@@ -89,13 +89,13 @@ def prepare_set(name: str, root: Path) -> int:
     """Print what is left to do by hand; 2 if anything is."""
     from repro.data.prepare import prepare
 
-    left = prepare(name, root, say, _percent())
+    left = prepare(name, root, say, percent())
     for line in left:
         print(line)
     return EXIT_WRONG_INPUT if left else EXIT_OK
 
 
-def _percent(pause_seconds: float = 5.0) -> Callable[[int, int], None]:
+def percent(pause_seconds: float = 5.0) -> Callable[[int, int], None]:
     """Tells how far a long step is, on stderr, at most once in `pause_seconds`."""
     told = [time.monotonic()]
 

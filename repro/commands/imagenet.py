@@ -1,0 +1,61 @@
+"""`repro data errors`: the ImageNet weights themselves, beside v3+ Table 4."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from repro.commands.data import percent
+from repro.commands.output import print_json, print_table, say
+from repro.errors import InputError
+from repro.run import hub
+from repro.spec.load import load_suite
+
+TABLE = "v3plus/table4"
+ROWS = {"resnet101": "Reproduced ResNet-101", "xception65": "Modified Xception"}
+"""Which printed row a backbone belongs to; the others have none."""
+
+
+def errors_of(
+    backbones: Sequence[str], data: Path, weights: Path | None, count: int | None, device: str, as_json: bool
+) -> None:
+    """Print top-1 and top-5 errors of each backbone's weights on ImageNet's validation images. InputError."""
+    from repro.data.imagenet import validation
+    from repro.evaluate.classify import SIGHTS, classifier, measure_errors
+    from repro.nets.weights import find, read
+    from repro.run.execute import torch_device
+
+    if weights is None:
+        raise InputError("--weights: give a folder with the weights' files, or hub to download them.")
+    images = validation(data)[:count]
+    place = torch_device(device)
+    published = {(c.row_label, c.metric): c.published for c in load_suite().find(TABLE).cells()}
+    rows: list[dict[str, Any]] = []
+    for backbone in backbones:
+        if weights == hub.folder() and backbone in hub.PUBLISHED:
+            hub.fetch(backbone, weights, say)
+        path = find(weights, backbone)
+        network = classifier(backbone, read(path), str(path))
+        say(f"{backbone}: {len(images):,} images")
+        found = measure_errors(network, images, SIGHTS[backbone], place, percent())
+        for metric, value in (("top1_error", found.top1), ("top5_error", found.top5)):
+            printed = published.get((ROWS.get(backbone, ""), metric))
+            told = {"id": f"{backbone}/{metric}", "kind": "measured", "published": printed, "value": 100 * value}
+            rows.append({**told, "images": found.images, "weights": path.name})
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("weights", "error", "v3+ Table 4", "here", "images"),
+        [
+            (
+                row["weights"],
+                row["id"],
+                "" if row["published"] is None else f"{row['published']:.2f}",
+                f"{row['value']:.2f}",
+                f"{row['images']:,}",
+            )
+            for row in rows
+        ],
+    )
