@@ -1,6 +1,7 @@
 """Small trainings: the 20 cells of v3 Table 3 at scale tiny, one seed, from an empty store, with peak memory.
 
-`repro run v3/table3 --scale tiny --seeds 1`, reports included. Memory is that of all its processes together, at most.
+`repro run v3/table3 --scale tiny --seeds 1`, reports included. Memory is that of all its processes together, libraries
+that they share counted once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .turns import Row, peak_rss
+from .turns import Row, peak_memory
 
 SLOW = True
 GOAL_SECONDS, GOAL_BYTES = 180.0, 1.5e9
@@ -23,7 +24,7 @@ def bench(device: str) -> list[Row]:
         words = ["run", "v3/table3", "--scale", "tiny", "--seeds", "1", "--device", device]
         command = [sys.executable, "-m", "repro", *words, "--store", f"{folder}/runs", "--out", f"{folder}/reports"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        seconds, code, most = peak_rss(command, **quiet)
+        seconds, code, most = peak_memory(command, **quiet)
         if code:
             raise RuntimeError(f"{' '.join(command)}: ended with {code}")
         records = [json.loads(p.read_text()) for p in Path(folder, "runs/trainings").glob("*/record.json")]
