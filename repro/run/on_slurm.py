@@ -142,7 +142,7 @@ class SlurmCluster:
         for an option that it does not know.
         """
         self._submitit = imported()
-        if where == "slurm" and shutil.which("sbatch") is None:
+        if where == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
             raise InputError("--executor slurm: there is no sbatch here. Run this on a login node of a Slurm cluster.")
         self.orders = where == "slurm"
         self.device = "cpu" if kind == "cpu" else "cuda"

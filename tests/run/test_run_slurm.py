@@ -87,8 +87,11 @@ def test_wrong_input_ends_the_run(log, store):
 def test_an_interrupted_run_stops_with_checkpoints_and_goes_on(log, store):
     work = works(log, 2, steps=400, step_seconds=0.05)
 
+    sent = []
+
     def interrupt(event):
-        if isinstance(event, TrainingStep) and event.step == 2:
+        if isinstance(event, TrainingStep) and event.step >= 2 and not sent:
+            sent.append(event)  # a second one would end the jobs at once
             os.kill(os.getpid(), signal.SIGINT)
 
     outcome = run(work, _cluster(store), store, interrupt)
@@ -130,7 +133,7 @@ class _Sbatch:
         sbatch.write_text(
             f'#!/bin/sh\ncat "$1" >> {folder}/scripts\necho Submitted batch job $(wc -c < {folder}/scripts)\n'
         )
-        for name in ("sacct", "scancel", "squeue"):
+        for name in ("sacct", "scancel", "squeue", "srun"):
             (folder / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {folder}/calls\n')
         for path in folder.iterdir():
             path.chmod(0o755)
@@ -141,7 +144,7 @@ def test_slurm_is_told_of_gpus_options_and_dependencies(tmp_path, store, monkeyp
     folder.mkdir()
     _Sbatch(folder)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    cluster = SlurmCluster(EXECUTE, store, "auto", 4, None, 1, ["partition=gpu", "account=me"])
+    cluster = SlurmCluster(EXECUTE, store, "auto", 4, None, 1, ["partition=gpu", "account=me", "time=90"])
     assert cluster.orders
     store.prepare()
     first = cluster.submit("k0", b"", None)
@@ -150,6 +153,7 @@ def test_slurm_is_told_of_gpus_options_and_dependencies(tmp_path, store, monkeyp
     assert script.count("#SBATCH --gpus-per-node=4") == 2
     assert script.count("#SBATCH --partition=gpu") == 2
     assert script.count("#SBATCH --account=me") == 2
+    assert script.count("#SBATCH --time=90") == 2
     assert script.count(f"#SBATCH --dependency=afterok:{first.submitted.job_id}") == 1
     assert script.count("#SBATCH --kill-on-invalid-dep=yes") == 1
     assert script.count("#SBATCH --cpus-per-task=16") == 2
