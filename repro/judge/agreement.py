@@ -117,6 +117,7 @@ def agreement(
     """Compare a table's measured cells with what was printed. `tolerance` is used at scale paper only."""
     published, measured, distances = [], [], []
     closeness: dict[str, Closeness] = {}
+    wide = 0
     for cell in cells:
         ours = cell_estimate(cell.id, evidence) if cell.kind == "measured" and cell.published is not None else None
         if ours is None or cell.published is None:
@@ -128,13 +129,14 @@ def agreement(
         distances.append(distance)
         inside = ours.low * factor <= cell.published <= ours.high * factor
         closeness[cell.id] = "within interval" if inside else _within(distance, tolerance)
+        wide += inside and (ours.high - ours.low) / 2 * factor > tolerance.points
     tau = kendall(published, measured)
     concordant = _concordant(published, measured)
     if scale != "paper":
         return Agreement(scale, len(published), tau, concordant, sentence=_order(len(published), tau, concordant))
     steps = (tolerance.points / 2, tolerance.points, 2 * tolerance.points)
     within = tuple((step, sum(d <= step + 1e-9 for d in distances)) for step in steps)
-    said = _values(closeness, within, tolerance)
+    said = _values(closeness, wide, within, tolerance)
     return Agreement(scale, len(published), tau, concordant, tolerance, closeness, within, said)
 
 
@@ -163,15 +165,21 @@ def _order(cells: int, tau: Tau, concordant: float) -> str:
     return f"{said} (Kendall's tau-b {f'{tau.value:.2f}'.replace('-', MINUS)}, 95 % interval {low} to {high})."
 
 
-def _values(closeness: Mapping[str, Closeness], within: Sequence[tuple[float, int]], tolerance: Tolerance) -> str:
+def _values(
+    closeness: Mapping[str, Closeness], wide: int, within: Sequence[tuple[float, int]], tolerance: Tolerance
+) -> str:
+    """`wide`: cells whose interval holds the published value but would hold much else."""
     if not closeness:
         return "No cell has both numbers."
     found = list(closeness.values())
     half, once, twice = (f"{count} within {step:g}" for step, count in within)
+    points = f"{tolerance.points:g} point{'s' * (tolerance.points != 1)}"
+    noisy = f" ({wide} of them too noisy to tell: the interval reaches more than {points} to either side)"
+    off = found.count("off")
     return (
-        f"Of {len(found)} cells, {found.count('within interval')} have the published value inside our 95 % interval, "
-        f"{found.count('within tolerance')} more are within {tolerance.points:g} points of it, "
-        f"{found.count('off')} are off. By distance alone: {half}, {once}, {twice} points. {tolerance.reason}"
+        f"Of {len(found)} cells, {found.count('within interval')} have the published value inside our 95 % interval"
+        f"{noisy if wide else ''}, {found.count('within tolerance')} more are within {points} of it, "
+        f"{off} {'is' if off == 1 else 'are'} off. By distance alone: {half}, {once}, {twice} points. {tolerance.reason}"
     )
 
 

@@ -96,3 +96,15 @@ def test_order_where_all_are_tied_is_not_called_too_few() -> None:
     tied = agreement(cells, Evidence({(c.id, 0): 0.5 for c in cells}), "smoke")
     assert tied.sentence == "No two of 5 cells differ both in the paper and here: there is no order to compare."
     assert agreement(cells[:1], Evidence({(cells[0].id, 0): 0.5}), "smoke").sentence.startswith("Too few cells")
+
+
+def test_intervals_that_would_hold_anything_are_no_agreement() -> None:
+    """Published 50, 51 and 52; the first two seeds differ by 10 points, the second two hardly."""
+    cells = table_of(3)
+    scores = {(cells[0].id, 0): 0.45, (cells[0].id, 1): 0.55, (cells[1].id, 0): 0.5099, (cells[1].id, 1): 0.5101}
+    scores |= {(cells[2].id, 0): 0.6, (cells[2].id, 1): 0.6001}
+    said = agreement(cells, Evidence(scores), "paper").sentence
+    assert (
+        "Of 3 cells, 2 have the published value inside our 95 % interval (1 of these intervals reach more than" in said
+    )
+    assert "0 more are within 1 point of it, 1 are off" in said
