@@ -3,13 +3,15 @@
     python benchmarks/crf.py                                    # drawn scenes of 500 x 375, 21 classes, 10 iterations
     python benchmarks/crf.py --photographs DIR --images 5       # your own photographs
     python benchmarks/crf.py --device cuda --images 20          # also the GPU, all images in one batch
+    python benchmarks/crf.py --normalization symmetric          # pydensecrf's default
+    python benchmarks/crf.py --search 1                         # also the papers' search: how long for 100 images?
 
 The implementations take turns, so that whatever else the machine does falls on all of them; reported is the median over
 turns, and the median of each turn's ratio to pydensecrf with its range. CPU seconds are those of all threads: on a busy
 machine they say more than the time on the clock (threads that wait for each other count, too). Lattices are built anew
 each time, but for the Gaussian kernel's of one size, which ours keeps. The floor is the time in which the device could
 move the bytes that the iterations must read and write once, at the bandwidth of a copy measured beside; it leaves out
-building the lattices. Prints a table, then JSON (or writes it: --json FILE).
+building the lattices. Prints a table, then JSON (or writes it: --json FILE). `repro bench` calls `bench`.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ import os
 import platform
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -34,9 +37,14 @@ from torch.nn.functional import interpolate, one_hot
 from repro.data.look import Look
 from repro.data.scenes import draw
 from repro.evaluate.crf import refine
-from repro.evaluate.meanfield import Kernels
+from repro.evaluate.meanfield import Kernels, bilateral
 from repro.evaluate.permutohedral import Filter
+from repro.evaluate.search import Sample, search
+from repro.spec.presets import CRF_PRESETS
 from repro.spec.protocol import CRF
+
+if TYPE_CHECKING:
+    from .turns import Row
 
 HEIGHT, WIDTH, CLASSES = 375, 500, 21
 
@@ -44,30 +52,10 @@ HEIGHT, WIDTH, CLASSES = 375, 500, 21
 def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
-    crf = CRF(
-        w1=options.w1,
-        sigma_alpha=options.sigma_alpha,
-        sigma_beta=options.sigma_beta,
-        w2=options.w2,
-        sigma_gamma=options.sigma_gamma,
-    )
+    crf = CRF.model_validate({"preset": options.crf, "normalization": options.normalization})
     pixels = photographs(options.photographs, options.images) if options.photographs else scenes(options.images)
-    probabilities = [soft(image, seed) for seed, image in enumerate(pixels)]
-    rows = measure(crf, probabilities, pixels, options.device, options.repeats)
-    report = {
-        "images": len(pixels),
-        "source": "photographs" if options.photographs else "scenes",
-        "size": [HEIGHT, WIDTH],
-        "classes": CLASSES,
-        "crf": crf.model_dump(exclude={"backend"}),
-        "repeats": options.repeats,
-        "threads": options.threads,
-        "processors": os.cpu_count(),
-        "load": os.getloadavg()[0],
-        "processor": platform.processor() or platform.machine(),
-        "torch": torch.__version__,
-        "rows": rows,
-    }
+    source = "photographs" if options.photographs else "scenes"
+    report = measure(crf, pixels, options.device, options.repeats, options.search, source)
     print(table(report))
     text = json.dumps(report, indent=2)
     if options.json:
@@ -84,14 +72,46 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--photographs", type=Path, help="folder of photographs, resized to 500 x 375")
     parser.add_argument("--json", help="write the figures here instead of printing them")
-    for name in ("w1", "sigma_alpha", "sigma_beta", "w2", "sigma_gamma"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=CRF.model_fields[name].default)
+    parser.add_argument("--crf", choices=[name for name, told in CRF_PRESETS.items() if told], default="v2-resnet101")
+    parser.add_argument("--normalization", choices=("after", "symmetric"), default="after")
+    parser.add_argument("--search", type=int, default=0, metavar="N", help="time the papers' search on N images, too")
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: this machine has no GPU that PyTorch can use.")
-    if min(options.images, options.repeats, options.threads) < 1:
-        parser.error("--images, --repeats and --threads must be 1 or more.")
+    if min(options.images, options.repeats, options.threads) < 1 or options.search < 0:
+        parser.error("--images, --repeats and --threads must be 1 or more, --search 0 or more.")
+    if options.photographs is not None and not options.photographs.is_dir():
+        parser.error(f"--photographs {options.photographs}: no such folder.")
     return options
+
+
+def bench(device: str) -> list[Row]:
+    """Rows for `repro bench`: seconds per image of each implementation, and of the papers' search of 100 images."""
+    from .turns import Row
+
+    crf = CRF.model_validate("v2-resnet101")
+    found = measure(crf, scenes(20 if device.startswith("cuda") else 2), device, repeats=3, search_images=1)
+    rows = []
+    for row in found["rows"]:
+        name, against = f"dense CRF, {row['implementation']}", "pydensecrf" if "times_faster" in row else ""
+        goal = {"torch, CPU": 1.0, "torch, GPU": 30.0}.get(row["implementation"])
+        met = row["times_faster"] >= goal if goal and against else None
+        rows.append(
+            Row(
+                name,
+                row["seconds"],
+                "s/image",
+                against if goal else "",
+                row.get("times_faster") if goal else None,
+                tuple(row["times_faster_range"]) if goal and against else None,
+                row.get("floor_seconds"),
+                f"{goal:g} times pydensecrf or more" if goal else "",
+                met,
+            )
+        )
+    took = found["search"]
+    note = f"{took['combinations']} combinations, {took['measured_images']} image measured"
+    return [*rows, Row("dense CRF, search of 100 images", took["seconds_for_100"], "s", note=note)]
 
 
 def scenes(count: int) -> list[Tensor]:
@@ -120,6 +140,55 @@ def soft(image: Tensor, seed: int) -> Tensor:
 
 
 def measure(
+    crf: CRF, pixels: list[Tensor], device: str, repeats: int, search_images: int = 0, source: str = "scenes"
+) -> dict[str, Any]:
+    """What was measured, on what, and a row per implementation; with `search_images` also the papers' search."""
+    probabilities = [soft(image, seed) for seed, image in enumerate(pixels)]
+    return {
+        "images": len(pixels),
+        "source": source,
+        "size": [HEIGHT, WIDTH],
+        "classes": CLASSES,
+        "crf": crf.model_dump(include={"w1", "sigma_alpha", "sigma_beta", "w2", "sigma_gamma", "iterations"})
+        | {"normalization": crf.normalization},
+        "repeats": repeats,
+        "threads": torch.get_num_threads(),
+        "processors": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "processor": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+        "rows": compare(crf, probabilities, pixels, device, repeats),
+        **({"search": timed_search(probabilities, pixels, device, search_images)} if search_images else {}),
+    }
+
+
+def timed_search(probabilities: list[Tensor], pixels: list[Tensor], device: str, count: int) -> dict[str, Any]:
+    """Seconds of the papers' search on the first `count` images, and, each image taking as long, on 100.
+
+    All combinations of the coarse grid and of one round around its best are tried on these images.
+    """
+    crf = CRF()
+    labels = [p.argmax(0).to(torch.uint8).numpy() for p in probabilities[:count]]
+    samples = [
+        Sample(str(k), p.half().numpy, image.numpy(), truth)
+        for k, (p, image, truth) in enumerate(zip(probabilities, pixels, labels, strict=False))
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        found = search(samples, CLASSES, crf, torch.device(device), Path(folder) / "search.json")
+        took = time.perf_counter() - began
+    if found is None:
+        raise RuntimeError("nobody asked it to stop")
+    return {
+        "measured_images": len(samples),
+        "combinations": len(found.trials),
+        "seconds": took,
+        "seconds_for_100": took / len(samples) * 100,
+        "device": device,
+    }
+
+
+def compare(
     crf: CRF, probabilities: list[Tensor], pixels: list[Tensor], device: str, repeats: int
 ) -> list[dict[str, Any]]:
     """One row per implementation: seconds and CPU seconds per image, ratio to pydensecrf, agreement with it."""
@@ -132,7 +201,7 @@ def measure(
         contenders = {"pydensecrf": lambda: refine(probabilities, pixels, theirs), **contenders}
     except ImportError:
         print("pydensecrf is not installed: no ratio, no agreement.", file=sys.stderr)
-    if device == "cuda":
+    if device.startswith("cuda"):
         far = [p.cuda() for p in probabilities], [image.cuda() for image in pixels]
 
         def on_gpu() -> list[Tensor]:
@@ -186,7 +255,8 @@ def floor(crf: CRF, pixels: list[Tensor], device: str) -> float:
     images = [image.to(device) for image in pixels]
     count = 0
     for image in images:  # one at a time, whatever the batch: memory
-        kernels = Kernels.build([image], crf.sigma_alpha, crf.sigma_beta, crf.sigma_gamma)
+        _, sigma_alpha, sigma_beta = bilateral(crf)
+        kernels = Kernels.build([image], sigma_alpha, sigma_beta, crf.sigma_gamma)
         table = 4 * CLASSES * HEIGHT * WIDTH
         # besides the filters: both messages and the scores read, the sum written, read and written by the softmax
         count += crf.iterations * (traffic(kernels.bilateral) + traffic(kernels.gaussian) + 6 * table)
@@ -237,6 +307,11 @@ def table(report: dict[str, Any]) -> str:
         lines.append(
             f"{row['implementation']:12} {row['seconds']:9.4f} {row['cpu_seconds']:12.4f} {ratio:>22} "
             f"{floor_seconds:>9} {difference:>10} {same:>11}"
+        )
+    if took := report.get("search"):
+        lines.append(
+            f"papers' search, {took['combinations']} combinations, {took['device']}: {took['seconds']:.1f} s for "
+            f"{took['measured_images']} image(s); 100 images at that rate: {took['seconds_for_100'] / 60:.0f} min"
         )
     return "\n".join(lines)
 

@@ -1,0 +1,94 @@
+"""The CRF's benchmark: what it reports, on pictures small enough for seconds."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from repro.commands.bench import _package, located
+from repro.evaluate.crf import refine
+from repro.spec.protocol import CRF
+
+ROOT = Path(__file__).resolve().parents[2]
+module = importlib.import_module(f"{_package(located())}.crf")
+SETTINGS = CRF.model_validate({"preset": "v2-resnet101", "iterations": 2})
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    monkeypatch.setattr(module, "HEIGHT", 24)
+    monkeypatch.setattr(module, "WIDTH", 40)
+    monkeypatch.setattr(module, "CLASSES", 5)
+    short = CRF(w1=(4, 5), sigma_alpha=(30, 60), sigma_beta=4, iterations=1, refinements=0)
+    monkeypatch.setattr(module, "CRF", lambda: short)
+
+
+def _images(count):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randint(0, 256, (24, 40, 3), generator=generator, dtype=torch.uint8) for _ in range(count)]
+
+
+def test_a_row_for_each_implementation_and_the_search_extrapolated():
+    report = module.measure(SETTINGS, _images(2), "cpu", 1, search_images=2)
+    rows = {row["implementation"]: row for row in report["rows"]}
+    assert "torch, CPU" in rows
+    for row in rows.values():
+        assert row["seconds"] > 0
+    assert 0 < rows["torch, CPU"]["floor_seconds"] < rows["torch, CPU"]["seconds"]
+    if "pydensecrf" in rows:
+        assert rows["torch, CPU"]["mean_difference"] < 1e-6
+    took = report["search"]
+    assert took["measured_images"] == 2
+    assert took["combinations"] == 4
+    assert took["seconds_for_100"] == pytest.approx(50 * took["seconds"])
+    text = module.table(report)
+    assert "torch, CPU" in text
+    assert f"{took['combinations']} combinations" in text
+    assert "search" not in module.measure(SETTINGS, _images(1), "cpu", 1)
+
+
+def test_agreement_is_of_marginals_and_labels():
+    images = _images(1)
+    probabilities = [module.soft(images[0], 0)]
+    assert probabilities[0].shape == (5, 24, 40)
+    found = refine(probabilities, images, SETTINGS)
+    same = module.agreement(found, found)
+    assert (same["mean_difference"], same["largest_difference"], same["same_label"]) == (0, 0, 1)
+    other = module.agreement(found, [found[0].roll(1, dims=0)])
+    assert other["mean_difference"] > 0.01
+    assert other["same_label"] == 0
+
+
+def test_scenes_and_photographs_have_the_size_that_is_told(monkeypatch, tmp_path):
+    monkeypatch.undo()
+    (scene,) = module.scenes(1)
+    assert scene.shape == (module.HEIGHT, module.WIDTH, 3)
+    from PIL import Image
+
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    (photo,) = module.photographs(tmp_path, 3)
+    assert photo.shape == scene.shape
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--crf", "search"], "invalid choice"),
+        (["--images", "0"], "must be 1 or more"),
+        (["--photographs", "nowhere"], "nowhere: no such folder"),
+    ],
+)
+def test_wrong_words_end_before_anything_is_measured(words, told):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "crf.py"), *words],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert told in done.stderr
