@@ -1,9 +1,7 @@
 """The CRF's benchmark: what it reports, on pictures small enough for seconds."""
 
 import importlib
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +10,6 @@ from repro.commands.bench import _package, located
 from repro.evaluate.crf import refine
 from repro.spec.protocol import CRF
 
-ROOT = Path(__file__).resolve().parents[2]
 module = importlib.import_module(f"{_package(located())}.crf")
 SETTINGS = CRF.model_validate({"preset": "v2-resnet101", "iterations": 2})
 
@@ -81,14 +78,9 @@ def test_scenes_and_photographs_have_the_size_that_is_told(monkeypatch, tmp_path
         (["--photographs", "nowhere"], "nowhere: no such folder"),
     ],
 )
-def test_wrong_words_end_before_anything_is_measured(words, told):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / "crf.py"), *words],
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode != 0
-    assert told in done.stderr
+def test_wrong_words_end_before_anything_is_measured(words, told, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["crf.py", *words])
+    with pytest.raises(SystemExit) as ended:
+        module.arguments()
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
