@@ -115,7 +115,10 @@ def assemble(
     head = table_head(table)
     judged = agreement([c.cell for c in cells], evidence, request.scale)
     return ReportContent(
-        table=replace(head, notes=(*head.notes, *band_notes(cells, records.done), *_code_notes(plan, records))),
+        table=replace(
+            head,
+            notes=(*head.notes, *band_notes(cells, records.done), *_code_notes(plan, records), *_layout_notes(records)),
+        ),
         cells=cells,
         headline=headline(judged, claims, _counted(cells)),
         scale=request.scale,
@@ -287,6 +290,16 @@ def _code_notes(plan: Plan, records: _Records) -> Iterator[str]:
             f"{len(others)} of {len(records.done)} records were made by another version of the code (commit "
             f"{', '.join(commits)}) than the one that writes this report; settings, seeds and images are the same."
         )
+
+
+def _layout_notes(records: _Records) -> Iterator[str]:
+    """What trainings say of batches that were not computed at once."""
+    said: dict[str, int] = {}
+    for key in records.trainings.keys() & records.done.keys():
+        for remark in records.done[key]["result"].get("remarks", ()):
+            said[remark] = said.get(remark, 0) + 1
+    for remark, count in sorted(said.items()):
+        yield f"In {count} of {len(records.trainings)} trainings, {remark}."
 
 
 def _environment(done: list[Record]) -> dict[str, str]:

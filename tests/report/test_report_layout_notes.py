@@ -1,0 +1,26 @@
+"""Reports say of trainings that did not take their batches at once what that means."""
+
+from types import SimpleNamespace
+
+from repro.report.assemble import _layout_notes
+from repro.run.remarks import remarks
+from repro.spec.protocol import Train
+from repro.train.loop import Layout
+
+
+def _records(*layouts):
+    done = {str(i): {"result": {"remarks": remarks(Train(batch_size=16), one)}} for i, one in enumerate(layouts)}
+    trainings = dict.fromkeys(done)
+    # an evaluation, and a record of before there were remarks
+    done |= {"e": {"result": {"miou": 0.5}}, "old": {"result": {}}}
+    return SimpleNamespace(done=done, trainings=trainings | {"old": None, "not done": None})
+
+
+def test_trainings_that_took_smaller_batches_are_counted():
+    small, whole = [Layout(0, 2, 4)], [Layout(0, 4, 4)]
+    (note,) = _layout_notes(_records(small, whole, small))
+    assert note.startswith("In 2 of 5 trainings, batches of 16 were computed 8 images at a time")
+
+
+def test_whole_batches_need_no_note():
+    assert list(_layout_notes(_records([Layout(0, 1, 16)], [Layout(0, 8, 2)]))) == []
