@@ -134,5 +134,5 @@ def test_an_input_that_was_wrong_in_training_is_wrong_again_at_test(state):
 
 
 def test_a_view_larger_than_the_canvas_is_refused():
-    with pytest.raises(InputError, match="evaluate.canvas"):
+    with pytest.raises(InputError, match=r"evaluate\.canvas"):
         windows(SIZES, Evaluate(canvas=(65, 65), squash=(80, 49)))
