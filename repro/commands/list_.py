@@ -7,27 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from repro.commands.output import print_json, print_table
+from repro.memo import Memo, default_folder
 from repro.spec.cell import CellKind
-from repro.spec.load import load_suite
+from repro.spec.places import built_in, state
 
 KINDS: tuple[CellKind, ...] = ("computed", "measured", "quoted")
 
 
 def main(tables_dir: Path | None, as_json: bool) -> None:
     """Print every table: id, aliases, title, number of cells of each kind, number of claims."""
-    suite = load_suite([tables_dir] if tables_dir else None)
-    rows: list[dict[str, Any]] = []
-    for spec in suite.tables.values():
-        kinds = Counter(cell.kind for cell in spec.cells())
-        rows.append(
-            {
-                "id": spec.id,
-                "aliases": list(spec.aliases),
-                "title": spec.title,
-                "cells": {kind: kinds[kind] for kind in KINDS},
-                "claims": len(spec.claims),
-            }
-        )
+    rows = _rows([tables_dir]) if tables_dir else _own_rows()
     if as_json:
         print_json(rows)
         return
@@ -44,3 +33,37 @@ def main(tables_dir: Path | None, as_json: bool) -> None:
             for row in rows
         ],
     )
+
+
+def _own_rows() -> list[dict[str, Any]]:
+    """The suite's own tables. Remembered until a spec changes: the first look at the suite shall be instant."""
+    now, home = state(), built_in()[0]
+    if now is None:
+        return _rows(None)
+    memo = Memo(default_folder() / "list.json", now)
+    stat = home.stat()
+    rows: list[dict[str, Any]] | None = memo.recall(home, stat)
+    if rows is None:
+        rows = _rows(None)
+        memo.learn(home, stat, rows)
+        memo.keep()
+    return rows
+
+
+def _rows(tables_dirs: list[Path] | None) -> list[dict[str, Any]]:
+    from repro.spec.load import load_suite
+
+    suite = load_suite(tables_dirs)
+    rows: list[dict[str, Any]] = []
+    for spec in suite.tables.values():
+        kinds = Counter(cell.kind for cell in spec.cells())
+        rows.append(
+            {
+                "id": spec.id,
+                "aliases": list(spec.aliases),
+                "title": spec.title,
+                "cells": {kind: kinds[kind] for kind in KINDS},
+                "claims": len(spec.claims),
+            }
+        )
+    return rows

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import repro
 from repro.errors import InputError, did_you_mean
 from repro.memo import Memo, default_folder
 from repro.spec.claim import Claim
 from repro.spec.explain import first, first_error
 from repro.spec.gpu import Gpu, own_gpus
 from repro.spec.keys import flatten, keys, unknown
+from repro.spec.places import built_in
 from repro.spec.scales import Rule, Scale, TableRule, lineage
 from repro.spec.select import pairs, select, value_of
 from repro.spec.table import Axis, Cell, Column, Paper, Point, Row, Source, TableSpec
@@ -159,13 +159,6 @@ class Suite:
             raise InputError(
                 f'{place}: along: a cell has no "{claim.along}". Name a key that every cell has.'
             ) from None
-
-
-def built_in() -> list[Path]:
-    """The folders of the suite's own specs: beside the package in a checkout, inside it when installed."""
-    package = Path(repro.__file__).parent
-    root = package / "_specs" if (package / "_specs").is_dir() else package.parent
-    return [root / "tables", root / "figures"]
 
 
 def load_suite(tables_dirs: Sequence[Path] | None = None) -> Suite:

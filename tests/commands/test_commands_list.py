@@ -1,0 +1,69 @@
+"""`repro list`: what is remembered is what would be read, and is forgotten when a spec changes."""
+
+import json
+import os
+
+import pytest
+from small_paper import repro, write_paper
+
+from repro.commands import list_
+from repro.spec import places
+from repro.spec.load import load_suite
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # nothing was edited just now
+    monkeypatch.setattr(places, "_SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr("repro.memo._SETTLED_SECONDS", -1.0)
+    return tmp_path
+
+
+def _listed(*words):
+    code, out, told = repro("list", "--json", *words)
+    assert code == 0, told
+    return json.loads(out)["rows"]
+
+
+@pytest.mark.usefixtures("cache")
+def test_the_second_look_reads_no_spec(monkeypatch):
+    first = _listed()
+    assert [row["id"] for row in first] == list(load_suite().tables)
+    assert sum(sum(row["cells"].values()) for row in first) == sum(len(t.cells()) for t in load_suite().tables.values())
+    monkeypatch.setattr(list_, "_rows", lambda _dirs: pytest.fail("read again"))
+    assert _listed() == first
+
+
+def test_a_changed_spec_is_read_again(cache, monkeypatch):
+    _listed()
+    before = places.state()
+    copy = cache / "suite"
+    copy.mkdir()
+    (copy / "tables").mkdir()
+    spec = copy / "tables/a.toml"
+    spec.write_text("id = 1")
+    monkeypatch.setattr(places, "built_in", lambda: [copy / "tables"])
+    changed = [places.state()]
+    os.utime(spec, ns=(0, 7))
+    changed.append(places.state())
+    spec.write_text("id = 12")
+    os.utime(spec, ns=(0, 7))
+    changed.append(places.state())
+    assert len({before, *changed}) == 4
+
+
+def test_a_spec_edited_just_now_is_never_remembered(cache, monkeypatch):
+    monkeypatch.setattr(places, "_SETTLED_SECONDS", 1e12)
+    assert places.state() is None
+    _listed()
+    assert not (cache / "cache/repro/list.json").exists()
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_users_own_tables_are_read_each_time(tmp_path):
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    rows = _listed("--tables", write_paper(folder))
+    assert rows[-1]["id"] == "deep/table1"
+    assert len(rows) == 1 + len(_listed())
