@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .turns import Row
 
 HEIGHT, WIDTH, CLASSES = 375, 500, 21
+SLOW = True
 
 
 def main() -> None:
