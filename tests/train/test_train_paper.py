@@ -59,16 +59,18 @@ def test_two_iterations_of_the_published_protocol(table: str, row: str, crop: in
     assert protocol.train.crop == crop
     assert protocol.model.width == 64
     settings = protocol.train.model_copy(update={"batch_size": 2, "iterations": 2, "precision": "float32"})
+    model = protocol.model
+    if settings.batch_norm == "frozen":
+        # frozen batch normalisation expects a file's statistics; without them activations grow from unit to unit
+        model = model.model_copy(update={"residual_gamma": 0.2})
     images = _photographs(protocol.data.classes)
-    found = train(
-        protocol.model, protocol.data.classes, settings, 0, images, None, torch.device("cpu"), Hooks(), twice=()
-    )
+    found = train(model, protocol.data.classes, settings, 0, images, None, torch.device("cpu"), Hooks())
     assert len(found.curve.loss) == 2
     assert all(math.isfinite(loss) and loss > 0 for loss in found.curve.loss)
     assert all(torch.isfinite(tensor).all() for tensor in found.state.values())
     evaluate = protocol.evaluate.model_copy(update={"batch_size": 1, "crf": None, "precision": "float32"})
     one = Images(images.pixels[:1], images.labels[:1], images.sizes[:1], images.names[:1])
-    measured = measure(protocol.model, protocol.data.classes, [evaluate], found.state, one, torch.device("cpu"))
+    measured = measure(model, protocol.data.classes, [evaluate], found.state, one, torch.device("cpu"))
     assert measured is not None
     counted = measured[0].matrices
     assert counted.sum() == (one.labels != 255).sum()
