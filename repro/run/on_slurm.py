@@ -70,9 +70,7 @@ class SlurmJob:
 
         The training goes on from its last checkpoint.
         """
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
+        return imported().core.utils.DelayedSubmission(self)
 
 
 class NotDoneError(Exception):
