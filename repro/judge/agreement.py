@@ -179,7 +179,8 @@ def _values(
     return (
         f"Of {len(found)} cells, {found.count('within interval')} have the published value inside our 95 % interval"
         f"{noisy if wide else ''}, {found.count('within tolerance')} more are within {points} of it, "
-        f"{off} {'is' if off == 1 else 'are'} off. By distance alone: {half}, {once}, {twice} points. {tolerance.reason}"
+        f"{off} {'is' if off == 1 else 'are'} off. By distance alone: {half}, {once}, {twice} points. "
+        f"{tolerance.reason}"
     )
 
 

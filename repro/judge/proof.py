@@ -198,13 +198,11 @@ def _table(seeds: int, experiments: int) -> Table:
 
 def _power(level: float, seeds: int, experiments: int) -> Found:
     world = _better(level)
-    difference, like = _true_difference(level)
+    difference, deviation, image_error = _true_difference(level)
     rng = generator(0, "power", str(level), seeds)
     found = verdicts(world, [greater(1, 0)], [1], seeds, experiments, rng, REPLICATES)
-    foretold = power(difference, like.difference_seeds, seeds, like.difference_images, world.images)
-    return Found(
-        seeds, experiments, difference, like.difference_seeds, like.difference_images, found.supported, foretold
-    )
+    foretold = power(difference, deviation, seeds, image_error, world.images)
+    return Found(seeds, experiments, difference, deviation, image_error, found.supported, foretold)
 
 
 def _better(level: float) -> World:
@@ -212,7 +210,16 @@ def _better(level: float) -> World:
 
 
 @cache
-def _true_difference(level: float) -> tuple[float, Likeness]:
-    """Return the true difference in points, and what the scores look like."""
+def _true_difference(level: float) -> tuple[float, float, float]:
+    """Return the true difference, its deviation over seeds and its error from images, in points.
+
+    The last two are root mean squares over several sets of images: one set by itself is off by a tenth.
+    """
     truth = _better(level).truth(generator(0, "truth", str(level)))
-    return 100 * float(truth[1] - truth[0]), _likeness_of(_better(level), "", 200, generator(0, "spread", str(level)))
+    likes = [_likeness_of(_better(level), "", 25, generator(0, "spread", str(level), k)) for k in range(8)]
+    seeds, images = ([like.difference_seeds for like in likes], [like.difference_images for like in likes])
+    return 100 * float(truth[1] - truth[0]), _root_mean_square(seeds), _root_mean_square(images)
+
+
+def _root_mean_square(values: list[float]) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
