@@ -77,3 +77,10 @@ def test_the_mean_over_images_is_the_mean_of_each_images_own():
     assert image_mean_iou(matrices) == pytest.approx(expected)
     assert image_mean_iou(matrices) != pytest.approx(mean_iou(matrices.sum(0)))
     assert math.isnan(image_mean_iou(matrices[2:3]))
+
+
+def test_a_label_outside_the_classes_is_refused():
+    truth = torch.full((2, 3, 3), 255)
+    truth[1, 0, 0] = 7
+    with pytest.raises(ValueError, match="neither one of 5 classes"):
+        confusion(truth, torch.zeros(2, 3, 3, dtype=torch.long), 5)
