@@ -21,6 +21,7 @@ from repro.data import augment
 from repro.evaluate import measure as measuring
 from repro.nets import aspp, heads, resize, resnet
 from repro.nets import precision as numbers
+from repro.run import compute as computing
 from repro.run import execute as executing
 from repro.run import local, rounding
 from repro.run.events import Failed
@@ -187,12 +188,12 @@ def _(patch: Patch) -> None:
 
 @fault("seed ignored")
 def _(patch: Patch) -> None:
-    real = executing.train
+    real = computing.train
 
     def unseeded(model, classes, settings, _seed, *rest):
         return real(model, classes, settings, 12345, *rest)
 
-    patch.setattr(executing, "train", unseeded)
+    patch.setattr(computing, "train", unseeded)
 
 
 @fault("ReLU left out after ASPP's projection")

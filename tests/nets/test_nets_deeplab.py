@@ -120,6 +120,7 @@ CHANGES: list[tuple[dict[str, Any], str, Any]] = [
     (KINDS["vgg16-aspp"][0], "width", 6),
     (KINDS["xception65"][0], "residual_gamma", 0.2),
     (KINDS["xception65"][0], "multi_grid", (1, 2, 1)),
+    (V3PLUS, "input", "bgr"),
 ]
 
 
@@ -127,7 +128,7 @@ def signature(network: nn.Module) -> tuple[object, ...]:
     """Everything about a network that a setting can change, but for drawn weights."""
     shapes = {k: v.shape for k, v in network.state_dict().items()}
     scales = {n: m.weight.tolist() for n, m in network.named_modules() if isinstance(m, nn.BatchNorm2d)}
-    return repr(network), shapes, scales, network.input_scales
+    return repr(network), shapes, scales, network.input_scales, network.wrong_input
 
 
 @pytest.mark.parametrize(("base", "name", "value"), CHANGES)

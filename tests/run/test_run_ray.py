@@ -111,7 +111,7 @@ def test_a_failed_job_fails_what_waits_for_it(nodes, log, store):  # noqa: ARG00
     assert "and more" in store.failures("k0")[0]["traceback"]
 
 
-def test_an_interrupted_run_stops_with_checkpoints(nodes, log, store):  # noqa: ARG001
+def test_an_interrupted_run_stops_with_checkpoints(nodes, log, store, interruptible):  # noqa: ARG001
     work = works(log, 2, steps=400, step_seconds=0.05)
 
     sent = []

@@ -84,7 +84,7 @@ def test_wrong_input_ends_the_run(log, store):
         run([Work("k0", Job("k0", log, ending="wrong input"))], _cluster(store), store, lambda _: None)
 
 
-def test_an_interrupted_run_stops_with_checkpoints_and_goes_on(log, store):
+def test_an_interrupted_run_stops_with_checkpoints_and_goes_on(log, store, interruptible):  # noqa: ARG001
     work = works(log, 2, steps=400, step_seconds=0.05)
 
     sent = []
