@@ -68,7 +68,7 @@ def draw(
 
 def normalise(pixels: Tensor) -> Tensor:
     """uint8 (N, H, W, 3) -> float32 (N, 3, H, W) in [-1, 1]; 127.5 becomes 0 (released code, `*_beta` networks)."""
-    return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    return pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
 def apply(
@@ -97,13 +97,14 @@ def apply(
         inside.append(at < scaled[:, axis : axis + 1])
     valid = inside[0][:, :, None] & inside[1][:, None, :]
     height, width = pixels.shape[1:3]
-    x = (source[1] * (2.0 / max(width - 1, 1)) - 1)[:, None, :].expand(-1, crop, -1)
-    y = (source[0] * (2.0 / max(height - 1, 1)) - 1)[:, :, None].expand(-1, -1, crop)
-    grid = torch.stack([x, y], dim=-1).float()
+    x = (source[1] * (2.0 / max(width - 1, 1)) - 1).float()[:, None, :].expand(-1, crop, -1)
+    y = (source[0] * (2.0 / max(height - 1, 1)) - 1).float()[:, :, None].expand(-1, -1, crop)
+    grid = torch.stack([x, y], dim=-1)
     images = functional.grid_sample(
         normalise(pixels[index]), grid, mode="bilinear", padding_mode="border", align_corners=True
     )
-    images = images * valid[:, None]
+    images.mul_(valid[:, None])
     nearest = [(at + 0.5).floor().long().clamp(min=0) for at in source]
-    found = labels[index[:, None, None], nearest[0][:, :, None], nearest[1][:, None, :]].long()
-    return images, torch.where(valid, found, label_padding)
+    pixel = (nearest[0] * labels.shape[2])[:, :, None] + nearest[1][:, None, :]
+    found = labels[index].flatten(1).gather(1, pixel.flatten(1)).view(-1, crop, crop).long()
+    return images, found.masked_fill_(~valid, label_padding)

@@ -52,8 +52,10 @@ class _CrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * gradients[0], None, None
+        (gradient,), (factor,) = ctx.saved_tensors, gradients
+        if factor.device.type == "cpu" and factor == 1:  # asking a GPU would wait for it
+            return gradient, None, None
+        return gradient * factor, None, None
 
 
 def subsample(labels: Tensor, size: tuple[int, int]) -> Tensor:
