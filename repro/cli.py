@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 import repro
-from repro.run import hub
+from repro.commands.data_app import data_app
+from repro.commands.options import (
+    BASELINES,
+    OUT,
+    STORE,
+    AnyCode,
+    Crf,
+    CrfBackend,
+    DataDir,
+    Dataset,
+    Device,
+    Executor,
+    GpusPerTraining,
+    Jobs,
+    Json,
+    MicroBatch,
+    Only,
+    Out,
+    Scale,
+    Seeds,
+    Set,
+    SlurmOptions,
+    StoreDir,
+    Tables,
+    TablesDir,
+    TensorBoard,
+    WeightsDir,
+    overrides_of,
+)
 
 app = typer.Typer(
     name="repro",
@@ -24,119 +52,7 @@ A table is an id such as v3/table3, an alias such as table3 (plain names are v3'
 Begin with:  repro run table3
 """,
 )
-
-Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="Ids, aliases, or all.", show_default=False)]
-Scale = Annotated[
-    str | None,
-    typer.Option(
-        help="paper, small, tiny or smoke. Default: small where there is a GPU, else tiny.", show_default=False
-    ),
-]
-Seeds = Annotated[
-    int | None, typer.Option(metavar="N", help="Seeds per cell, 0 to N-1. Judging claims takes 5.", show_default=False)
-]
-Only = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="KEY=VALUE",
-        help="Only cells with this setting, e.g. --only last_block=7. Repeatable.",
-        show_default=False,
-    ),
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change any key of the protocol, e.g. --set train.iterations=300. Repeatable.",
-        show_default=False,
-    ),
-]
-Dataset = Annotated[str | None, typer.Option(help="Data set instead of the scale's, e.g. camvid.", show_default=False)]
-DataDir = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Folder of that data set.", show_default=False)
-]
-WeightsDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--weights",
-        metavar="DIR|hub",
-        help="Folder of ImageNet weights, e.g. resnet101*.pth, or hub: torchvision's and timm's, downloaded. Scale "
-        "paper starts from them.",
-        show_default=False,
-        callback=hub.chosen,
-    ),
-]
-CrfBackend = Annotated[
-    Literal["pydensecrf", "torch"] | None,
-    typer.Option(
-        help="What computes the CRF of cells that have one; --set 'evaluate.crf?.backend=...'.", show_default=False
-    ),
-]
-Crf = Annotated[
-    str | None,
-    typer.Option(
-        "--crf",
-        metavar="PRESET",
-        help="Its parameters: search, v2-vgg16, v2-resnet101, release-template, v1, v1-msc or v1-coco; "
-        "--set 'evaluate.crf?=...'.",
-        show_default=False,
-    ),
-]
-StoreDir = Annotated[Path, typer.Option("--store", metavar="DIR", help="Where records are kept.")]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where reports are written.")]
-TablesDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--tables", metavar="DIR", help="Your own paper's specs, besides the built-in ones.", show_default=False
-    ),
-]
-AnyCode = Annotated[
-    bool,
-    typer.Option(
-        "--any-code", help="Take records of other versions of the code, where all else is the same; reports say so."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Jobs = Annotated[
-    int | None,
-    typer.Option(metavar="N", help="Trainings at a time. Default: one per GPU, or per CPU core.", show_default=False),
-]
-
-Executor = Annotated[
-    str, typer.Option(help="local: this machine. ray, slurm: a cluster whose machines share the store's folder.")
-]
-SlurmOptions = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="KEY=VALUE", help="Option of sbatch, e.g. --slurm partition=gpu. Repeatable.", show_default=False
-    ),
-]
-GpusPerTraining = Annotated[
-    int,
-    typer.Option(metavar="N", help="GPUs that train one network together, in the same batches as one does."),
-]
-MicroBatch = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        help="Images that a GPU takes at once, where memory is short; gradients add up to the whole batch's.",
-        show_default=False,
-    ),
-]
-TensorBoard = Annotated[
-    Path | None,
-    typer.Option("--tensorboard", metavar="DIR", help="Write scalars for TensorBoard there.", show_default=False),
-]
-
-STORE, OUT, BASELINES = Path("runs"), Path("reports/local"), Path("reports/baselines")
-
-
-def _overrides(assignments: list[str] | None, crf: str | None, crf_backend: str | None) -> tuple[str, ...]:
-    """All changes of the protocol, in the words of --set."""
-    told = {"evaluate.crf?": crf, "evaluate.crf?.backend": crf_backend}
-    return (*(assignments or ()), *(f"{key}={value}" for key, value in told.items() if value))
+app.add_typer(data_app, name="data")
 
 
 def _version(wanted: bool) -> None:
@@ -184,7 +100,7 @@ def show(
     """
     from repro.commands.show import main
 
-    main(names, scale, dataset, _overrides(set_, crf, crf_backend), only or [], resolved, tables, json)
+    main(names, scale, dataset, overrides_of(set_, crf, crf_backend), only or [], resolved, tables, json)
 
 
 @app.command()
@@ -225,7 +141,7 @@ def plan(
     from repro.commands.plan import main
     from repro.run.session import Options
 
-    given = tuple(only or ()), _overrides(set_, crf, crf_backend)
+    given = tuple(only or ()), overrides_of(set_, crf, crf_backend)
     options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code)
     main(options, device, jobs, gpu, json)
 
@@ -275,7 +191,7 @@ def run(
     from repro.run.job import Way
     from repro.run.session import Options
 
-    given = tuple(only or ()), _overrides(set_, crf, crf_backend)
+    given = tuple(only or ()), overrides_of(set_, crf, crf_backend)
     options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code)
     place = Place(executor, device, jobs, tuple(slurm or ()))
     raise typer.Exit(main(options, out, place, Way(gpus_per_training, micro_batch, tensorboard), json))
@@ -309,7 +225,7 @@ def report(
     from repro.commands.report import main
     from repro.run.session import Options
 
-    given = tuple(only or ()), _overrides(set_, crf, crf_backend)
+    given = tuple(only or ()), overrides_of(set_, crf, crf_backend)
     options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code)
     main(options, out, formats, json)
 
@@ -491,92 +407,6 @@ def bench(
     from repro.commands.bench import main
 
     raise typer.Exit(main(names or [], device, json, save_rate))
-
-
-data_app = typer.Typer(no_args_is_help=True, help="Look at data sets.", rich_markup_mode=None)
-app.add_typer(data_app, name="data")
-
-
-@data_app.command("list")
-def data_list(json: Json = False) -> None:
-    """List the data sets with their classes and splits.
-
-    Example:  repro data list
-    """
-    from repro.commands.data import list_sets
-
-    list_sets(json)
-
-
-@data_app.command("show")
-def data_show(
-    name: Annotated[str, typer.Argument(help="Data set.")] = "scenes",
-    data: DataDir = None,
-    split: Annotated[str, typer.Option(help="Split.")] = "train",
-    count: Annotated[int, typer.Option(min=1, max=400, help="How many images.")] = 24,
-    side: Annotated[int | None, typer.Option(min=16, help="Longer side in pixels.", show_default=False)] = None,
-    out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("data.png"),
-    store: StoreDir = STORE,
-) -> None:
-    """Draw a sheet of images and labels.
-
-    Example:  repro data show scenes --out scenes.png
-    """
-    from repro.commands.data import show_sheet
-
-    show_sheet(name, data, split, count, side, out, store)
-
-
-@data_app.command("verify")
-def data_verify(
-    name: Annotated[str, typer.Argument(help="Data set.")],
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Its folder.")],
-    store: StoreDir = STORE,
-    json: Json = False,
-) -> None:
-    """Read every file of a data set; check counts, sizes and labels against the papers' numbers.
-
-    Example:  repro data verify voc2012 --data VOCdevkit
-    """
-    from repro.commands.data import verify_set
-
-    raise typer.Exit(verify_set(name, data, store, json))
-
-
-@data_app.command("errors")
-def data_errors(
-    backbones: Annotated[
-        list[str] | None, typer.Argument(metavar="BACKBONE...", help="resnet50, resnet101, xception65, xception71.")
-    ] = None,
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="ImageNet's folder.")] = Path("."),
-    weights: WeightsDir = None,
-    count: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Only the first images.", show_default=False)
-    ] = None,
-    device: Device = "cpu",
-    json: Json = False,
-) -> None:
-    """Top-1 and top-5 error of ImageNet weights on the validation images, beside v3+ Table 4.
-
-    Example:  repro data errors resnet101 xception65 --data imagenet --weights hub
-    """
-    from repro.commands.imagenet import errors_of
-
-    errors_of(backbones or ["resnet101", "xception65"], data, weights, count, device, json)
-
-
-@data_app.command("prepare")
-def data_prepare(
-    name: Annotated[str, typer.Argument(help="Data set.")],
-    root: Annotated[Path, typer.Option("--root", metavar="DIR", help="Where to put it.")],
-) -> None:
-    """Download and unpack a data set where that is allowed; else say what to download and where to put it.
-
-    Example:  repro data prepare voc2012 --root data
-    """
-    from repro.commands.data import prepare_set
-
-    raise typer.Exit(prepare_set(name, root))
 
 
 @app.command()

@@ -1,0 +1,123 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from repro.run import hub
+
+Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="Ids, aliases, or all.", show_default=False)]
+Scale = Annotated[
+    str | None,
+    typer.Option(
+        help="paper, small, tiny or smoke. Default: small where there is a GPU, else tiny.", show_default=False
+    ),
+]
+Seeds = Annotated[
+    int | None, typer.Option(metavar="N", help="Seeds per cell, 0 to N-1. Judging claims takes 5.", show_default=False)
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE",
+        help="Only cells with this setting, e.g. --only last_block=7. Repeatable.",
+        show_default=False,
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change any key of the protocol, e.g. --set train.iterations=300. Repeatable.",
+        show_default=False,
+    ),
+]
+Dataset = Annotated[str | None, typer.Option(help="Data set instead of the scale's, e.g. camvid.", show_default=False)]
+DataDir = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Folder of that data set.", show_default=False)
+]
+WeightsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="DIR|hub",
+        help="Folder of ImageNet weights, e.g. resnet101*.pth, or hub: torchvision's and timm's, downloaded. Scale "
+        "paper starts from them.",
+        show_default=False,
+        callback=hub.chosen,
+    ),
+]
+CrfBackend = Annotated[
+    Literal["pydensecrf", "torch"] | None,
+    typer.Option(
+        help="What computes the CRF of cells that have one; --set 'evaluate.crf?.backend=...'.", show_default=False
+    ),
+]
+Crf = Annotated[
+    str | None,
+    typer.Option(
+        "--crf",
+        metavar="PRESET",
+        help="Its parameters: search, v2-vgg16, v2-resnet101, release-template, v1, v1-msc or v1-coco; "
+        "--set 'evaluate.crf?=...'.",
+        show_default=False,
+    ),
+]
+StoreDir = Annotated[Path, typer.Option("--store", metavar="DIR", help="Where records are kept.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where reports are written.")]
+TablesDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--tables", metavar="DIR", help="Your own paper's specs, besides the built-in ones.", show_default=False
+    ),
+]
+AnyCode = Annotated[
+    bool,
+    typer.Option(
+        "--any-code", help="Take records of other versions of the code, where all else is the same; reports say so."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Trainings at a time. Default: one per GPU, or per CPU core.", show_default=False),
+]
+
+Executor = Annotated[
+    str, typer.Option(help="local: this machine. ray, slurm: a cluster whose machines share the store's folder.")
+]
+SlurmOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE", help="Option of sbatch, e.g. --slurm partition=gpu. Repeatable.", show_default=False
+    ),
+]
+GpusPerTraining = Annotated[
+    int,
+    typer.Option(metavar="N", help="GPUs that train one network together, in the same batches as one does."),
+]
+MicroBatch = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Images that a GPU takes at once, where memory is short; gradients add up to the whole batch's.",
+        show_default=False,
+    ),
+]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option("--tensorboard", metavar="DIR", help="Write scalars for TensorBoard there.", show_default=False),
+]
+
+STORE, OUT, BASELINES = Path("runs"), Path("reports/local"), Path("reports/baselines")
+
+
+def overrides_of(assignments: list[str] | None, crf: str | None, crf_backend: str | None) -> tuple[str, ...]:
+    """All changes of the protocol, in the words of --set."""
+    told = {"evaluate.crf?": crf, "evaluate.crf?.backend": crf_backend}
+    return (*(assignments or ()), *(f"{key}={value}" for key, value in told.items() if value))
