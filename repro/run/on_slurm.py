@@ -12,23 +12,30 @@ tell of their progress in files beside the store's records:
 from __future__ import annotations
 
 import base64
+import os
 import pickle
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from repro.errors import InputError, did_you_mean
 from repro.run.distant import work_here
-from repro.run.events import Event
+from repro.run.events import Event, Message
 from repro.run.remote import Lost, Seat
+from repro.run.slurm_queue import OVER, Queue, Seen, has_gpus
 from repro.run.worker import End
 from repro.store.store import Store
 
-DEFAULTS: Mapping[str, Any] = {"timeout_min": 24 * 60, "cpus_per_task": 4}
+MINUTES = 24 * 60
+CPUS_PER_GPU = 4
+"""One trains; the others decode images, and run what GPUs need."""
+_REQUEUES = 10_000
+"""How often a job whose time is up is queued again: submitit's three are few for a month of training."""
 _LOOK_SECONDS = 1.0
 _ROOM = 1000
 
@@ -78,19 +85,43 @@ class NotDoneError(Exception):
 
 
 class SlurmSeat:
-    """A job in Slurm's queue or on one of its machines."""
+    """A job in Slurm's queue or on one of its machines; `queue` is None where submitit runs it on this machine."""
 
-    def __init__(self, submitted: Any, folder: Path) -> None:
-        self.submitted, self._folder = submitted, folder
+    def __init__(
+        self, submitted: Any, folder: Path, queue: Queue | None = None, after: SlurmSeat | None = None
+    ) -> None:
+        self.submitted, self._folder, self._queue, self._after = submitted, folder, queue, after
         self._read = 0
+        self._told: set[str] = set()
+        self._asked_to_stop = self._withdrawn = self._finished = False
+        self._ended = False
+        # an answer that is older than the job does not know it
+        self._unknown_to = queue.answers if queue else 0
+        self._over_since: int | None = None
 
     def hear(self) -> Sequence[Event | End | Lost]:
-        """New events, and the end once submitit knows of it."""
-        done = self.submitted.done()  # asked before the events are read, so that none is missed
+        """New events, and the end once the job has left its result or Slurm's queue."""
+        if self._withdrawn:
+            return [Lost(f"Slurm job {self.submitted.job_id} was withdrawn before it began")]
+        done = self._done()  # asked before the events are read, so that none is missed
         events = self._events()
-        return [*events, self._end()] if done else events
+        if done:
+            self._finished = True
+            events.append(self._end())
+        elif self._queue is not None:
+            events += self._seen_in_queue(self._queue)
+        self._ended = bool(events) and isinstance(events[-1], End | Lost)
+        return events
 
-    def _events(self) -> list[Event]:
+    def _done(self) -> bool:
+        if self._queue is None:
+            return bool(self.submitted.done())
+        with suppress(OSError):
+            os.utime(self.submitted.paths.folder)  # a network file system then looks again
+        # submitit's own result, not ours: it is written last, and the folder must outlive it
+        return bool(self.submitted.paths.result_pickle.exists())
+
+    def _events(self) -> list[Event | End | Lost]:
         path = self._folder / "events.txt"
         if not path.exists():
             return []
@@ -101,25 +132,61 @@ class SlurmSeat:
         self._read += len(whole)
         return [pickle.loads(base64.b64decode(line)) for line in whole.splitlines()]
 
-    def _end(self) -> End | Lost:
+    def _seen_in_queue(self, queue: Queue) -> list[Event | End | Lost]:
+        """What the queue tells of a job that has not left a result: why it waits, or that it is no more."""
+        seen = queue.look(self.submitted.job_id)
+        if seen is None or queue.answers == self._unknown_to:
+            return []
+        if seen.state not in OVER:
+            self._over_since = None
+            if seen.stuck and seen.reason not in self._told:
+                self._told.add(seen.reason)
+                return [Message(f"Slurm job {self.submitted.job_id} waits in the queue: {seen.reason}")]
+            return []
+        # Slurm withdraws what waits for a failed job: it counts with that one
+        if self._after is not None and not self._after._ended:
+            return []
+        if self._over_since is None:
+            self._over_since = queue.answers
+        # once more, as results take a while through a network file system, and some jobs are queued again
+        return [self._end(seen)] if queue.answers > self._over_since else []
+
+    def _end(self, seen: Seen | None = None) -> End | Lost:
         told = self._folder / "end.pickle"
         if told.exists():
             end: End = pickle.loads(told.read_bytes())
             if end.how == "done":
                 shutil.rmtree(self._folder, ignore_errors=True)
             return end
-        return Lost(f"Slurm job {self.submitted.job_id} ended without a word ({self.submitted.state})")
+        state = seen.state if seen else self.submitted.state
+        which = f"Slurm job {self.submitted.job_id}"
+        if seen and not self._asked_to_stop:
+            if state == "CANCELLED":
+                return End("failed", f"{which} was cancelled by somebody else; run again to go on from its checkpoint")
+            if state == "OUT_OF_MEMORY":
+                return End("failed", f"{which} took more main memory than it was given; ask for more: --slurm mem=64GB")
+        return Lost(f"{which} ended without a word ({state}; {self._folder / 'log'})")
 
     def stop(self) -> None:
         """Ask the job to stop; withdraw it if it waits in the queue."""
+        self._asked_to_stop = True
         (self._folder / "stop").touch()
-        if self.submitted.state == "PENDING":
-            self.submitted.cancel()
+        if self._queue is None:
+            waiting = self.submitted.state == "PENDING"
+        else:
+            seen = self._queue.look(self.submitted.job_id)
+            waiting = seen is not None and seen.state == "PENDING"
+        if waiting:
+            self.submitted.cancel(check=False)
+            self._withdrawn = self._queue is not None
 
     def kill(self) -> None:
-        """Cancel what is left of the job."""
-        if not self.submitted.done():
-            self.submitted.cancel()
+        """Cancel what is left of the job; one that left its result ends by itself, which Slurm must see as an end well.
+
+        What waits for it would be withdrawn otherwise.
+        """
+        if not (self._finished or self._done()):
+            self.submitted.cancel(check=False)
 
 
 class SlurmCluster:
@@ -143,16 +210,22 @@ class SlurmCluster:
         if where == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
             raise InputError("--executor slurm: there is no sbatch here. Run this on a login node of a Slurm cluster.")
         self.orders = where == "slurm"
-        self.device = "cpu" if kind == "cpu" else "cuda"
+        given = parsed(options, self._submitit)
+        self._queue = Queue() if self.orders else None
+        if kind == "auto":
+            kind = "cuda" if not self.orders or has_gpus(given.get("slurm_partition")) else "cpu"
+        self.device = kind
         self._where, self._jobs = where, jobs
         root = store.root.resolve()
         self._told = (execute, Store(root), self.device, threads)
         self._folder = root / "slurm"
-        wanted = dict(DEFAULTS) | {"tasks_per_node": 1, "nodes": 1}
-        wanted["cpus_per_task"] *= processes
+        wanted: dict[str, Any] = {"timeout_min": MINUTES, "tasks_per_node": 1, "nodes": 1, "cpus_per_task": processes}
         if self.device == "cuda":
-            wanted["gpus_per_node"] = processes
-        self._options = wanted | parsed(options, self._submitit)
+            wanted |= {"gpus_per_node": processes, "cpus_per_task": CPUS_PER_GPU * processes}
+        self._options = wanted | given
+        # from version 22.05 on, srun gives the job's only step one CPU unless it is told
+        cpus = self._options.get("slurm_cpus_per_task", self._options["cpus_per_task"])
+        self._options.setdefault("slurm_srun_args", [f"--cpus-per-task={cpus}"])
 
     def room(self) -> int:
         """As many as asked for; else all, as Slurm has a queue of its own."""
@@ -163,18 +236,22 @@ class SlurmCluster:
         # a folder of its own, as a job that an earlier run submitted may still be there
         folder = self._folder / f"{key}-{secrets.token_hex(4)}"
         folder.mkdir(parents=True)
-        executor = self._submitit.AutoExecutor(folder=folder / "log", cluster=self._where)
+        log = folder / "log"
+        executor = self._submitit.AutoExecutor(folder=log, cluster=self._where, slurm_max_num_timeout=_REQUEUES)
         options = dict(self._options) | {"name": f"repro-{key[:8]}"}
-        if isinstance(after, SlurmSeat) and self.orders:
-            options["slurm_dependency"] = f"afterok:{after.submitted.job_id}"
+        first = after if isinstance(after, SlurmSeat) and self.orders else None
+        if first is not None:
+            options["slurm_dependency"] = f"afterok:{first.submitted.job_id}"
             extra = dict(options.get("slurm_additional_parameters", {}))
             options["slurm_additional_parameters"] = extra | {"kill-on-invalid-dep": "yes"}
         executor.update_parameters(**options)
         try:
             submitted = executor.submit(SlurmJob(data, *self._told, folder))
         except self._submitit.core.utils.FailedJobError as error:
-            raise InputError(f"--executor slurm: {' '.join(str(error).split())[:500]}. See --slurm.") from error
-        return SlurmSeat(submitted, folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            hint = " Use --device cpu where there are no GPUs." if self.device == "cuda" else ""
+            raise InputError(f"--executor slurm: {' '.join(str(error).split())[:500]}. See --slurm.{hint}") from error
+        return SlurmSeat(submitted, folder, self._queue, first)
 
 
 def parsed(options: Sequence[str], submitit: Any) -> dict[str, Any]:
@@ -191,6 +268,9 @@ def parsed(options: Sequence[str], submitit: Any) -> dict[str, Any]:
             hint = did_you_mean(name, sorted(own | slurm))
             raise InputError(f"--slurm {text}: {name} is no option of submitit's. Name another.{hint}")
         typed: Any = int(value) if value.strip().isdigit() else value.strip()
+        if name in ("time", "timeout_min") and not isinstance(typed, int):
+            raise InputError(f"--slurm {text}: {value!r} is not a number of minutes. Write, for example, time=720.")
+        typed = True if typed == "true" else typed  # of options that take no value, as exclusive
         found[name if name in own else f"slurm_{name}"] = typed
     return found
 

@@ -114,6 +114,9 @@ def test_options_are_checked():
     }
     with pytest.raises(InputError, match=r"partitoin is no option .*'partition'"):
         parsed(["partitoin=gpu"], submitit)
+    assert parsed(["exclusive=true"], submitit) == {"slurm_exclusive": True}
+    with pytest.raises(InputError, match=r"time=1:00:00: .* not a number of minutes"):
+        parsed(["time=1:00:00"], submitit)
     with pytest.raises(InputError, match="KEY=VALUE"):
         parsed(["gpu"], submitit)
 
@@ -133,6 +136,7 @@ class _Sbatch:
         sbatch.write_text(
             f'#!/bin/sh\ncat "$1" >> {folder}/scripts\necho Submitted batch job $(wc -c < {folder}/scripts)\n'
         )
+        (folder / "sinfo").write_text("#!/bin/sh\necho gpu:8\n")
         for name in ("sacct", "scancel", "squeue", "srun"):
             (folder / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {folder}/calls\n')
         for path in folder.iterdir():
@@ -157,3 +161,31 @@ def test_slurm_is_told_of_gpus_options_and_dependencies(tmp_path, store, monkeyp
     assert script.count(f"#SBATCH --dependency=afterok:{first.submitted.job_id}") == 1
     assert script.count("#SBATCH --kill-on-invalid-dep=yes") == 1
     assert script.count("#SBATCH --cpus-per-task=16") == 2
+    assert script.count(" --cpus-per-task=16 ") == 2  # srun's own
+
+
+def test_without_gpus_a_job_asks_for_a_cpu_for_each_process(tmp_path, store, monkeypatch):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    _Sbatch(folder)
+    (folder / "sinfo").write_text("#!/bin/sh\necho '(null)'\n")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    store.prepare()
+    cluster = SlurmCluster(EXECUTE, store, "auto", 2, None, 1)
+    assert cluster.device == "cpu"
+    cluster.submit("k0", b"", None)
+    script = (folder / "scripts").read_text()
+    assert "#SBATCH --cpus-per-task=2" in script
+    assert "--gpus" not in script
+
+
+def test_a_refused_submission_is_told_with_the_remedy(tmp_path, store, monkeypatch):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    _Sbatch(folder)
+    (folder / "sbatch").write_text("#!/bin/sh\necho 'sbatch: error: Invalid generic resource (gres)' >&2\nexit 1\n")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    store.prepare()
+    with pytest.raises(InputError, match=r"Invalid generic resource .* Use --device cpu where there are no GPUs"):
+        SlurmCluster(EXECUTE, store, "cuda", 1, None, 1).submit("k0", b"", None)
+    assert not list((store.root / "slurm").iterdir())
