@@ -21,6 +21,7 @@ from repro.commands.options import (
     Device,
     Executor,
     GpusPerTraining,
+    HowLaunched,
     Jobs,
     Json,
     MicroBatch,
@@ -168,6 +169,7 @@ def run(
     slurm: SlurmOptions = None,
     gpus_per_training: GpusPerTraining = 1,
     micro_batch: MicroBatch = None,
+    launch: HowLaunched = "eager",
     tensorboard: TensorBoard = None,
     json: Json = False,
 ) -> None:
@@ -194,7 +196,7 @@ def run(
     given = tuple(only or ()), overrides_of(set_, crf, crf_backend)
     options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code)
     place = Place(executor, device, jobs, tuple(slurm or ()))
-    raise typer.Exit(main(options, out, place, Way(gpus_per_training, micro_batch, tensorboard), json))
+    raise typer.Exit(main(options, out, place, Way(gpus_per_training, micro_batch, launch, tensorboard), json))
 
 
 @app.command()

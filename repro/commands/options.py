@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from repro.run import hub
+from repro.train.ways import Launch
 
 Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="Ids, aliases, or all.", show_default=False)]
 Scale = Annotated[
@@ -107,6 +108,14 @@ MicroBatch = Annotated[
         metavar="N",
         help="Images that a GPU takes at once, where memory is short; gradients add up to the whole batch's.",
         show_default=False,
+    ),
+]
+HowLaunched = Annotated[
+    Launch,
+    typer.Option(
+        "--launch",
+        help="How steps reach the device: eager, operation by operation; captured, as one CUDA graph a step; compiled, "
+        "by torch.compile. The same training but for rounding.",
     ),
 ]
 TensorBoard = Annotated[

@@ -7,6 +7,7 @@ Paper v3, section 4.1; released code: scale, pad at bottom and right (image: the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -30,12 +31,21 @@ class Draw:
     """Top and left of the crop in the scaled, padded image."""
     flip: npt.NDArray[np.bool_]
 
+    def packed(self) -> npt.NDArray[np.int64]:
+        """(B, 6): index, height, width, top, left, flip; one array, to reach a GPU in one copy."""
+        return np.concatenate((self.index[:, None], self.size, self.corner, self.flip[:, None]), axis=1)
+
 
 def sample_indices(seed: int, images: int, batch_size: int, step: int) -> npt.NDArray[np.int64]:
     """(B,) image indices of a step: epochs are permutations drawn from (seed, epoch), laid end to end."""
     at = np.arange(step * batch_size, (step + 1) * batch_size)
-    epochs = {int(e): generator(seed, "order", int(e)).permutation(images) for e in np.unique(at // images)}
-    return np.array([epochs[int(k // images)][k % images] for k in at], dtype=np.int64)
+    return np.array([_epoch(seed, int(k // images), images)[k % images] for k in at], dtype=np.int64)
+
+
+@lru_cache(maxsize=4)
+def _epoch(seed: int, epoch: int, images: int) -> npt.NDArray[np.int64]:
+    """The order of an epoch; kept, as steps of an epoch follow each other."""
+    return generator(seed, "order", epoch).permutation(images)
 
 
 def draw(
@@ -79,11 +89,16 @@ def apply(
     pixels (N, H, W, 3) uint8, labels (N, H, W) uint8, sizes (N, 2) -> images (B, 3, crop, crop) float32 with padding 0,
     labels (B, crop, crop) int64 with padding 255 unless told otherwise.
     """
+    packed = torch.from_numpy(drawn.packed()).to(pixels.device)
+    return sample(pixels, labels, sizes, packed, crop, label_padding=label_padding)
+
+
+def sample(
+    pixels: Tensor, labels: Tensor, sizes: Tensor, packed: Tensor, crop: int, *, label_padding: int = VOID
+) -> tuple[Tensor, Tensor]:
+    """`apply` with a packed draw (B, 6) int64 on the device; nothing here waits for the device or copies to it."""
     device = pixels.device
-    index = torch.from_numpy(drawn.index).to(device)
-    scaled = torch.from_numpy(drawn.size).to(device)
-    corner = torch.from_numpy(drawn.corner).to(device)
-    mirrored = torch.from_numpy(drawn.flip).to(device)
+    index, scaled, corner, mirrored = packed[:, 0], packed[:, 1:3], packed[:, 3:5], packed[:, 5].bool()
     true = sizes[index]
     steps = torch.arange(crop, device=device)
     across = torch.where(mirrored[:, None], crop - 1 - steps, steps)

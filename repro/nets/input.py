@@ -6,6 +6,8 @@ itself (`ImageNetInput`). A mistake is therefore made by handing it what it turn
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -22,9 +24,19 @@ def mistaken(x: Tensor, mistake: WrongInput, own: ImageNetInput | None) -> Tenso
     if mistake == "bgr":
         return x.flip(1)
     if mistake == "bytes":
-        mean = torch.tensor(IMAGENET_MEAN, dtype=x.dtype, device=x.device)[:, None, None]
-        return _seen_as((x + 1) * 127.5 - 255 * mean, own)
-    return ImageNetInput().to(x.device)(x) if own is None else _seen_as(x, own)
+        return _seen_as((x + 1) * 127.5 - 255 * _mean(x.dtype, x.device), own)
+    return _imagenet(x.device)(x) if own is None else _seen_as(x, own)
+
+
+@lru_cache(maxsize=4)
+def _mean(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(3, 1, 1); kept, as copying it makes a GPU wait."""
+    return torch.tensor(IMAGENET_MEAN, dtype=dtype, device=device)[:, None, None]
+
+
+@lru_cache(maxsize=4)
+def _imagenet(device: torch.device) -> ImageNetInput:
+    return ImageNetInput().to(device)
 
 
 def _seen_as(values: Tensor, own: ImageNetInput | None) -> Tensor:

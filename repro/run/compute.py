@@ -38,6 +38,7 @@ def compute(job: Job, store: Store, device: torch.device, hooks: Hooks, team: Te
         twice,
         team,
         job.way.micro_batch,
+        job.way.launch,
     )
 
 

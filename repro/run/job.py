@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repro.plan.work import Evaluation, Training
+from repro.train.ways import Launch
 
 
 @dataclass(frozen=True)
@@ -13,11 +14,12 @@ class Way:
     """How trainings are computed: what their keys do not hold, since the result is the same but for what records say.
 
     `processes` train one network together; `micro_batch` is how many images one of them takes at once (None: its whole
-    share of a batch); `tensorboard` is a folder for scalars.
+    share of a batch); `launch` is how steps reach the device; `tensorboard` is a folder for scalars.
     """
 
     processes: int = 1
     micro_batch: int | None = None
+    launch: Launch = "eager"
     tensorboard: Path | None = None
 
 

@@ -12,20 +12,23 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from repro.data import augment
-from repro.data.augment import Draw
 from repro.data.images import Images
+from repro.errors import InputError
 from repro.nets.deeplab import set_resizing
 from repro.spec.protocol import Pretrain, Train
 from repro.train import checkpoint
 from repro.train.checkpoint import Checkpoint
+from repro.train.launch import Captured, cuda_graph
 from repro.train.loss import VOID
-from repro.train.optimizer import make_optimizer, set_batch_norm
+from repro.train.optimizer import hold_rates, make_optimizer, set_batch_norm, set_rates
 from repro.train.schedule import multiplier
-from repro.train.step import backward, keep_averages_per_step, parts
+from repro.train.step import backward, keep_averages_per_step, parts, seed_dropout
+from repro.train.supply import Batch, Supply
 from repro.train.team import ALONE, Team
+from repro.train.ways import Launch
 
 CURVE_POINTS = 200
 _SAVING_SHARE = 0.01
@@ -58,6 +61,7 @@ class Layout:
     from_step: int
     processes: int
     micro_batch: int
+    launch: Launch = "eager"
 
 
 @dataclass(frozen=True)
@@ -83,20 +87,22 @@ def fit(
     order: npt.NDArray[np.int64] | None = None,
     team: Team = ALONE,
     micro_batch: int | None = None,
+    launch: Launch = "eager",
 ) -> tuple[Curve, list[Layout]]:
     """Train `network` in place for `train.iterations` steps; resumes from `hooks.folder` if a checkpoint is there.
 
     A `Pretrain` learns which classes are present, a `Train` segments. `order` (M,) are the images of one pass, some of
     them more than once (None: each once). Every process of `team` calls this with the same arguments; each computes its
     share of a batch, `micro_batch` images at once (None: all; a resumed training keeps to a smaller one that it had).
-    Returns the curve, and how batches were computed. Raises DivergedError or StoppedError.
+    Steps are captured only where one process computes a batch at once. Returns the curve, and how batches were
+    computed. Raises DivergedError, StoppedError, or InputError for a `launch` that the device can't do.
     """
+    if launch == "captured" and device.type != "cuda":
+        raise InputError(f"--launch captured: needs a CUDA device, and this one is {device.type}. Use --launch eager.")
     order = np.arange(len(images.sizes)) if order is None else order
-    true_sizes = images.sizes[order]
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
     set_batch_norm(network, train)
-    padding = 0 if isinstance(train, Train) and train.label_padding == "background" else VOID
     if isinstance(train, Train):
         set_resizing(network, align_corners=train.align_corners)
     team.synchronise(network)
@@ -108,12 +114,12 @@ def fit(
         curve, start = Curve(**state.notes["curve"]), state.step
         layouts = [Layout(**one) for one in state.notes["layouts"]]
     mine = team.share(train.batch_size)
-    layout = _layout(start, team, mine, micro_batch, layouts)
+    layout = _layout(start, team, mine, micro_batch, launch, layouts)
     if not layouts or replace(layout, from_step=layouts[-1].from_step) != layouts[-1]:
         layouts = [*(one for one in layouts if one.from_step < start), layout]
+    hold_rates(optimizer, device, captured=layout.launch == "captured")
     keep_averages_per_step(network, len(parts(mine.stop - mine.start, layout.micro_batch)))
-    trainer = team.trainer(network, train)
-    pixels, labels, sizes = (torch.from_numpy(a).to(device) for a in (images.pixels, images.labels, images.sizes))
+    compute = _compute(network, optimizer, train, seed, device, team, layout)
     every = max(1, train.iterations // CURVE_POINTS)
 
     def save(step: int) -> None:
@@ -121,59 +127,81 @@ def fit(
             notes = {"curve": vars(curve), "layouts": [vars(one) for one in layouts]}
             checkpoint.save(hooks.folder, Checkpoint(step, network.state_dict(), optimizer.state_dict(), notes))
 
-    hooks.on_start(start)
-    saved, apart = time.monotonic(), hooks.checkpoint_seconds
-    for step in range(start, train.iterations):
-        began = time.monotonic()
-        drawn = augment.draw(
-            seed,
-            step,
-            true_sizes,
-            batch_size=train.batch_size,
-            crop=train.crop,
-            scales=train.scales,
-            scale_per=train.scale_per if isinstance(train, Train) else "batch",
-            flip=train.flip if isinstance(train, Train) else True,
-            squash=train.squash if isinstance(train, Train) else None,
-        )
-        drawn = Draw(order[drawn.index[mine]], drawn.size[mine], drawn.corner[mine], drawn.flip[mine])
-        x, y = augment.apply(pixels, labels, sizes, drawn, train.crop, label_padding=padding)
-        if isinstance(train, Train) and train.void == "background":
-            y = y.masked_fill(y == VOID, 0)
-        for group in optimizer.param_groups:
-            group["lr"] = train.lr * group["rate"] * multiplier(train, step)
-        optimizer.zero_grad(set_to_none=True)
-        loss = backward(trainer, x, y, train, team, layout.micro_batch, seed, step)
-        optimizer.step()
-        last = step == train.iterations - 1
-        if step % every == 0 or last:
-            value = float(team.total(loss))  # a wait for the device: not at every step
-            if not math.isfinite(value):
-                raise DivergedError(
-                    f"the loss is {value} at step {step} of {train.iterations} (learning rate "
-                    f"{train.lr * multiplier(train, step):.2g}, batch size {train.batch_size}); a smaller train.lr or "
-                    "a larger train.batch_size may help"
-                )
-            curve.step.append(step)
-            curve.loss.append(value)
-            curve.lr.append(train.lr * multiplier(train, step))
-            hooks.on_step(step + 1, value, time.monotonic() - began)
-        stop = team.agree(hooks.should_stop()) and not last
-        due = hooks.checkpoint_steps is not None and (step + 1) % hooks.checkpoint_steps == 0
-        if stop or due or time.monotonic() - saved > apart:
-            before = time.monotonic()
-            save(step + 1)
-            saved = time.monotonic()
-            apart = max(hooks.checkpoint_seconds, min((saved - before) / _SAVING_SHARE, _LONGEST_SECONDS))
-        if stop:
-            raise StoppedError(f"stopped after step {step + 1} of {train.iterations}")
+    with Supply(images, order, train, seed, mine, device) as supply:
+        hooks.on_start(start)
+        saved, apart = time.monotonic(), hooks.checkpoint_seconds
+        for step in range(start, train.iterations):
+            began = time.monotonic()
+            set_rates(optimizer, train.lr * multiplier(train, step))
+            loss = compute(supply(step), step)
+            last = step == train.iterations - 1
+            if step % every == 0 or last:
+                value = float(team.total(loss))  # a wait for the device: not at every step
+                if not math.isfinite(value):
+                    raise DivergedError(
+                        f"the loss is {value} at step {step} of {train.iterations} (learning rate "
+                        f"{train.lr * multiplier(train, step):.2g}, batch size {train.batch_size}); a smaller train.lr "
+                        "or a larger train.batch_size may help"
+                    )
+                curve.step.append(step)
+                curve.loss.append(value)
+                curve.lr.append(train.lr * multiplier(train, step))
+                hooks.on_step(step + 1, value, time.monotonic() - began)
+            stop = team.agree(hooks.should_stop()) and not last
+            due = hooks.checkpoint_steps is not None and (step + 1) % hooks.checkpoint_steps == 0
+            if stop or due or time.monotonic() - saved > apart:
+                before = time.monotonic()
+                save(step + 1)
+                saved = time.monotonic()
+                apart = max(hooks.checkpoint_seconds, min((saved - before) / _SAVING_SHARE, _LONGEST_SECONDS))
+            if stop:
+                raise StoppedError(f"stopped after step {step + 1} of {train.iterations}")
     return curve, layouts
 
 
-def _layout(start: int, team: Team, mine: slice, micro_batch: int | None, before: list[Layout]) -> Layout:
+def _compute(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    train: Train | Pretrain,
+    seed: int,
+    device: torch.device,
+    team: Team,
+    layout: Layout,
+) -> Callable[[Batch, int], Tensor]:
+    """What computes a step: (its batch, its number) -> this process's part of the loss; weights are updated."""
+    trainer = team.trainer(network, train, compiled=layout.launch == "compiled")
+    padding = 0 if isinstance(train, Train) and train.label_padding == "background" else VOID
+
+    def whole(batch: Batch, step: int) -> Tensor:
+        x, y = augment.sample(batch.pixels, batch.labels, batch.sizes, batch.drawn, train.crop, label_padding=padding)
+        if isinstance(train, Train) and train.void == "background":
+            y = y.masked_fill(y == VOID, 0)
+        optimizer.zero_grad(set_to_none=True)
+        loss = backward(trainer, x, y, train, team, layout.micro_batch, seed, step)
+        optimizer.step()
+        return loss
+
+    if layout.launch != "captured":
+        return whole
+    at = [0]
+    captured = Captured(lambda batch: whole(batch, at[0]), device, cuda_graph)
+
+    def replayed(batch: Batch, step: int) -> Tensor:
+        at[0] = step
+        seed_dropout(seed, step, team.rank, 0)
+        return captured(batch)
+
+    return replayed
+
+
+def _layout(
+    start: int, team: Team, mine: slice, micro_batch: int | None, launch: Launch, before: list[Layout]
+) -> Layout:
     """How batches are computed from step `start` on."""
     share = mine.stop - mine.start
     sizes = [share, micro_batch or share]
     if before and before[-1].processes == team.size:
         sizes.append(before[-1].micro_batch)
-    return Layout(start, team.size, min(sizes))
+    at_once = min(sizes)
+    alone = team.size == 1 and at_once == share
+    return Layout(start, team.size, at_once, launch if launch != "captured" or alone else "eager")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -60,10 +61,14 @@ class _CrossEntropy(torch.autograd.Function):
 
 def subsample(labels: Tensor, size: tuple[int, int]) -> Tensor:
     """Nearest labels on a grid of `size` whose corners are those of the label map."""
-    height, width = labels.shape[-2:]
-    rows = [round(i * (height - 1) / max(size[0] - 1, 1)) for i in range(size[0])]
-    columns = [round(i * (width - 1) / max(size[1] - 1, 1)) for i in range(size[1])]
+    rows, columns = (_evenly(count, full, labels.device) for count, full in zip(size, labels.shape[-2:], strict=True))
     return labels[:, rows][:, :, columns]
+
+
+@lru_cache(maxsize=16)
+def _evenly(count: int, full: int, device: torch.device) -> Tensor:
+    """`count` of `full` places, the first and the last among them; kept, as copying them makes a GPU wait."""
+    return torch.tensor([round(i * (full - 1) / max(count - 1, 1)) for i in range(count)], device=device)
 
 
 def presence_loss(logits: Tensor, labels: Tensor) -> Tensor:

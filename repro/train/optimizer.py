@@ -47,6 +47,28 @@ def make_optimizer(network: nn.Module, train: Train | Pretrain) -> torch.optim.O
     return torch.optim.AdamW(groups, lr=train.lr, fused=True)
 
 
+def hold_rates(optimizer: torch.optim.Optimizer, device: torch.device, *, captured: bool) -> None:
+    """Keep learning rates as numbers, or for a CUDA graph as tensors on the device, which a recorded step reads.
+
+    To be called after a state was loaded: it may come from the other way.
+    """
+    for group in optimizer.param_groups:
+        rate = float(group["lr"])
+        group["lr"] = torch.tensor(rate, dtype=torch.float32, device=device) if captured else rate
+        if "capturable" in group:
+            group["capturable"] = captured
+
+
+def set_rates(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set every group's learning rate: `lr` times the group's own multiplier."""
+    for group in optimizer.param_groups:
+        rate = lr * group["rate"]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
 def set_batch_norm(network: nn.Module, train: Train | Pretrain) -> None:
     """Moving averages keep `batch_norm_decay` of the old value (the backbone's `backbone_batch_norm_decay`, if given);
     frozen layers neither learn nor move (paper v3, Table 8).

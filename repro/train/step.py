@@ -42,7 +42,9 @@ def backward(
     counts: list[Tensor] | None = None
     total = None
     for number, piece in enumerate(pieces):
-        _seed_dropout(seed, step, team.rank, number)
+        # a CUDA graph takes the generator's state when it is replayed, and can't record that it is set
+        if not (x.is_cuda and torch.cuda.is_current_stream_capturing()):
+            seed_dropout(seed, step, team.rank, number)
         whole = len(pieces) == 1
         images, labels = (x, y) if whole else (x[piece], y[piece])
         with trainer.gathering(wait=number < len(pieces) - 1):
@@ -84,7 +86,7 @@ def _pixel_terms(outs: tuple[Tensor, ...], labels: Tensor, train: Train, counts:
     return torch.stack(terms).sum()
 
 
-def _seed_dropout(seed: int, step: int, rank: int, number: int) -> None:
+def seed_dropout(seed: int, step: int, rank: int, number: int) -> None:
     """Dropout's masks are the only draws left to torch; each part of a batch has its own."""
     part = () if (rank, number) == (0, 0) else (rank, number)
     torch.manual_seed(int(generator(seed, "dropout", step, *part).integers(2**62)))

@@ -69,9 +69,12 @@ class Team:
         if self.size > 1:
             _synchronise(network)
 
-    def trainer(self, network: nn.Module, train: Train | Pretrain) -> Trainer:
-        """What the loop calls; with several processes its backward pass sums up all processes' gradients."""
-        return Trainer(network, self, train.batch_norm_parts if isinstance(train, Train) else 1)
+    def trainer(self, network: nn.Module, train: Train | Pretrain, *, compiled: bool = False) -> Trainer:
+        """What the loop calls; with several processes its backward pass sums up all processes' gradients.
+
+        `compiled`: by torch.compile, which joins operations between products into few.
+        """
+        return Trainer(network, self, train.batch_norm_parts if isinstance(train, Train) else 1, compiled=compiled)
 
 
 ALONE = Team()
@@ -80,9 +83,11 @@ ALONE = Team()
 class Trainer:
     """A network as the loop calls it: images (N, 3, H, W) -> the logits on which the loss acts."""
 
-    def __init__(self, network: nn.Module, team: Team, batch_norm_parts: int) -> None:
+    def __init__(self, network: nn.Module, team: Team, batch_norm_parts: int, *, compiled: bool = False) -> None:
         self._team = team
         module = _TrainingLogits(network, batch_norm_parts)
+        if compiled:
+            module.compile()
         # buffers: equal in all processes, as they follow from the whole batch
         self._parallel = DistributedDataParallel(module, broadcast_buffers=False) if team.size > 1 else None
         self._call: nn.Module = self._parallel or module

@@ -23,6 +23,7 @@ from repro.nets.weights import load_backbone
 from repro.spec.protocol import Model, Pretrain, Train
 from repro.train.loop import Curve, Hooks, Layout, fit
 from repro.train.team import ALONE, Team
+from repro.train.ways import Launch
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,14 @@ def train(
     twice: Sequence[int] = (),
     team: Team = ALONE,
     micro_batch: int | None = None,
+    launch: Launch = "eager",
 ) -> Trained:
     """Run a training, or what its checkpoint leaves of it.
 
     `start`: None for random weights; `twice`: labels whose images a pass holds twice; `micro_batch`: images that a
-    process takes at once (None: its whole share of a batch). Where memory is short, goes on from the last checkpoint
-    with half of that; a team's processes can't each decide that: they raise torch.OutOfMemoryError. Raises
-    DivergedError, StoppedError, InputError.
+    process takes at once (None: its whole share of a batch); `launch`: how steps reach the device. Where memory is
+    short, goes on from the last checkpoint with half of the images at once; a team's processes can't each decide that:
+    they raise torch.OutOfMemoryError. Raises DivergedError, StoppedError, InputError.
     """
     in_parts = isinstance(settings, Train) and settings.batch_norm_parts > 1
     if in_parts and (team.size > 1 or micro_batch):
@@ -110,11 +112,12 @@ def train(
             "train.batch_norm_parts: says how a batch is parted for normalisation, and --gpus-per-training and "
             "--micro-batch part it otherwise. Leave these two out."
         )
+    told = (model, classes, settings, seed, images, start, device, hooks, twice, team)
     if team.size > 1 or in_parts:
-        return _attempt(model, classes, settings, seed, images, start, device, hooks, twice, team, micro_batch)
+        return _attempt(*told, micro_batch, launch)
     while True:
         try:
-            return _attempt(model, classes, settings, seed, images, start, device, hooks, twice, team, micro_batch)
+            return _attempt(*told, micro_batch, launch)
         except torch.OutOfMemoryError as error:
             micro_batch = halved(micro_batch or settings.batch_size, error)
         # outside of the handler, as the error keeps the tensors of the step alive
@@ -148,6 +151,7 @@ def _attempt(
     twice: Sequence[int],
     team: Team,
     micro_batch: int | None,
+    launch: Launch,
 ) -> Trained:
     network = network_of(model, classes, settings)
     initialise(network, seed)
@@ -162,7 +166,7 @@ def _attempt(
 
     began = time.monotonic()
     told = replace(hooks, on_start=on_start)
-    curve, layouts = fit(network, images, settings, seed, device, told, order, team, micro_batch)
+    curve, layouts = fit(network, images, settings, seed, device, told, order, team, micro_batch, launch)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     seconds = time.monotonic() - began

@@ -89,7 +89,7 @@ def _(patch: Patch) -> None:
 @fault("labels not flipped with the image")
 def _(patch: Patch) -> None:
     def unflipped(drawn, images, labels):
-        flipped = torch.from_numpy(drawn.flip)[:, None, None]
+        flipped = drawn[:, 5].bool()[:, None, None]
         return images, torch.where(flipped, labels.flip(2), labels)
 
     _after_augmentation(patch, unflipped)
@@ -209,13 +209,13 @@ def _(patch: Patch) -> None:
 
 
 def _after_augmentation(patch: Patch, change: Callable) -> None:
-    """Change what a batch's augmentation gives: (draw, images, labels) -> (images, labels)."""
-    real = augment.apply
+    """Change what a batch's augmentation gives: (packed draw, images, labels) -> (images, labels)."""
+    real = augment.sample
 
-    def apply(pixels, labels, sizes, drawn, *rest, **more):
-        return change(drawn, *real(pixels, labels, sizes, drawn, *rest, **more))
+    def sample(pixels, labels, sizes, packed, *rest, **more):
+        return change(packed, *real(pixels, labels, sizes, packed, *rest, **more))
 
-    patch.setattr(augment, "apply", apply)
+    patch.setattr(augment, "sample", sample)
 
 
 def run_here(patch: Patch) -> None:

@@ -41,13 +41,13 @@ def test_images_of_hard_classes_come_twice(images):
 
 def test_a_pass_draws_them_twice(images, monkeypatch):
     seen = []
-    apply = augment.apply
+    sample = augment.sample
 
-    def spy(pixels, labels, sizes, drawn, crop, **told):
-        seen.extend(drawn.index.tolist())
-        return apply(pixels, labels, sizes, drawn, crop, **told)
+    def spy(pixels, labels, sizes, packed, crop, **told):
+        seen.extend(packed[:, 0].tolist())
+        return sample(pixels, labels, sizes, packed, crop, **told)
 
-    monkeypatch.setattr(loop.augment, "apply", spy)
+    monkeypatch.setattr(loop.augment, "sample", spy)
     settings = SETTINGS.model_copy(update={"iterations": 4})
     train(SMALL["resnet50"], 3, settings, 0, images, None, CPU, Hooks(), [2])
     assert sorted(seen) == [0, 1, 1, 2, 3, 4, 4, 5]
