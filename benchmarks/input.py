@@ -9,9 +9,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from repro.data import augment
+from repro.spec.protocol import Train
+from repro.train.supply import Supply
 
 from .step import OURS, ours, photographs, settings, steps
 from .turns import Row, take_turns
@@ -22,8 +25,10 @@ GOAL = 0.02
 def bench(device: str) -> list[Row]:
     """One row: the share, which shall be at most 2 %."""
     crop, batch = settings(device)
-    run = ours(OURS["DeepLabv3"], device, crop, batch)
-    seconds = take_turns({"step": run, "input": inputs(device, crop, batch)}, device, turns=3)
+    training = ours(OURS["DeepLabv3"], device, crop, batch)
+    turns = {"step": lambda: training.turn(steps(device)), "input": inputs(device, crop, batch)}
+    seconds = take_turns(turns, device, turns=3)
+    training.close()
     step, own = (statistics.median(seconds[name]) / steps(device) for name in ("step", "input"))
     share = own / step
     return [
@@ -36,12 +41,13 @@ def bench(device: str) -> list[Row]:
 def inputs(device: str, crop: int, batch: int) -> Callable[[], object]:
     """The batches of a turn as the training loop makes them."""
     images = photographs(2 * batch, crop)
-    pixels, labels, sizes = (torch.from_numpy(a).to(device) for a in (images.pixels, images.labels, images.sizes))
+    train = Train(crop=crop, batch_size=batch)
+    order = np.arange(len(images.sizes))
+    supply = Supply(images, order, train, 0, slice(0, batch), torch.device(device))
 
     def run() -> None:
         for step in range(steps(device)):
-            told = {"batch_size": batch, "crop": crop, "scales": (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)}
-            drawn = augment.draw(0, step, images.sizes, scale_per="image", flip=True, **told)  # type: ignore[arg-type]
-            augment.apply(pixels, labels, sizes, drawn, crop)
+            made = supply(step)
+            augment.sample(made.pixels, made.labels, made.sizes, made.drawn, crop)
 
     return run

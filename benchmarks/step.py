@@ -3,16 +3,16 @@
 Ours is `repro.train.loop.fit` itself, random scaling, cropping and flipping included; theirs gets a batch that lies
 ready on the device. torchvision's as its reference script trains it: auxiliary head, SGD, float32 or its AMP, the loss
 read at every step. The floor: multiply-adds of forward and backward (three times the forward's) over the rate of a
-large matrix product measured in the same run, at the precision that ours uses. On a GPU 513 x 513, batch 16; on a CPU
-129 x 129, batch 2.
+large matrix product measured in the same run, at the precision that ours uses. On a GPU 513 x 513, batch 16, and every
+way of `--launch`; on a CPU 129 x 129, batch 2.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,8 +23,10 @@ from repro.nets.deeplab import build
 from repro.nets.precision import precision
 from repro.plan.layers import multiply_adds
 from repro.spec.protocol import Model, Train
-from repro.train.loop import Hooks, StoppedError, fit
+from repro.train.loop import Hooks, fit
+from repro.train.ways import Launch
 
+from .paced import Paced
 from .turns import Row, matmul_rate, ratios, take_turns
 
 CLASSES = 21
@@ -47,12 +49,17 @@ def steps(device: str) -> int:
     return 8 if device.startswith("cuda") else 2
 
 
+def ways(device: str) -> tuple[Launch, ...]:
+    """Ways of `--launch` that are timed; on a CPU compiling takes minutes and there are no graphs."""
+    return ("eager", "captured", "compiled") if device.startswith("cuda") else ("eager",)
+
+
 def rows(device: str, crop: int, batch: int) -> list[Row]:
     """One row per contender."""
     half = precision(torch.device(device), "auto") == "bfloat16"
-    contenders: dict[str, Callable[[], object]] = {
-        name: ours(model, device, crop, batch) for name, model in OURS.items()
-    }
+    models = {f"{name}, {way}": (model, way) for name, model in OURS.items() for way in ways(device)}
+    mine = {name: ours(model, device, crop, batch, way) for name, (model, way) in models.items()}
+    contenders: dict[str, Callable[[], object]] = {name: partial(one.turn, steps(device)) for name, one in mine.items()}
     theirs = {"torchvision DeepLabv3, float32": False, "torchvision DeepLabv3, AMP": True}
     for name, amp in theirs.items():
         contenders[name] = torchvisions(device, crop, batch, amp)
@@ -62,15 +69,18 @@ def rows(device: str, crop: int, batch: int) -> list[Row]:
     except ImportError:
         note = "segmentation_models_pytorch is not installed: not compared with"
     seconds = take_turns(contenders, device, turns=3)
+    for one in mine.values():
+        one.close()
     rate = matmul_rate(device, half)
     found = []
     for name, took in seconds.items():
         row = {"value": batch * steps(device) / statistics.median(took), "unit": "images/s"}
-        if name not in OURS:
+        if name not in models:
             found.append(Row(name, **row))
             continue
-        floor = rate / (3 * multiply_adds(OURS[name], 16, crop, crop, CLASSES))
-        against = "torchvision DeepLabv3, AMP" if name == "DeepLabv3" or note else "smp DeepLabV3Plus, AMP"
+        model, _ = models[name]
+        floor = rate / (3 * multiply_adds(model, 16, crop, crop, CLASSES))
+        against = "torchvision DeepLabv3, AMP" if not model.decoder or note else "smp DeepLabV3Plus, AMP"
         ratio, low_high = ratios(took, seconds[against])
         one = Row(name, **row, against=against, ratio=ratio, ratio_range=low_high, floor=floor, note=note)
         if device.startswith("cuda"):
@@ -88,26 +98,14 @@ def photographs(count: int, side: int) -> Images:
     return Images(pixels, labels, np.full((count, 2), side, dtype=np.int32), tuple(map(str, range(count))))
 
 
-def ours(model: Model, device: str, crop: int, batch: int) -> Callable[[], object]:
-    """A turn of our loop, from a network that is built once."""
+def ours(model: Model, device: str, crop: int, batch: int, launch: Launch = "eager") -> Paced:
+    """A training by our loop, to be run in turns."""
     with torch.device(device):
         network = build(model, CLASSES, 16)
     images, place = photographs(2 * batch, crop), torch.device(device)
-    # so many iterations that the loop reads the loss every eighth step only, as in a long training
-    train = Train(crop=crop, batch_size=batch, iterations=1600, lr=1e-4)
-
-    def run() -> None:
-        done = 0
-
-        def enough() -> bool:
-            nonlocal done
-            done += 1
-            return done >= steps(device)
-
-        with suppress(StoppedError):
-            fit(network, images, train, 0, place, Hooks(should_stop=enough))
-
-    return run
+    # so many iterations that the loop reads the loss every 500th step only, as in a long training
+    train = Train(crop=crop, batch_size=batch, iterations=100_000, lr=1e-4)
+    return Paced(lambda stop: fit(network, images, train, 0, place, Hooks(should_stop=stop), launch=launch))
 
 
 def torchvisions(device: str, crop: int, batch: int, amp: bool) -> Callable[[], object]:
@@ -162,7 +160,8 @@ def _reference_steps(
 
 
 def seconds_per_step(model: Model, device: str, crop: int, batch: int, turns: int = 3) -> float:
-    """Median seconds of a step of our loop."""
-    return statistics.median(take_turns({"ours": ours(model, device, crop, batch)}, device, turns)["ours"]) / steps(
-        device
-    )
+    """Median seconds of an eager step of our loop."""
+    one = ours(model, device, crop, batch)
+    took = take_turns({"ours": lambda: one.turn(steps(device))}, device, turns)["ours"]
+    one.close()
+    return statistics.median(took) / steps(device)

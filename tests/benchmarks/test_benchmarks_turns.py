@@ -143,3 +143,33 @@ def test_records_are_read_into_a_frame_without_torch(part, tmp_path):
     assert suite.read(str(tmp_path), 20) > 0
     with pytest.raises(RuntimeError, match="AssertionError"):
         suite.read(str(tmp_path), 21)
+
+
+def test_a_paced_training_runs_as_many_steps_as_a_turn_allows(part):
+    from repro.train.loop import StoppedError
+
+    done = []
+
+    def train(should_stop):
+        while True:
+            done.append(len(done))
+            if should_stop():
+                raise StoppedError
+
+    training = part("paced").Paced(train)
+    assert not done
+    for turn in range(1, 4):
+        training.turn(2)
+        assert len(done) == 2 * turn
+    training.close()
+    assert len(done) == 6
+
+
+def test_a_paced_training_that_fails_says_so(part):
+    def train(_should_stop):
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        part("paced").Paced(train).turn(1)
+    with pytest.raises(RuntimeError, match="before its turns"):
+        part("paced").Paced(lambda _stop: None).turn(1)
