@@ -78,8 +78,14 @@ class _Crew:
         told = (self.job, Store(self.store.root), self.hooks.checkpoint_steps)
         (self.folder / JOB).write_bytes(pickle.dumps(told))
         with (self.folder / "stderr.txt").open("w") as errors:
+            # a session of its own: a terminal's Ctrl-C is for the program, which asks for a stop with a checkpoint
             process = subprocess.Popen(
-                self._command(), stdout=subprocess.PIPE, stderr=errors, text=True, env=self._env()
+                self._command(),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=self._env(),
+                start_new_session=True,
             )
             try:
                 self._watch(process)
@@ -90,7 +96,7 @@ class _Crew:
         raise self._failure(process.returncode)
 
     def _command(self) -> Sequence[str]:
-        torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone")
+        torchrun = (sys.executable, "-m", "repro.run.launcher", str(os.getpid()), "--standalone")
         count = ("--nproc-per-node", str(self.job.way.processes))
         kind = self.device.partition(":")[0]
         return (*torchrun, *count, "--module", "repro.run.rank", str(self.folder.resolve()), kind)

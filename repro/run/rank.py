@@ -1,7 +1,8 @@
 """One of the processes that train a network together, as torchrun starts it: `python -m repro.run.rank FOLDER DEVICE`.
 
 The first process tells of its progress in lines of JSON on stdout and leaves the weights in the folder; each process
-that fails leaves a file saying why.
+that fails leaves a file saying why. All end with torchrun, and that with the worker. SIGTERM, which a cluster sends to
+every process of a job that must go, is the wish to stop with a checkpoint.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import sys
 import time
 import traceback
@@ -21,6 +23,8 @@ import torch
 
 from repro.errors import InputError
 from repro.run.compute import compute
+from repro.run.launcher import LAUNCHER
+from repro.run.parent import end_with
 from repro.train.loop import DivergedError, Hooks, StoppedError
 from repro.train.team import joined
 
@@ -30,6 +34,8 @@ _LOOK_SECONDS = 0.5
 
 def main(folder: Path, device: str) -> int:
     """Train; the exit code, not 0 where this process failed."""
+    end_with(int(os.environ[LAUNCHER]))
+    signal.signal(signal.SIGTERM, lambda *_: _asked.__setitem__(0, True))
     job, store, checkpoint_steps = pickle.loads((folder / JOB).read_bytes())
     rank = int(os.environ["RANK"])
     try:
@@ -58,7 +64,7 @@ def _hooks(folder: Path, checkpoint_steps: int | None) -> Hooks:
         now = time.monotonic()
         if now - looked[0] > _LOOK_SECONDS:  # the folder may be on a network
             looked[:] = now, (folder / STOP).exists()
-        return bool(looked[1]) or _gone[0]
+        return bool(looked[1]) or _asked[0]
 
     return Hooks(
         folder=folder.parent,
@@ -75,15 +81,15 @@ def _silent(folder: Path) -> Hooks:
     return Hooks(folder=folder.parent, tell=lambda _text: None)
 
 
-_gone = [False]
-"""Whether nobody listens any more: then stop, with a checkpoint."""
+_asked = [False]
+"""Whether to stop, with a checkpoint: asked by SIGTERM, or since nobody listens any more."""
 
 
 def _tell(*words: Any) -> None:
     try:
         print(json.dumps(words), flush=True)
     except BrokenPipeError:
-        _gone[0] = True
+        _asked[0] = True
 
 
 def _leave_word(folder: Path, rank: int, kind: str, error: Exception) -> None:
@@ -94,4 +100,8 @@ def _leave_word(folder: Path, rank: int, kind: str, error: Exception) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    code = main(Path(sys.argv[1]), sys.argv[2])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # at once: after a failure NCCL would wait at the interpreter's end for sums that the others never take part in
+    os._exit(code)

@@ -196,7 +196,6 @@ def joined(device: str) -> Iterator[tuple[Team, torch.device]]:
     if place.type == "cuda":
         torch.cuda.set_device(place)
     distributed.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo", timeout=_TIMEOUT)
-    try:
-        yield team, place
-    finally:
-        distributed.destroy_process_group()
+    yield team, place
+    # not after a failure: others may wait in a sum that never comes, and NCCL would have this process wait for them
+    distributed.destroy_process_group()
