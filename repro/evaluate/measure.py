@@ -22,6 +22,7 @@ from repro.errors import InputError
 from repro.evaluate.confusion import VOID, class_iou, confusion, image_mean_iou, mean_iou
 from repro.evaluate.crf import refine
 from repro.evaluate.inference import probabilities
+from repro.evaluate.portions import Portion, in_portions
 from repro.evaluate.probabilities import Kept
 from repro.evaluate.region import distances, has_void, scored
 from repro.evaluate.search import Found, Sample, search
@@ -61,6 +62,8 @@ class Measured:
     """What a trimap's band lies around; None where all pixels are scored."""
     steps: Steps | None = None
     """Mean field on the first image, where a CRF follows the network."""
+    portions: tuple[Portion, ...] = ()
+    """How many images were taken at once, from which image on."""
 
     @property
     def miou(self) -> float:
@@ -112,7 +115,8 @@ def measure(
     widest = max((one.trimap_px for one in evaluates if one.trimap_px is not None), default=0)
     void_marks_edges = widest > 0 and has_void(images)
     began = time.monotonic()
-    crf, found, mean_field_steps = evaluate.crf, None, None
+    crf, found = evaluate.crf, None
+    mean_field_steps: Steps | None = None
     if crf is not None and crf.searched:
         found = _searched(network, images, classes, evaluate, crf, device, should_stop, workshop)
         if found is None:
@@ -120,32 +124,41 @@ def measure(
         best = found.best
         told = {"w1": best.w1, "sigma_alpha": best.sigma_alpha, "sigma_beta": best.sigma_beta}
         crf = crf.model_copy(update=told)
-    kept = []
+    kept: list[npt.NDArray[np.uint8]] = []
     matrices: list[list[npt.NDArray[np.int32]]] = [[] for _ in evaluates]
-    for first in range(0, len(images.pixels), evaluate.batch_size):
-        if should_stop():
-            return None
-        batch = slice(first, first + evaluate.batch_size)
+
+    def portion(batch: slice) -> None:
+        nonlocal mean_field_steps
         truth = torch.from_numpy(np.ascontiguousarray(images.labels[batch])).to(device)
         sizes = torch.from_numpy(np.ascontiguousarray(images.sizes[batch])).to(device)
         pixels, scores = _scores(network, images, batch, evaluate, device)
         prediction = scores.argmax(dim=1)
         unseen = outside(views[batch], (truth.shape[1], truth.shape[2]), device)
+        shown_steps = mean_field_steps
         if crf is not None:
             within = [(i, slice(0, h), slice(0, w)) for i, (h, w) in enumerate(images.sizes[batch].tolist())]
             cut = [scores[i, :, h, w] for i, h, w in within]
             marginals = refine(cut, [pixels[at] for at in within], crf)
             for at, image in zip(within, marginals, strict=True):
                 prediction[at] = image.argmax(dim=0)
-            if first == 0:
+            if batch.start == 0:
                 shown = images.labels[within[0]]
-                mean_field_steps = steps(images.names[0], cut[0], pixels[within[0]], shown, crf)
+                shown_steps = steps(images.names[0], cut[0], pixels[within[0]], shown, crf)
         distance = distances(truth, sizes, widest, void_marks_edges=void_marks_edges) if widest else None
-        for one, counts in zip(evaluates, matrices, strict=True):
+        counted = []
+        for one in evaluates:
             labels = scored(truth, sizes, one, distance).masked_fill(unseen, VOID)
-            counts.append(confusion(labels, prediction, classes).to(torch.int32).cpu().numpy())
-        if first < PICTURES:
-            kept.append(prediction[: PICTURES - first].to(torch.uint8).cpu().numpy())
+            counted.append(confusion(labels, prediction, classes).to(torch.int32).cpu().numpy())
+        # memory can run out up to here; nothing was kept before
+        for counts, found_counts in zip(matrices, counted, strict=True):
+            counts.append(found_counts)
+        mean_field_steps = shown_steps
+        if batch.start < PICTURES:
+            kept.append(prediction[: PICTURES - batch.start].to(torch.uint8).cpu().numpy())
+
+    portions = in_portions(len(images.pixels), evaluate.batch_size, portion, should_stop)
+    if portions is None:
+        return None
     seconds = time.monotonic() - began
     pictures = _pictures(images, np.concatenate(kept))
     around: Literal["void", "transitions"] = "void" if void_marks_edges else "transitions"
@@ -159,6 +172,7 @@ def measure(
             search=found,
             boundaries=around if one.trimap_px is not None else None,
             steps=mean_field_steps,
+            portions=tuple(portions),
         )
         for one, counts in zip(evaluates, matrices, strict=True)
     ]

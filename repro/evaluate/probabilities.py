@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from repro.evaluate.portions import in_portions
+
 Predict = Callable[[slice], Sequence[Tensor]]
 """Which images -> probabilities (C, H, W) float32 of each, without padding."""
 
@@ -27,17 +29,16 @@ class Kept:
     def fill(self, predict: Predict, batch_size: int, should_stop: Callable[[], bool]) -> bool:
         """Write what lacks, a batch at a time; False if asked to stop. A file is whole or not there."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for first in range(0, self.count, batch_size):
-            batch = slice(first, min(first + batch_size, self.count))
+
+        def portion(batch: slice) -> None:
             if all(self._path(k).exists() for k in range(batch.start, batch.stop)):
-                continue
-            if should_stop():
-                return False
-            for k, image in enumerate(predict(batch), start=first):
+                return
+            for k, image in enumerate(predict(batch), start=batch.start):
                 beside = self.folder / f"{k:05}.{os.getpid()}.npy"
                 np.save(beside, image.half().cpu().numpy())
                 beside.replace(self._path(k))
-        return True
+
+        return in_portions(self.count, batch_size, portion, should_stop) is not None
 
     def read(self, index: int) -> npt.NDArray[np.float16]:
         """(C, H, W) of one image."""

@@ -293,13 +293,16 @@ def _code_notes(plan: Plan, records: _Records) -> Iterator[str]:
 
 
 def _layout_notes(records: _Records) -> Iterator[str]:
-    """What trainings say of batches that were not computed at once."""
-    said: dict[str, int] = {}
-    for key in records.trainings.keys() & records.done.keys():
-        for remark in records.done[key]["result"].get("remarks", ()):
-            said[remark] = said.get(remark, 0) + 1
-    for remark, count in sorted(said.items()):
-        yield f"In {count} of {len(records.trainings)} trainings, {remark}."
+    """What trainings and evaluations say of batches that were not computed at once."""
+    said: dict[tuple[str, str], int] = {}
+    for key, record in records.done.items():
+        for remark in record["result"].get("remarks", ()):
+            kind = "trainings" if key in records.trainings else "evaluations"
+            said[kind, remark] = said.get((kind, remark), 0) + 1
+    evaluations = {one.key for planned in records.planned for one in planned.evaluations.values()}
+    all_ = {"trainings": len(records.trainings), "evaluations": len(evaluations)}
+    for (kind, remark), count in sorted(said.items(), key=lambda item: (item[0][0] != "trainings", item[0][1])):
+        yield f"In {count} of {all_[kind]} {kind}, {remark}."
 
 
 def _environment(done: list[Record]) -> dict[str, str]:

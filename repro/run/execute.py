@@ -17,6 +17,7 @@ import torch
 
 from repro.errors import InputError
 from repro.evaluate.measure import Measured, Workshop, measure
+from repro.evaluate.portions import said
 from repro.evaluate.search import Found
 from repro.nets.precision import precision
 from repro.plan.work import Evaluation, Training
@@ -54,6 +55,7 @@ def execute(job: Job, store: Store, device: str, emit: Emit, should_stop: Callab
     with scalars(job.way.tensorboard, job.label or job.training.key) as written:
         _execute(job, store, device, written, emit, should_stop)
     gc.collect()
+    torch.cuda.empty_cache()  # the processes of a crew are others, and find only what this one does not keep
 
 
 def _execute(
@@ -95,6 +97,8 @@ def torch_device(name: str) -> torch.device:
         if (device.index or 0) >= count:
             there = f"there are {count} CUDA devices" if count else "this machine has no CUDA device"
             raise InputError(f"--device {name}: {there}. Use --device cpu.")
+        # what names no device would else take memory on the first one, for every worker of the machine
+        torch.cuda.set_device(device.index or 0)
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
     elif device.type != "cpu":
@@ -243,6 +247,7 @@ def _evaluation_record(
             "class_iou": measured.class_iou,
             "images": len(measured.matrices),
             "images_per_second": len(measured.matrices) / max(measured.seconds, 1e-9),
+            "remarks": said(measured.portions, evaluation.evaluate.batch_size),
             **({"boundaries": measured.boundaries} if measured.boundaries else {}),
             **({"search": _search(measured.search)} if measured.search else {}),
         },

@@ -92,7 +92,6 @@ class SlurmSeat:
     ) -> None:
         self.submitted, self._folder, self._queue, self._after = submitted, folder, queue, after
         self._read = 0
-        self._told: set[str] = set()
         self._asked_to_stop = self._withdrawn = self._finished = False
         self._ended = False
         # an answer that is older than the job does not know it
@@ -102,6 +101,7 @@ class SlurmSeat:
     def hear(self) -> Sequence[Event | End | Lost]:
         """New events, and the end once the job has left its result or Slurm's queue."""
         if self._withdrawn:
+            shutil.rmtree(self._folder, ignore_errors=True)
             return [Lost(f"Slurm job {self.submitted.job_id} was withdrawn before it began")]
         done = self._done()  # asked before the events are read, so that none is missed
         events = self._events()
@@ -139,8 +139,8 @@ class SlurmSeat:
             return []
         if seen.state not in OVER:
             self._over_since = None
-            if seen.stuck and seen.reason not in self._told:
-                self._told.add(seen.reason)
+            if seen.stuck and seen.reason not in queue.told:
+                queue.told.add(seen.reason)
                 return [Message(f"Slurm job {self.submitted.job_id} waits in the queue: {seen.reason}")]
             return []
         # Slurm withdraws what waits for a failed job: it counts with that one

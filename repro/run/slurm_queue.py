@@ -62,6 +62,8 @@ class Queue:
     ask: Callable[[], str] = squeue
     clock: Callable[[], float] = time.monotonic
     answers: int = 0
+    told: set[str] = field(default_factory=set)
+    """Reasons to wait that the user has heard of."""
     _asked: float = float("-inf")
     _jobs: dict[str, Seen] = field(default_factory=dict)
 

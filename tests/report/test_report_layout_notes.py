@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+from repro.evaluate.portions import Portion, said
 from repro.report.assemble import _layout_notes
 from repro.run.remarks import remarks
 from repro.spec.protocol import Train
@@ -13,13 +14,21 @@ def _records(*layouts):
     trainings = dict.fromkeys(done)
     # an evaluation, and a record of before there were remarks
     done |= {"e": {"result": {"miou": 0.5}}, "old": {"result": {}}}
-    return SimpleNamespace(done=done, trainings=trainings | {"old": None, "not done": None})
+    planned = [SimpleNamespace(evaluations={0: SimpleNamespace(key="e"), 1: SimpleNamespace(key="f")})] * 2
+    return SimpleNamespace(done=done, trainings=trainings | {"old": None, "not done": None}, planned=planned)
 
 
 def test_trainings_that_took_smaller_batches_are_counted():
     small, whole = [Layout(0, 2, 4)], [Layout(0, 4, 4)]
     (note,) = _layout_notes(_records(small, whole, small))
     assert note.startswith("In 2 of 5 trainings, batches of 16 were computed 8 images at a time")
+
+
+def test_evaluations_in_smaller_batches_are_counted_apart():
+    records = _records([Layout(0, 2, 4)])
+    records.done["f"] = {"result": {"remarks": said([Portion(0, 8), Portion(16, 4)], 8)}}
+    _, note = _layout_notes(records)
+    assert note.startswith("In 1 of 2 evaluations, from image 17 on, memory was short and 4 images were")
 
 
 def test_whole_batches_need_no_note():

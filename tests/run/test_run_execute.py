@@ -1,8 +1,12 @@
 """A whole chain of trainings and its evaluations, from protocol to records."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
+from repro.evaluate import measure as measuring
 from repro.plan.chain import evaluation_of, training_of
 from repro.run import execute as module
 from repro.run.events import EvaluationDone, Failed, TrainingDone
@@ -77,3 +81,35 @@ def test_a_failure_is_recorded_for_each_way_of_scoring(store, monkeypatch):
     assert set(failed) == {e.key for e in job.evaluations}
     assert set(failed.values()) == {"RuntimeError: out of memory, say"}
     assert all(store.failures(key) for key in failed)
+
+
+def _short_above(monkeypatch, most):
+    """Memory that holds the pass of so many images at most."""
+    whole = measuring.probabilities
+
+    def short(network, images, *more):
+        if len(images) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return whole(network, images, *more)
+
+    monkeypatch.setattr(measuring, "probabilities", short)
+
+
+def test_memory_short_at_test_is_answered_and_said_in_the_record(store, monkeypatch):
+    job, events = _job(store), []
+    for one in job.training.chain():
+        execute(Job(one, ()), store, "cpu", lambda _: None, lambda: False)
+    one = replace(job, evaluations=job.evaluations[:1])
+    with monkeypatch.context() as patch:
+        _short_above(patch, 0)
+        execute(one, store, "cpu", events.append, lambda: False)
+    (failed,) = [e for e in events if isinstance(e, Failed)]
+    assert failed.reason.startswith("OutOfMemoryError: memory is short for one image at a time (CUDA out of memory)")
+    assert "--device cpu" in failed.reason
+    # the same command again, with more memory
+    _short_above(monkeypatch, 2)
+    execute(one, store, "cpu", events.append, lambda: False)
+    assert isinstance(events[-1], EvaluationDone)
+    result = store.get("evaluation", one.evaluations[0].key)["result"]
+    (remark,) = result["remarks"]
+    assert remark.startswith("memory was short and 2 images were evaluated at once, not 8")
