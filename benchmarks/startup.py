@@ -70,10 +70,10 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"}
 
 
-def timed(commands: dict[str, list[str]], folder: str) -> dict[str, list[tuple[float, float]]]:
+def timed(commands: dict[str, list[str]], folder: str, turns: int = TURNS) -> dict[str, list[tuple[float, float]]]:
     """(clock, CPU) seconds of each command, turn by turn, after one turn to warm up."""
     took: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
-    for turn in range(TURNS + 1):
+    for turn in range(turns + 1):
         for name, command in commands.items():
             before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
             subprocess.run(command, cwd=folder, env=environment(), capture_output=True, check=True)
@@ -83,11 +83,11 @@ def timed(commands: dict[str, list[str]], folder: str) -> dict[str, list[tuple[f
     return took
 
 
-def stored(root: Path) -> Plan:
-    """A store with made-up records for every training and evaluation of RUN."""
+def stored(root: Path, seeds: int = 10) -> Plan:
+    """A store with made-up records for every training and evaluation of RUN, or of so many seeds."""
     store = Store(root)
     store.prepare()
-    options = Options(("v3/table3",), "tiny", 10, store=root)
+    options = Options(("v3/table3",), "tiny", seeds, store=root)
     plan = session.make_plan(options, session.load(options), store)
     rng = np.random.default_rng(0)
     for key, training in plan.trainings.items():

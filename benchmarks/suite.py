@@ -1,7 +1,7 @@
-"""The whole suite: trainings against measured cells as seeds grow, GPU hours, and 100,000 records read into a frame.
+"""The whole suite: trainings against measured cells as seeds grow, GPU hours, how planning and reporting grow, records.
 
-Hours are `repro plan`'s: multiply-adds over a rate (an assumed one where the GPU was not measured). Records are read by
-another process, which must not have imported torch, once without the store's index and once with it.
+Hours are `repro plan`'s: multiply-adds over a rate (an assumed one where the GPU was not measured). 100,000 records are
+read into a frame by another process, which must not have imported torch, once without the store's index, once with it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from repro.run.session import Options
 from repro.store.record import encode
 from repro.store.store import Store
 
+from .startup import repro, stored, timed
 from .turns import Row
 
 SLOW = True
 RECORDS = 100_000
 GPU = "h200"
+SEEDS = (10, 40)
 READ = """
 import sys, time
 began = time.perf_counter()
@@ -44,7 +46,7 @@ print(time.perf_counter() - began)
 def bench(device: str) -> list[Row]:
     """Rows of the plans, then of reading."""
     del device
-    return [*plans(), *reading(RECORDS)]
+    return [*plans(), *growth(), *reading(RECORDS)]
 
 
 def plans() -> list[Row]:
@@ -66,6 +68,31 @@ def plans() -> list[Row]:
             )
             rows.append(Row(f"all at {scale}, {seeds} seeds", len(plan.trainings), "trainings", note=note))
     return rows
+
+
+def growth() -> list[Row]:
+    """CPU seconds of planning and of reporting v3 Table 3 as seeds grow, from made-up records."""
+    few, many = SEEDS
+    took: dict[str, list[float]] = {"plan": [], "report": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for seeds in SEEDS:
+            root = Path(folder) / str(seeds)
+            stored(root, seeds)
+            told = f"v3/table3 --scale tiny --seeds {seeds} --store {root}"
+            for name, more in (("plan", ""), ("report", f"--out {root}-reports")):
+                (_, seconds), *_ = timed({name: repro(f"{name} {told} {more}")}, folder, turns=1)[name]
+                took[name].append(seconds)
+    return [
+        Row(
+            f"{name} v3/table3, {many} seeds",
+            seconds,
+            "s",
+            goal=f"at most {many / few:.0f} times {few} seeds'",
+            met=seconds <= before * many / few,
+            note=f"{seconds / before:.1f} times the {before:.2f} s of {few} seeds",
+        )
+        for name, (before, seconds) in took.items()
+    ]
 
 
 def reading(count: int) -> list[Row]:
