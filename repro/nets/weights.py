@@ -34,23 +34,26 @@ KINDS: dict[translate.Kind, str] = {
 }
 
 
-def find(folder_or_file: Path, backbone: str) -> Path:
-    """The weight file for `backbone`: the path itself, or the one file in the folder whose name begins with it.
+def find(folder_or_file: Path, name: str) -> Path:
+    """The file of the weights `name`: the path itself, or the one file in the folder whose name begins with it.
 
-    Raises InputError where there is none or more than one.
+    `resnet101s` is what timm calls a ResNet-101 whose stem is three convolutions; where no file is called so, one whose
+    name begins with resnet101 is taken, and what it holds decides. Raises InputError for none or more than one.
     """
     if folder_or_file.is_file():
         return folder_or_file
     if not folder_or_file.is_dir():
-        raise InputError(f"{folder_or_file}: no such file or folder; expected ImageNet weights for {backbone}.")
-    found = sorted(p for p in folder_or_file.iterdir() if p.suffix in SUFFIXES and p.name.lower().startswith(backbone))
+        raise InputError(f"{folder_or_file}: no such file or folder; expected ImageNet weights for {name}.")
+    plain = name.removesuffix("s")
+    alike = sorted(p for p in folder_or_file.iterdir() if p.suffix in SUFFIXES and p.name.lower().startswith(plain))
+    found = [p for p in alike if p.name.lower().startswith(f"{plain}s") == (name != plain)] or alike
     if len(found) == 1:
         return found[0]
     if not found:
-        wanted = ", ".join(f"{backbone}*{s}" for s in SUFFIXES)
-        raise InputError(f"{folder_or_file}: no weights for {backbone} here; put one file named {wanted} into it.")
+        wanted = ", ".join(f"{name}*{s}" for s in SUFFIXES)
+        raise InputError(f"{folder_or_file}: no weights for {name} here; put one file named {wanted} into it.")
     names = ", ".join(p.name for p in found)
-    raise InputError(f"{folder_or_file}: several files for {backbone} ({names}); name the file itself.")
+    raise InputError(f"{folder_or_file}: several files for {name} ({names}); leave one of them there.")
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -104,7 +107,8 @@ def _translated(backbone: Backbone, state: Mapping[str, Tensor], source: str, se
     if model.stem == "beta" and not three_convs:
         raise InputError(
             f"{source}: this ResNet's stem is one 7x7 convolution, the network's is three 3x3 (model.stem=beta, the "
-            "paper's). To use torchvision's weights, set model.stem=conv7 and model.stride_at=first_unit."
+            f"paper's). timm's resnet{sum(model.units) * 3 + 2}s has that stem (--weights hub fetches it); to use "
+            "torchvision's weights, set model.stem=conv7 and model.stride_at=first_unit."
         )
     if model.stem == "conv7" and three_convs:
         raise InputError(f"{source}: this ResNet's stem is three 3x3 convolutions. Set model.stem=beta.")

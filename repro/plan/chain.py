@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from repro.errors import InputError, did_you_mean
 from repro.plan.code import Code
-from repro.plan.work import Evaluation, Split, Training
+from repro.plan.work import Evaluation, Split, Training, weights_name
 from repro.spec.protocol import Data, Model, Protocol, Train
 
 FIRST_SEED = 0
@@ -25,7 +25,7 @@ class Inputs:
     classes: Callable[[str], tuple[str, ...]]
     """Data set -> names of its classes in label order."""
     weights: Callable[[str], str]
-    """Backbone -> digest of its file of ImageNet weights; empty where no weights are given."""
+    """Name of weights (`weights_name`) -> digest of their file; empty where no weights are given."""
 
 
 def backbone_only(model: Model) -> Model:
@@ -53,7 +53,7 @@ def training_of(protocol: Protocol, seed: int, inputs: Inputs) -> Training:
     code = inputs.code("training", data)
     train = protocol.train.model_copy(update={"second_stage": None})
     parent = _parent(protocol, train, inputs)
-    weights = inputs.weights(protocol.model.backbone) if train.start == "imagenet" else ""
+    weights = inputs.weights(weights_name(protocol.model)) if train.start == "imagenet" else ""
     images = _split(data, data.train_split, inputs, twice=True)
     first = Training("segment", protocol.model, images, train, seed, parent, code, weights)
     if stage is None:
@@ -104,7 +104,7 @@ def _coco(protocol: Protocol, train: Train, inputs: Inputs) -> Training:
     )
     images = _split(data, coco.train_split, inputs)
     parent = _presence(protocol, inputs) if coco.start == "presence" else None
-    weights = inputs.weights(protocol.model.backbone) if coco.start == "imagenet" else ""
+    weights = inputs.weights(weights_name(protocol.model)) if coco.start == "imagenet" else ""
     code = inputs.code("training", data)
     return Training("segment", protocol.model, images, settings, FIRST_SEED, parent, code, weights)
 

@@ -14,6 +14,14 @@ from repro.spec.protocol import Data, Evaluate, Model, Pretrain, Train
 KEY_DIGITS = 20
 
 
+def weights_name(model: Model) -> str:
+    """What files of ImageNet weights for a network are called: timm's and torchvision's names.
+
+    A ResNet whose stem is three convolutions is timm's `resnet101s`: the same folder may hold both kinds.
+    """
+    return f"{model.backbone}s" if model.backbone.startswith("resnet") and model.stem == "beta" else model.backbone
+
+
 def _key(told: dict[str, Any]) -> str:
     text = json.dumps(told, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]

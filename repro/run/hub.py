@@ -1,8 +1,9 @@
 """ImageNet weights from where their makers publish them: `--weights hub`.
 
-torchvision's ResNets and VGG-16 (version 1: trained as the papers' were, without later recipes), and timm's Xceptions,
-which it converted from the DeepLab authors' own. A file is fetched once, into the user's cache, under a name that
-`repro.nets.weights.find` knows; a folder or a file of one's own (`--weights DIR`) needs none of this.
+torchvision's ResNets and VGG-16 (version 1: trained as the papers' were, without later recipes); for v3's and v3+'s
+stem of three convolutions GluonCV's ResNets as timm has them (the authors' own are TensorFlow checkpoints); and timm's
+Xceptions, which it converted from the DeepLab authors' own. A file is fetched once, into the user's cache, under a name
+that `repro.nets.weights.find` knows; a folder or a file of one's own (`--weights DIR`) needs none of this.
 """
 
 from __future__ import annotations
@@ -24,16 +25,19 @@ class Published:
 
     url: str
     sha256: str
-    """Beginning of its SHA-256, as torchvision's file names state it; empty where none is published."""
+    """Beginning of its SHA-256, as its name states it; empty where none is published."""
     file: str
     """What it is called here."""
 
 
 _TORCHVISION = "https://download.pytorch.org/models"
+_GLUON = "https://github.com/rwightman/pytorch-pretrained-gluonresnet/releases/download/v0.1"
 _TIMM = "https://huggingface.co/timm/{0}.tf_in1k/resolve/main/model.safetensors"
 PUBLISHED: dict[str, Published] = {
     "resnet50": Published(f"{_TORCHVISION}/resnet50-0676ba61.pth", "0676ba61", "resnet50-0676ba61.pth"),
     "resnet101": Published(f"{_TORCHVISION}/resnet101-63fe2227.pth", "63fe2227", "resnet101-63fe2227.pth"),
+    "resnet50s": Published(f"{_GLUON}/gluon_resnet50_v1s-1762acc0.pth", "1762acc0", "resnet50s-1762acc0.pth"),
+    "resnet101s": Published(f"{_GLUON}/gluon_resnet101_v1s-60fe0cc1.pth", "60fe0cc1", "resnet101s-60fe0cc1.pth"),
     "vgg16": Published(f"{_TORCHVISION}/vgg16-397923af.pth", "397923af", "vgg16-397923af.pth"),
     "xception65": Published(_TIMM.format("xception65"), "", "xception65.tf_in1k.safetensors"),
     "xception71": Published(_TIMM.format("xception71"), "", "xception71.tf_in1k.safetensors"),
@@ -50,12 +54,12 @@ def chosen(given: Path | None) -> Path | None:
     return folder() if given is not None and str(given) == HUB and not given.exists() else given
 
 
-def fetch(backbone: str, into: Path, say: Callable[[str], None] = lambda _line: None) -> Path:
-    """The file of `backbone`'s weights in `into`, fetched if it is not there.
+def fetch(name: str, into: Path, say: Callable[[str], None] = lambda _line: None) -> Path:
+    """The file of the weights `name` in `into`, fetched if it is not there.
 
     InputError, with the address and where to put the file by hand, if it cannot be had or is not what was published.
     """
-    published = PUBLISHED[backbone]
+    published = PUBLISHED[name]
     path = into / published.file
     if path.exists():
         return path
@@ -72,7 +76,7 @@ def fetch(backbone: str, into: Path, say: Callable[[str], None] = lambda _line: 
         raise InputError(f"{published.url}: not the published file ({error}). {by_hand}") from error
     except OSError as error:  # no network, no such address, a full disk
         reason = str(getattr(error, "reason", None) or error) or type(error).__name__
-        raise InputError(f"--weights hub: {backbone}'s weights cannot be fetched ({reason}). {by_hand}") from error
+        raise InputError(f"--weights hub: {name}'s weights cannot be fetched ({reason}). {by_hand}") from error
     finally:
         part.unlink(missing_ok=True)
     return path

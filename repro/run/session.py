@@ -18,7 +18,7 @@ from repro.plan.code import Code, closure
 from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.labels import training_label
 from repro.plan.plan import Plan, Request, build
-from repro.plan.work import Evaluation, Training
+from repro.plan.work import Evaluation, Training, weights_name
 from repro.run import hub
 from repro.run.events import Event
 from repro.run.job import ALONE, Job, Way
@@ -106,20 +106,20 @@ def inputs(options: Options, suite: Suite, store: Store, absent: dict[str, str] 
         return told if isinstance(told, tuple) else tuple(map(str, range(told or 0)))
 
     @cache
-    def weights(backbone: str) -> str:
-        return weights_digest(options.weights, backbone, store) if options.weights else ""
+    def weights(name: str) -> str:
+        return weights_digest(options.weights, name, store) if options.weights else ""
 
     return Inputs(data, lambda stage, told: code(stage, told.name), classes, weights)
 
 
-def weights_digest(folder: Path, backbone: str, store: Store) -> str:
-    """20 hex digits of the content of a backbone's weight file; InputError where there is none."""
+def weights_digest(folder: Path, name: str, store: Store) -> str:
+    """20 hex digits of the content of the file of these weights; InputError where there is none."""
     from repro.data.fingerprint import Digests
     from repro.nets.weights import find
 
     if folder == hub.folder():
-        hub.fetch(backbone, folder, partial(print, file=sys.stderr, flush=True))
-    path = find(folder, backbone)
+        hub.fetch(name, folder, partial(print, file=sys.stderr, flush=True))
+    path = find(folder, name)
     digests = Digests(store.cache, path.parent)
     try:
         digest = digests.of(path)
@@ -238,7 +238,7 @@ def work_of(
     data_root, weights = (None if folder is None else folder.resolve() for folder in (data_root, weights))
     way = way if way.tensorboard is None else replace(way, tensorboard=way.tensorboard.resolve())
     trainings, evaluations = missing(plan, store)
-    lacking = sorted({t.model.backbone for t in trainings.values() if t.needs_weights})
+    lacking = sorted({weights_name(t.model) for t in trainings.values() if t.needs_weights})
     if lacking and weights is None:
         raise InputError(
             f"--weights: train.start is imagenet and no weights are given for {', '.join(lacking)}. Give a folder with "

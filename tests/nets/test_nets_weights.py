@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.transforms import functional as transforms
 
 from repro.errors import InputError
+from repro.nets import translate
 from repro.nets.deeplab import build, build_backbone
 from repro.nets.translate import from_resnet
 from repro.nets.weights import find, load_backbone, read
@@ -204,3 +205,34 @@ def test_find(tmp_path: Path) -> None:
         find(tmp_path, "resnet101")
     with pytest.raises(InputError, match="no such file or folder"):
         find(tmp_path / "absent", "resnet101")
+
+
+def test_one_folder_may_hold_the_weights_of_both_stems(tmp_path: Path) -> None:
+    seven, three = tmp_path / "resnet101-63fe2227.pth", tmp_path / "resnet101s-60fe0cc1.pth"
+    seven.touch()
+    assert find(tmp_path, "resnet101s") == seven  # what it holds decides
+    three.touch()
+    assert find(tmp_path, "resnet101s") == three
+    assert find(tmp_path, "resnet101") == seven
+    seven.unlink()
+    assert find(tmp_path, "resnet101") == three
+    (tmp_path / "resnet101s.safetensors").touch()
+    with pytest.raises(InputError, match=r"several files for resnet101s .*leave one of them there"):
+        find(tmp_path, "resnet101s")
+
+
+def test_timms_resnet_with_the_papers_stem_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only the names: the same maps of block 4, where the stride is in the units in which timm has it."""
+    # padding at the border stands for grey here and for the mean colour there
+    monkeypatch.setattr(translate, "_for_plain_input", lambda state: state)
+    torch.manual_seed(0)
+    theirs = timm.create_model("resnet50s", pretrained=False).eval()
+    for module in theirs.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            nn.init.uniform_(module.weight, 0.5, 1.0)
+    network = build(Model(backbone="resnet50", stride_at="first_unit", last_block=4), 3, 32).eval()
+    load_backbone(network, theirs.state_dict(), "resnet50s.pth")
+    x = torch.randn(1, 3, 65, 65)
+    with torch.inference_mode():
+        torch.testing.assert_close(network.backbone(x).high, theirs.forward_features(x), rtol=1e-3, atol=1e-4)

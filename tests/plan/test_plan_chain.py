@@ -28,7 +28,9 @@ def test_a_training_from_imagenet_stands_alone_and_keeps_the_files_digest():
     training = training_of(_protocol(Train(start="imagenet")), 0, INPUTS)
     assert training.chain() == [training]
     assert training.needs_weights
-    assert training.weights == "weights of resnet101"
+    assert training.weights == "weights of resnet101s"  # the papers' stem of three convolutions
+    seven = _protocol(Train(start="imagenet"), model=Model(stem="conv7"))
+    assert training_of(seven, 0, INPUTS).weights == "weights of resnet101"
     other = training_of(_protocol(Train(start="imagenet")), 0, NO_WEIGHTS)
     assert other.needs_weights
     assert other.key != training.key

@@ -11,11 +11,15 @@ from pathlib import Path
 import pytest
 import torchvision.models as theirs
 from timm import list_pretrained
+from timm.models import get_pretrained_cfg
 
 from repro.errors import InputError
 from repro.nets.weights import find
+from repro.plan.work import weights_name
 from repro.run import hub
 from repro.run.hub import PUBLISHED, Published, chosen, fetch
+from repro.spec.load import load_suite
+from repro.spec.resolve import resolve
 
 CONTENT = b"weights" * 999
 
@@ -94,10 +98,27 @@ def test_addresses_are_those_of_torchvision_and_timm() -> None:
         weights = theirs.get_model_weights(name)["IMAGENET1K_V1"]
         assert PUBLISHED[name].url == weights.url
         assert PUBLISHED[name].sha256 in weights.url
+    for depth in (50, 101):
+        name = f"resnet{depth}s"
+        address = get_pretrained_cfg(f"{name}.gluon_in1k").url
+        assert PUBLISHED[name].url == address
+        assert PUBLISHED[name].sha256 in address
+        assert PUBLISHED[name].file == f"{name}-{PUBLISHED[name].sha256}.pth"
     for name in ("xception65", "xception71"):
         assert f"{name}.tf_in1k" in list_pretrained(name)
         assert f"/timm/{name}.tf_in1k/" in PUBLISHED[name].url
-    assert all(published.file.startswith(backbone) for backbone, published in PUBLISHED.items())
+    assert all(published.file.startswith(name) for name, published in PUBLISHED.items())
+
+
+def test_every_measured_cell_at_paper_scale_finds_its_weights_at_the_hub() -> None:
+    suite = load_suite()
+    names = set()
+    for table in suite.tables.values():
+        for cell in table.cells():
+            if cell.kind == "measured":
+                names.add(weights_name(resolve(suite, table, cell.settings, "paper").protocol.model))
+    assert names <= set(PUBLISHED)
+    assert {"resnet101", "resnet101s", "resnet50s", "vgg16", "xception65", "xception71"} <= names
 
 
 def test_the_word_hub_is_the_users_cache_unless_there_is_such_a_folder(
