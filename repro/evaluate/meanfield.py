@@ -27,8 +27,10 @@ from repro.spec.protocol import CRF
 
 SMALLEST = 1e-8
 """Probabilities below this count as this: the energy of an impossible label stays finite."""
-PIXELS_TOGETHER = 4_000_000
-"""On a GPU: some 20 photographs of 500 x 375, about 3 GB with 21 classes."""
+VALUES_TOGETHER = 84_000_000
+"""On a GPU, pixels times columns of the images filtered at once: 21 photographs of 500 x 375 with 21 classes, 4 GB."""
+SIDE_BY_SIDE = 2**24
+"""On a CPU, rows times columns of a table of several mean fields: 64 MB, four w1 of a photograph with 21 classes."""
 LARGEST = 1.001
 """Means of softmax outputs may exceed 1 by rounding; what is larger than this was no probability."""
 
@@ -50,7 +52,7 @@ def mean_fields(probabilities: Sequence[Tensor], pixels: Sequence[Tensor], crf: 
     check(probabilities, pixels, crf)
     w1, sigma_alpha, sigma_beta = bilateral(crf)
     result: list[Tensor] = []
-    for batch in batches(pixels):
+    for batch in batches(pixels, len(probabilities[0]) if probabilities else 1):
         kernels = Kernels.build(pixels[batch], sigma_alpha, sigma_beta, crf.sigma_gamma, crf.normalization)
         result += kernels.marginals(probabilities[batch], w1, crf.w2, crf.iterations)
     return result
@@ -66,12 +68,13 @@ def bilateral(crf: CRF) -> tuple[float, float, float]:
     return w1, sigma_alpha, sigma_beta
 
 
-def batches(pixels: Sequence[Tensor]) -> Iterator[slice]:
-    """Which images (H, W, 3) are filtered together: each alone on a CPU, as many as memory holds on a GPU."""
+def batches(pixels: Sequence[Tensor], columns: int) -> Iterator[slice]:
+    """Which images (H, W, 3) are filtered together, with so many values for a pixel (its classes, times the mean fields
+    side by side): each alone on a CPU, as many as memory holds on a GPU."""
     first, held = 0, 0
     for k, image in enumerate(pixels):
-        size = image.shape[0] * image.shape[1]
-        if k > first and (not image.is_cuda or held + size > PIXELS_TOGETHER):
+        size = image.shape[0] * image.shape[1] * columns
+        if k > first and (not image.is_cuda or held + size > VALUES_TOGETHER):
             yield slice(first, k)
             first, held = k, 0
         held += size
@@ -135,29 +138,75 @@ class Kernels:
             ) from error
         return cls(bilateral, gaussian, sizes)
 
+    @torch.no_grad()
     def marginals(self, probabilities: Sequence[Tensor], w1: float, w2: float, iterations: int) -> list[Tensor]:
         """(C, H, W) of each image after the last iteration."""
-        for state in self.iterate(probabilities, w1, w2, iterations):
-            last = state.marginals
-        return [image.contiguous() for image in self.images(last)]
+        unary = _unary(probabilities)
+        rows = self._settled(unary, self._spread(unary.softmax(dim=1)), (w1,), w2, iterations)
+        return [image.contiguous() for image in self.images(rows[:, 0])]
+
+    @torch.no_grad()
+    def labels(self, probabilities: Sequence[Tensor], w1: Sequence[float], w2: float, iterations: int) -> Tensor:
+        """The most probable label of each pixel for each of several w1, (N, len(w1)) int64, as `marginals` has them.
+
+        All start from the same probabilities, and share the first filtering. As many as memory allows go on side by
+        side: lattice points and weights are then read once for all.
+        """
+        unary = _unary(probabilities)
+        start = self._spread(unary.softmax(dim=1))
+        step = self._side_by_side(unary.shape[1])
+        parts = [w1[k : k + step] for k in range(0, len(w1), step)]
+        return torch.cat([self._settled(unary, start, p, w2, iterations).argmax(dim=2) for p in parts], dim=1)
 
     @torch.no_grad()
     def iterate(self, probabilities: Sequence[Tensor], w1: float, w2: float, iterations: int) -> Iterator[State]:
-        """Yield the state before the first and after each iteration; its tensors are not to be written to."""
-        unary = torch.cat([p.flatten(1).float() for p in probabilities], dim=1).t().contiguous()
-        unary.clamp_(SMALLEST, 1.0).log_()
-        bilateral, gaussian = self.bilateral.times(w1), self.gaussian.times(w2)
+        """Yield the state before the first and after each iteration."""
+        unary = _unary(probabilities)
+        slices = self.gaussian.times(w2), self.bilateral.times(w1)
         state = State(unary, unary.softmax(dim=1))
         yield state
         for _ in range(iterations):
-            scores = gaussian(state.marginals).add_(bilateral(state.marginals)).add_(unary)
+            near, far = (part(table) for part, table in zip(slices, self._spread(state.marginals), strict=True))
+            scores = far.add_(near).add_(unary)
             state = State(scores, scores.softmax(dim=1))
             yield state
+
+    def _spread(self, marginals: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C) -> both kernels' blurred lattices (M, C), the Gaussian's first."""
+        return self.gaussian.lattice(marginals), self.bilateral.lattice(marginals)
+
+    def _settled(
+        self, unary: Tensor, start: tuple[Tensor, Tensor], w1: Sequence[float], w2: float, iterations: int
+    ) -> Tensor:
+        """Marginals (N, G, C) after the last iteration, for G values of w1; `start` as the first marginals spread."""
+        (points, classes), tables = unary.shape, len(w1)
+        bilateral, gaussian = self.bilateral.each(w1), self.gaussian.times(w2)
+        marginals = unary.new_empty(points, tables, classes)
+        near, far = start[0], start[1][:, None].expand(-1, tables, -1).contiguous()
+        for iteration in range(iterations):
+            if iteration:
+                near, far = self._spread(marginals.view(points, -1))
+            scores = bilateral(far.view(-1, tables, classes))
+            scores += gaussian(near).view(points, -1, classes)  # one for all in the first iteration
+            scores += unary[:, None]
+            torch.softmax(scores, dim=2, out=marginals)
+        return marginals
+
+    def _side_by_side(self, classes: int) -> int:
+        """How many mean fields go on at once."""
+        values = classes * max(self.bilateral.rows, sum(height * width for height, width in self.sizes))
+        return max(1, (VALUES_TOGETHER if self.bilateral.slices.weights.is_cuda else SIDE_BY_SIDE) // values)
 
     def images(self, rows: Tensor) -> list[Tensor]:
         """(N, C) -> (C, H, W) for each image."""
         parts = torch.split(rows, [height * width for height, width in self.sizes])
         return [part.t().reshape(-1, *size) for part, size in zip(parts, self.sizes, strict=True)]
+
+
+def _unary(probabilities: Sequence[Tensor]) -> Tensor:
+    """(C, H, W) of each image -> log P(label), (N, C) float32: rows of all images' pixels."""
+    rows = torch.cat([p.flatten(1).float() for p in probabilities], dim=1).t().contiguous()
+    return rows.clamp_(SMALLEST, 1.0).log_()
 
 
 @lru_cache(maxsize=1)

@@ -57,21 +57,57 @@ class Gather:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """What each point reads: its simplex's corners, for one table of values or several side by side."""
+
+    indices: Tensor
+    """(N, d + 1) int32: lattice points; (N, G, d + 1): rows of a lattice that holds G tables side by side."""
+    weights: Tensor
+    """Of the same shape, float32."""
+
+    def __call__(self, lattice: Tensor) -> Tensor:
+        """(M, C) float32 values on the lattice -> (N, C) float32 at the points; several: (M, G, C) -> (N, G, C)."""
+        corners, columns = self.indices.shape[-1], lattice.shape[-1]
+        indices, weights = self.indices.view(-1, corners), self.weights.view(-1, corners)
+        rows = embedding_bag(indices, lattice.view(-1, columns), mode="sum", per_sample_weights=weights)
+        return rows.view(*self.indices.shape[:-1], columns)
+
+
+@dataclass(frozen=True)
 class Filter:
     """Splat, blur along each direction, slice: the stages' product is the kernel matrix over the points."""
 
     stages: tuple[Gather, ...]
+    """From the points to the lattice, and over the lattice."""
+    slices: Slice
+    """Back to the points."""
 
     def __call__(self, values: Tensor) -> Tensor:
         """(N, C) float32 values of the points -> (N, C) float32 filtered."""
+        return self.slices(self.lattice(values))
+
+    def lattice(self, values: Tensor) -> Tensor:
+        """(N, C) float32 values of the points -> (M, C) float32 on the blurred lattice."""
         for stage in self.stages:
             values = stage(values)
         return values
 
-    def times(self, factor: float) -> Filter:
-        """The same filter with its result multiplied, at no cost per use."""
-        last = self.stages[-1]
-        return Filter((*self.stages[:-1], Gather(last.indices, last.offsets, last.weights * factor)))
+    @property
+    def rows(self) -> int:
+        """Rows of the largest table that `lattice` makes."""
+        return max(len(stage.offsets) for stage in self.stages)
+
+    def times(self, factor: float) -> Slice:
+        """The slice with its result multiplied, at no cost per use."""
+        return Slice(self.slices.indices, self.slices.weights * factor)
+
+    def each(self, factors: Sequence[float]) -> Slice:
+        """The slice of len(factors) tables (M, G, C) side by side, each with a factor of its own: as `times`, bit for
+        bit."""
+        count, weights = len(factors), self.slices.weights
+        tables = torch.arange(count, dtype=torch.int32, device=weights.device)
+        scale = torch.tensor(factors, dtype=weights.dtype, device=weights.device)
+        return Slice(self.slices.indices[:, None] * count + tables[:, None], weights[:, None] * scale[:, None])
 
 
 def gaussian_filter(features: Tensor, group: Tensor, normalization: Normalization) -> Filter:
@@ -96,14 +132,12 @@ def gaussian_filter(features: Tensor, group: Tensor, normalization: Normalizatio
     pixels = order.to(torch.int32) % points
     splat_weights = barycentric.reshape(-1)[order]
     splat = _split(pixels, starts, splat_weights)
-    offsets = torch.arange(0, points * vertices, vertices, dtype=torch.int32, device=features.device)
-    slices = Gather(lattice.t().reshape(-1), offsets, weights.view(-1))
-    total = Filter((*splat, *blur, slices))(features.new_ones(points, 1))[:, 0] + TINY
+    corners = lattice.t().contiguous()
+    total = Filter((*splat, *blur), Slice(corners, weights))(features.new_ones(points, 1))[:, 0] + TINY
     if normalization == "symmetric":
         total = total.sqrt()
         splat = (Gather(pixels, splat[0].offsets, splat_weights / total[pixels]), *splat[1:])
-    slices = Gather(slices.indices, offsets, (weights / total[:, None]).view(-1))
-    return Filter((*splat, *blur, slices))
+    return Filter((*splat, *blur), Slice(corners, weights / total[:, None]))
 
 
 def simplices(features: Tensor, group: Tensor) -> tuple[Tensor, Tensor, list[int]]:

@@ -24,6 +24,7 @@ from torch import Tensor
 from repro.evaluate.confusion import confusion, mean_iou
 from repro.evaluate.crf import refine
 from repro.evaluate.meanfield import Kernels, batches, check
+from repro.evaluate.memory import freed_memory_kept
 from repro.spec.protocol import CRF
 
 
@@ -107,6 +108,7 @@ def _axes(crf: CRF) -> tuple[Numbers, Numbers, Numbers]:
     return w1, sigma_alpha, sigma_beta
 
 
+@freed_memory_kept()
 def search(
     samples: Sequence[Sample],
     classes: int,
@@ -156,33 +158,31 @@ def _matrices(
     should_stop: Callable[[], bool],
 ) -> list[npt.NDArray[np.int64]] | None:
     """For each combination of equal sigmas the (C, C) confusion over all samples; None if asked to stop."""
-    totals = [np.zeros((classes, classes), dtype=np.int64) for _ in group]
-    pixels = [torch.from_numpy(sample.pixels).to(device) for sample in samples]
-    for batch in batches(pixels):
+    total = np.zeros((len(group), classes, classes), dtype=np.int64)
+    # the Gaussian kernel's lattice is kept from one image to the next of the same size
+    ordered = sorted(samples, key=lambda sample: sample.truth.shape)
+    pixels = [torch.from_numpy(sample.pixels).to(device) for sample in ordered]
+    for batch in batches(pixels, classes * len(group)):
         if should_stop():
             return None
-        scores = [torch.from_numpy(sample.probabilities()).to(device).float() for sample in samples[batch]]
-        for total, marginals in zip(totals, _refined(group, scores, pixels[batch], crf), strict=True):
-            for sample, image in zip(samples[batch], marginals, strict=True):
-                truth = torch.from_numpy(sample.truth).to(device)
-                total += confusion(truth[None], image.argmax(dim=0)[None], classes)[0].cpu().numpy()
-    return totals
+        scores = [torch.from_numpy(sample.probabilities()).to(device).float() for sample in ordered[batch]]
+        labels = _labels(group, scores, pixels[batch], crf)
+        truth = torch.cat([torch.from_numpy(sample.truth).reshape(-1) for sample in ordered[batch]]).to(device)
+        total += confusion(truth.repeat(len(group), 1, 1), labels.t()[:, None], classes).cpu().numpy()
+    return list(total)
 
 
-def _refined(
-    group: Sequence[Combination], scores: Sequence[Tensor], pixels: Sequence[Tensor], crf: CRF
-) -> Iterator[list[Tensor]]:
-    """The marginals of a batch for each combination."""
+def _labels(group: Sequence[Combination], scores: Sequence[Tensor], pixels: Sequence[Tensor], crf: CRF) -> Tensor:
+    """(N, len(group)) int64: the labels of all pixels of a batch after each combination."""
     chosen = [crf.model_copy(update=dict(zip(("w1", "sigma_alpha", "sigma_beta"), one, strict=True))) for one in group]
     if crf.backend == "pydensecrf":
-        for one in chosen:
-            yield refine(scores, pixels, one)
-        return
+        refined = [refine(scores, pixels, one) for one in chosen]
+        rows = [torch.cat([image.argmax(dim=0).view(-1) for image in images]) for images in refined]
+        return torch.stack(rows, dim=1)
     check(scores, pixels, crf)
     _, sigma_alpha, sigma_beta = group[0]
     kernels = Kernels.build(pixels, sigma_alpha, sigma_beta, crf.sigma_gamma, crf.normalization)
-    for w1, _, _ in group:
-        yield kernels.marginals(scores, w1, crf.w2, crf.iterations)
+    return kernels.labels(scores, [w1 for w1, _, _ in group], crf.w2, crf.iterations)
 
 
 def _read(notes: Path) -> tuple[list[Trial], float]:

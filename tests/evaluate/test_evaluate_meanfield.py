@@ -11,9 +11,9 @@ from torch.nn.functional import interpolate, one_hot
 from repro.data.look import CLASSES, Look
 from repro.data.scenes import draw
 from repro.errors import InputError
-from repro.evaluate import permutohedral
+from repro.evaluate import meanfield, permutohedral
 from repro.evaluate.crf import refine
-from repro.evaluate.meanfield import Kernels, beliefs, mean_field, mean_fields
+from repro.evaluate.meanfield import Kernels, batches, beliefs, mean_field, mean_fields
 from repro.evaluate.permutohedral import gaussian_filter
 from repro.spec.protocol import CRF
 
@@ -195,6 +195,55 @@ def test_a_batch_gives_each_image_the_same_bits(normalization):
         alone = mean_field(probabilities, pixels, crf)
         assert torch.equal(found, alone)
         assert torch.equal(also, alone)
+
+
+@pytest.mark.parametrize("normalization", ["after", "symmetric"])
+@pytest.mark.parametrize("together", [1, 2, 2**24])
+def test_side_by_side_each_weight_has_its_own_marginals_bit_for_bit(normalization, together, monkeypatch):
+    images = [_scene(0, cut=(31, 57)), _scene(1, cut=(40, 30))]
+    probabilities, pixels = [p for p, _ in images], [i for _, i in images]
+    monkeypatch.setattr(meanfield, "SIDE_BY_SIDE", together if together > 2 else together * 60_000)
+    kernels = Kernels.build(pixels, SMALL.sigma_alpha, SMALL.sigma_beta, SMALL.sigma_gamma, normalization)
+    weights = (0.7, 3.0, 4.5)
+    settled, counts = Kernels._settled, []
+
+    def counting(self, unary, start, w1, w2, iterations):
+        rows = settled(self, unary, start, w1, w2, iterations)
+        counts.append(len(w1))
+        for k, one in enumerate(w1):
+            alone = kernels.images(settled(self, unary, start, (one,), w2, iterations)[:, 0])
+            assert all(map(torch.equal, kernels.images(rows[:, k]), alone))
+        return rows
+
+    monkeypatch.setattr(Kernels, "_settled", counting)
+    labels = kernels.labels(probabilities, weights, SMALL.w2, SMALL.iterations)
+    assert counts == {1: [1, 1, 1], 2: [2, 1], 2**24: [3]}[together]
+    monkeypatch.undo()
+    assert labels.shape == (31 * 57 + 40 * 30, 3)
+    for k, w1 in enumerate(weights):
+        crf = SMALL.model_copy(update={"w1": w1, "normalization": normalization})
+        expected = [image.argmax(0).view(-1) for image in mean_fields(probabilities, pixels, crf)]
+        assert torch.equal(labels[:, k], torch.cat(expected))
+    assert not torch.equal(labels[:, 0], labels[:, 2])
+
+
+class OnGpu:
+    """An image that says it lies on a GPU; all that `batches` asks."""
+
+    is_cuda = True
+
+    def __init__(self, height, width):
+        self.shape = (height, width, 3)
+
+
+def test_a_gpu_filters_as_many_images_at_once_as_fit(monkeypatch):
+    images = [OnGpu(10, 10) for _ in range(5)] + [OnGpu(40, 40), OnGpu(10, 10)]
+    monkeypatch.setattr(meanfield, "VALUES_TOGETHER", 100 * 21 * 3)
+    assert list(batches(images, 21)) == [slice(0, 3), slice(3, 5), slice(5, 6), slice(6, 7)]
+    assert list(batches(images, 4 * 21)) == [slice(k, k + 1) for k in range(7)]
+    assert list(batches(images[:3], 1)) == [slice(0, 3)]
+    assert list(batches([torch.zeros(2, 2, 3)] * 2, 1)) == [slice(0, 1), slice(1, 2)]
+    assert list(batches([], 21)) == []
 
 
 def test_long_sums_in_parts_are_the_same_sums(monkeypatch):
