@@ -11,7 +11,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock
 
@@ -27,55 +29,75 @@ _ATTEMPTS = 5
 """Connections in a row that bring nothing before we give up; one that brings something starts the count again."""
 
 
-def download(url: str, path: Path, md5: str, progress: Progress | None = None, pause_seconds: float = 2.0) -> None:
-    """Fetch `url` into `path`, which then has the checksum `md5`; a file that is there is only checked.
+@dataclass(frozen=True)
+class Checksum:
+    """What a file's owner publishes of its content: `begins` is the beginning of a hexadecimal digest, or all of it.
+
+    Where nothing is published (empty), a file's length is all that is known of it.
+    """
+
+    kind: Literal["md5", "sha256"]
+    begins: str
+
+    def of(self, path: Path) -> str:
+        """The file's digest, as much of it as is published. MD5 tells damage, not forgery."""
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, lambda: hashlib.new(self.kind, usedforsecurity=False))
+        return digest.hexdigest()[: len(self.begins)]
+
+    def refusal(self, path: Path) -> str:
+        """Empty if the file is the published one, else what differs."""
+        found = self.of(path) if self.begins else ""
+        return "" if found == self.begins else f"{self.kind.upper()} {found}, expected {self.begins}"
+
+
+def download(
+    url: str,
+    path: Path,
+    checksum: Checksum,
+    progress: Progress | None = None,
+    pause_seconds: float = 2.0,
+    elsewhere: str = "give another --root",
+) -> None:
+    """Fetch `url` into `path`, which then has the checksum; a file that is there is only checked.
 
     What arrives is kept in `path`.part, from where the next call goes on. InputError if the server cannot be reached
-    or refuses, if the disk is full, or if the checksum is wrong; a file with a wrong checksum never gets to `path`.
+    or refuses, if the disk is full (`elsewhere` says how to choose another folder), or if the checksum is wrong; a file
+    with a wrong checksum never gets to `path`.
     """
     if path.exists():
-        _refuse_wrong(path, md5)
+        if refusal := checksum.refusal(path):
+            raise InputError(f"{path}: {refusal}: cut short or another file. Remove it and run again.")
         return
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(part.with_name(part.name + ".lock")):
+            if not checksum.begins:
+                part.unlink(missing_ok=True)  # nothing would tell that it belongs to another version of the file
             resumed = part.exists()
-            _fetch(url, part, progress, pause_seconds)
-            if resumed and md5_of(part) != md5:  # the rest may belong to another version of the file
+            _fetch(url, part, progress, pause_seconds, elsewhere)
+            if resumed and checksum.refusal(part):  # the rest may belong to another version of the file
                 part.unlink()
-                _fetch(url, part, progress, pause_seconds)
-            found = md5_of(part)
-            if found != md5:
+                _fetch(url, part, progress, pause_seconds, elsewhere)
+            if refusal := checksum.refusal(part):
                 part.unlink()
                 raise InputError(
-                    f"{url}: MD5 {found}, expected {md5}: not the published file. Nothing was kept; try again later, "
-                    f"or get it elsewhere and put it at {path}."
+                    f"{url}: {refusal}: not the published file. Nothing was kept; try again later, or get it elsewhere "
+                    f"and put it at {path}."
                 )
             os.replace(part, path)
     except OSError as error:
-        raise unwritable(path.parent, "downloads", error, "give another --root") from error
+        raise unwritable(path.parent, "downloads", error, elsewhere) from error
 
 
-def md5_of(path: Path) -> str:
-    """Hex MD5 of a file: what the data sets' owners publish; it tells damage, not forgery."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _refuse_wrong(path: Path, md5: str) -> None:
-    found = md5_of(path)
-    if found != md5:
-        raise InputError(f"{path}: MD5 {found}, expected {md5}: cut short or another file. Remove it and run again.")
-
-
-def _fetch(url: str, part: Path, progress: Progress | None, pause_seconds: float) -> None:
+def _fetch(url: str, part: Path, progress: Progress | None, pause_seconds: float, elsewhere: str) -> None:
     """Append to `part` until it is as long as the server says; reconnect where the connection breaks."""
     failures = 0
     while True:
         before = part.stat().st_size if part.exists() else 0
         try:
-            if _fetch_once(url, part, before, progress):
+            if _fetch_once(url, part, before, progress, elsewhere):
                 return
             reason = "the connection broke"
         except urllib.error.HTTPError as error:
@@ -97,7 +119,7 @@ def _fetch(url: str, part: Path, progress: Progress | None, pause_seconds: float
         time.sleep(pause_seconds)
 
 
-def _fetch_once(url: str, part: Path, have: int, progress: Progress | None) -> bool:
+def _fetch_once(url: str, part: Path, have: int, progress: Progress | None, elsewhere: str) -> bool:
     """One connection; True if the file is complete as far as the server says."""
     headers = {"User-Agent": "repro", **({"Range": f"bytes={have}-"} if have else {})}
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_SECONDS) as response:
@@ -105,7 +127,7 @@ def _fetch_once(url: str, part: Path, have: int, progress: Progress | None) -> b
             have = 0  # a server that does not resume sends the whole file
         length = response.headers.get("Content-Length")
         total = have + int(length) if length is not None else None
-        _check_space(part, (total or 0) - have)
+        _check_space(part, (total or 0) - have, elsewhere)
         with open(part, "r+b" if have else "wb") as file:
             file.seek(have)
             while chunk := response.read(_CHUNK):
@@ -118,10 +140,10 @@ def _fetch_once(url: str, part: Path, have: int, progress: Progress | None) -> b
     return total is None or have >= total
 
 
-def _check_space(part: Path, needed: int) -> None:
+def _check_space(part: Path, needed: int, elsewhere: str) -> None:
     free = shutil.disk_usage(part.parent).free
     if needed > free:
         raise InputError(
             f"{part.parent}: no space left for downloads ({needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free). "
-            "Free some, or give another --root."
+            f"Free some, or {elsewhere}."
         )

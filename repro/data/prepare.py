@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repro.data import coco
-from repro.data.download import Progress, download, md5_of
+from repro.data.download import Checksum, Progress, download
 from repro.data.source import SCENES
 from repro.data.unpack import unpack
 from repro.errors import InputError, did_you_mean
@@ -163,14 +163,13 @@ def _bring(piece: Piece, root: Path, say: Callable[[str], None], progress: Progr
     if piece.url and not archive.is_file():
         say(f"downloading {piece.url}")
     if piece.url:
-        download(piece.url, archive, piece.md5, progress)
+        download(piece.url, archive, Checksum("md5", piece.md5), progress)
     elif not piece.archive or not archive.is_file():
         return "" if piece.optional else piece.by_hand.replace("ROOT", str(root))
     elif piece.md5:
         say(f"checking {archive}")
-        found = md5_of(archive)
-        if found != piece.md5:
-            raise InputError(f"{archive}: MD5 {found}, expected {piece.md5}: not complete. Download it again.")
+        if refusal := Checksum("md5", piece.md5).refusal(archive):
+            raise InputError(f"{archive}: {refusal}: not complete. Download it again.")
     say(f"unpacking {archive}")
     unpack(archive, root / piece.into)
     if not (root / piece.provides).exists():

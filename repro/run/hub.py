@@ -8,7 +8,7 @@ that `repro.nets.weights.find` knows; a folder or a file of one's own (`--weight
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,29 +54,41 @@ def chosen(given: Path | None) -> Path | None:
     return folder() if given is not None and str(given) == HUB and not given.exists() else given
 
 
-def fetch(name: str, into: Path, say: Callable[[str], None] = lambda _line: None) -> Path:
+def fetch(name: str, into: Path, say: Callable[[str], None] = lambda _line: None, pause_seconds: float = 2.0) -> Path:
     """The file of the weights `name` in `into`, fetched if it is not there.
 
+    A download that broke goes on where it broke, in this call or, where a checksum is published, in a later one.
     InputError, with the address and where to put the file by hand, if it cannot be had or is not what was published.
     """
     published = PUBLISHED[name]
     path = into / published.file
     if path.exists():
         return path
-    from torch.hub import download_url_to_file  # heavy, and seldom needed
+    from repro.data.download import Checksum, download  # heavy, and seldom needed
 
-    by_hand = f"Download {published.url} elsewhere, put it at {path}, and run again; or give --weights DIR."
     say(f"downloading {published.url}")
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    checksum = Checksum("sha256", published.sha256)
     try:
-        into.mkdir(parents=True, exist_ok=True)
-        download_url_to_file(published.url, str(part), published.sha256 or None, progress=False)
-        part.replace(path)
-    except RuntimeError as error:
-        raise InputError(f"{published.url}: not the published file ({error}). {by_hand}") from error
-    except OSError as error:  # no network, no such address, a full disk
-        reason = str(getattr(error, "reason", None) or error) or type(error).__name__
-        raise InputError(f"--weights hub: {name}'s weights cannot be fetched ({reason}). {by_hand}") from error
-    finally:
-        part.unlink(missing_ok=True)
+        download(published.url, path, checksum, pause_seconds=pause_seconds, elsewhere="give --weights DIR")
+    except InputError as error:
+        raise InputError(f"--weights hub: {name}: {error} Or give --weights DIR.") from error
+    if path.suffix == ".safetensors" and not _whole(path):
+        path.unlink()
+        raise InputError(
+            f"--weights hub: {name}: {published.url}: what came is no whole .safetensors file. Nothing was kept; try "
+            f"again later, put it at {path} by hand, or give --weights DIR."
+        )
     return path
+
+
+def _whole(path: Path) -> bool:
+    """Whether a .safetensors file has the length that its own table of contents says."""
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            told = json.loads(file.read(length)) if length <= size else {}
+        ends = [one["data_offsets"][1] for name, one in told.items() if name != "__metadata__"]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return False
+    return bool(ends) and 8 + length + max(ends) == size

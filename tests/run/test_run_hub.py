@@ -9,10 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import safetensors.torch
+import torch
 import torchvision.models as theirs
 from timm import list_pretrained
 from timm.models import get_pretrained_cfg
+from typer.testing import CliRunner
 
+from repro.cli import app
 from repro.errors import InputError
 from repro.nets.weights import find
 from repro.plan.work import weights_name
@@ -21,26 +25,39 @@ from repro.run.hub import PUBLISHED, Published, chosen, fetch
 from repro.spec.load import load_suite
 from repro.spec.resolve import resolve
 
-CONTENT = b"weights" * 999
+CONTENT = bytes(range(256)) * 40
+SHA256 = hashlib.sha256(CONTENT).hexdigest()[:8]
 
 
 class Server(ThreadingHTTPServer):
-    """Serves CONTENT at every address but /gone."""
+    """Serves `content` at every address but /gone; breaks off after `cut` bytes as often as `breaks` says."""
 
-    asked: int = 0
+    content: bytes = CONTENT
+    asked: list[str | None]
+    breaks: int = 0
+    cut: int = 3000
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        assert isinstance(self.server, Server)
-        self.server.asked += 1
+        server = self.server
+        assert isinstance(server, Server)
+        wanted = self.headers.get("Range")
+        server.asked.append(wanted)
         if self.path == "/gone":
             self.send_error(404)
             return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(CONTENT)))
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        self.send_response(206 if wanted else 200)
+        if wanted:
+            self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
+        self.send_header("Content-Length", str(len(server.content) - start))
         self.end_headers()
-        self.wfile.write(CONTENT)
+        end = len(server.content)
+        if server.breaks:
+            server.breaks -= 1
+            end = min(end, start + server.cut)
+        self.wfile.write(server.content[start:end])
 
     def log_message(self, *_: object) -> None:
         """Keep the test's output quiet."""
@@ -50,6 +67,7 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with Server(("127.0.0.1", 0), Handler) as httpd:
+        httpd.asked = []
         thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield httpd
@@ -57,40 +75,102 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         thread.join()
 
 
-def _publish(monkeypatch: pytest.MonkeyPatch, server: Server, page: str, sha256: str) -> None:
-    published = Published(f"http://127.0.0.1:{server.server_port}/{page}", sha256, "resnet50-x.pth")
+def _publish(
+    monkeypatch: pytest.MonkeyPatch, server: Server, page: str, sha256: str, file: str = "resnet50-x.pth"
+) -> None:
+    published = Published(f"http://127.0.0.1:{server.server_port}/{page}", sha256, file)
     monkeypatch.setitem(PUBLISHED, "resnet50", published)
 
 
+def _left(folder: Path) -> list[str]:
+    """What is there but locks."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+
+
 def test_a_file_is_fetched_once_and_found(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _publish(monkeypatch, server, "a", hashlib.sha256(CONTENT).hexdigest()[:8])
+    _publish(monkeypatch, server, "a", SHA256)
     said: list[str] = []
     path = fetch("resnet50", tmp_path / "deep", said.append)
     assert path.read_bytes() == CONTENT
     assert fetch("resnet50", tmp_path / "deep", said.append) == path == find(tmp_path / "deep", "resnet50")
-    assert server.asked == len(said) == 1
-    assert [p.name for p in path.parent.iterdir()] == ["resnet50-x.pth"]
+    assert len(server.asked) == len(said) == 1
+    assert _left(path.parent) == ["resnet50-x.pth"]
+
+
+def test_a_connection_that_breaks_goes_on_where_it_broke(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _publish(monkeypatch, server, "a", SHA256)
+    server.breaks = 2
+    assert fetch("resnet50", tmp_path, pause_seconds=0).read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=3000-", "bytes=6000-"]
+
+
+def test_a_killed_download_goes_on_later_where_a_checksum_is_published(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _publish(monkeypatch, server, "a", SHA256)
+    (tmp_path / "resnet50-x.pth.part").write_bytes(CONTENT[:5000])
+    assert fetch("resnet50", tmp_path).read_bytes() == CONTENT
+    assert server.asked == ["bytes=5000-"]
 
 
 def test_another_content_is_refused_and_not_kept(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _publish(monkeypatch, server, "a", "00000000")
-    with pytest.raises(InputError, match=r"not the published file .*put it at \S+resnet50-x\.pth"):
+    with pytest.raises(
+        InputError, match=r"^--weights hub: resnet50: .*SHA256 \w{8}, expected 00000000: not the publish"
+    ):
         fetch("resnet50", tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert _left(tmp_path) == []
+
+
+def test_without_a_checksum_the_length_and_the_files_own_table_decide(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Xceptions have none published: a part is begun anew, a cut file or a page of text is not kept."""
+    whole = safetensors.torch.save({"a": torch.arange(999.0), "b": torch.ones(2, 3)}, {"format": "pt"})
+    _publish(monkeypatch, server, "a", "", "resnet50.safetensors")
+    for content in (whole[:-8], whole + b"more", whole[:100], b"<html>log in</html>", b"", b"\x02\0\0\0\0\0\0\0{}"):
+        server.content = content
+        with pytest.raises(InputError, match=r"no whole \.safetensors file\. Nothing was kept"):
+            fetch("resnet50", tmp_path)
+        assert _left(tmp_path) == []
+    server.content, server.breaks, server.asked = whole, 1, []
+    (tmp_path / "resnet50.safetensors.part").write_bytes(b"of another file")
+    path = fetch("resnet50", tmp_path, pause_seconds=0)
+    assert path.read_bytes() == whole
+    assert server.asked == [None, "bytes=3000-"]
 
 
 def test_without_a_network_it_says_what_to_put_where(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _publish(monkeypatch, server, "gone", "")
-    with pytest.raises(InputError, match=r"cannot be fetched \(.*Not Found.*\)\. Download http://.* elsewhere, put it"):
+    with pytest.raises(InputError, match=r"answered 404 .* put it at \S+/resnet50-x\.pth.* --weights DIR\.$"):
         fetch("resnet50", tmp_path)
     monkeypatch.setitem(PUBLISHED, "vgg16", Published("http://127.0.0.1:9/vgg16.pth", "", "vgg16.pth"))
-    with pytest.raises(InputError, match=r"^--weights hub: vgg16's weights cannot be fetched .*refused.*vgg16\.pth"):
-        fetch("vgg16", tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InputError, match=r"^--weights hub: vgg16: .*cannot be reached .*refused.* \S+/vgg16\.pth\. Or"):
+        fetch("vgg16", tmp_path, pause_seconds=0)
+    server.breaks, server.cut = 99, 0
+    _publish(monkeypatch, server, "a", SHA256)
+    with pytest.raises(InputError, match="the connection broke"):
+        fetch("resnet50", tmp_path, pause_seconds=0)
+    assert not [name for name in _left(tmp_path) if not name.endswith(".part")]
+
+
+def test_the_command_tells_it_in_one_line(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a user without a network meets it: planning a cell that starts from ImageNet."""
+    _publish(monkeypatch, server, "gone", "")
+    monkeypatch.setitem(PUBLISHED, "resnet101s", PUBLISHED["resnet50"])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    words = ["plan", "v3/table6", "--scale", "paper", "--weights", "hub", "--store", "none"]
+    failure = CliRunner().invoke(app, words).exception
+    assert isinstance(failure, InputError)
+    assert str(failure).startswith("--weights hub: resnet101s: http://127.0.0.1")
+    assert "\n" not in str(failure)
 
 
 def test_addresses_are_those_of_torchvision_and_timm() -> None:
