@@ -4,14 +4,17 @@
     python benchmarks/crf.py --photographs DIR --images 5       # your own photographs
     python benchmarks/crf.py --device cuda --images 20          # also the GPU, all images in one batch
     python benchmarks/crf.py --normalization symmetric          # pydensecrf's default
-    python benchmarks/crf.py --search 1                         # also the papers' search: how long for 100 images?
+    python benchmarks/crf.py --search 1 3                       # also the papers' search, on 1 and on 3 images: 100?
 
 The implementations take turns, so that whatever else the machine does falls on all of them; reported is the median over
 turns, and the median of each turn's ratio to pydensecrf with its range. CPU seconds are those of all threads: on a busy
 machine they say more than the time on the clock (threads that wait for each other count, too). Lattices are built anew
 each time, but for the Gaussian kernel's of one size, which ours keeps. The floor is the time in which the device could
 move the bytes that the iterations must read and write once, at the bandwidth of a copy measured beside; it leaves out
-building the lattices. Prints a table, then JSON (or writes it: --json FILE). `repro bench` calls `bench`.
+building the lattices. The search tries the papers' whole grid and its refinement, from probabilities on disk; with two
+numbers of images the time of 100 is read off the line through both.
+
+Prints a table, then JSON (or writes it: --json FILE). `repro bench` calls `bench`.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +42,8 @@ from torch.nn.functional import interpolate, one_hot
 from repro.data.look import Look
 from repro.data.scenes import draw
 from repro.evaluate.crf import refine
-from repro.evaluate.meanfield import Kernels, bilateral
-from repro.evaluate.permutohedral import Filter
+from repro.evaluate.meanfield import Kernels, batches, bilateral
+from repro.evaluate.probabilities import Kept
 from repro.evaluate.search import Sample, search
 from repro.spec.presets import CRF_PRESETS
 from repro.spec.protocol import CRF
@@ -54,9 +59,12 @@ def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
     crf = CRF.model_validate({"preset": options.crf, "normalization": options.normalization})
-    pixels = photographs(options.photographs, options.images) if options.photographs else scenes(options.images)
+    wanted = max(options.images, *options.search, 0)
+    pixels = photographs(options.photographs, wanted) if options.photographs else scenes(wanted)
     source = "photographs" if options.photographs else "scenes"
-    report = measure(crf, pixels, options.device, options.repeats, options.search, source)
+    report = measure(crf, pixels[: options.images], options.device, options.repeats, source)
+    if options.search:
+        report["search"] = timed_search(pixels, options.device, options.search)
     print(table(report))
     text = json.dumps(report, indent=2)
     if options.json:
@@ -75,12 +83,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", help="write the figures here instead of printing them")
     parser.add_argument("--crf", choices=[name for name, told in CRF_PRESETS.items() if told], default="v2-resnet101")
     parser.add_argument("--normalization", choices=("after", "symmetric"), default="after")
-    parser.add_argument("--search", type=int, default=0, metavar="N", help="time the papers' search on N images, too")
+    parser.add_argument(
+        "--search", type=int, nargs="+", default=[], metavar="N", help="time the papers' search on the first N images"
+    )
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: this machine has no GPU that PyTorch can use.")
-    if min(options.images, options.repeats, options.threads) < 1 or options.search < 0:
-        parser.error("--images, --repeats and --threads must be 1 or more, --search 0 or more.")
+    if min(options.images, options.repeats, options.threads, *options.search) < 1:
+        parser.error("--images, --repeats, --threads and --search must be 1 or more.")
     if options.photographs is not None and not options.photographs.is_dir():
         parser.error(f"--photographs {options.photographs}: no such folder.")
     return options
@@ -91,7 +101,8 @@ def bench(device: str) -> list[Row]:
     from .turns import Row
 
     crf = CRF.model_validate("v2-resnet101")
-    found = measure(crf, scenes(20 if device.startswith("cuda") else 2), device, repeats=3, search_images=1)
+    pixels = scenes(20 if device.startswith("cuda") else 2)
+    found = measure(crf, pixels, device, repeats=3)
     rows = []
     for row in found["rows"]:
         name, against = f"dense CRF, {row['implementation']}", "pydensecrf" if "times_faster" in row else ""
@@ -110,9 +121,10 @@ def bench(device: str) -> list[Row]:
                 met,
             )
         )
-    took = found["search"]
-    note = f"{took['combinations']} combinations, {took['measured_images']} image measured"
-    return [*rows, Row("dense CRF, search of 100 images", took["seconds_for_100"], "s", note=note)]
+    took = timed_search(pixels, device, [20] if device.startswith("cuda") else [1])
+    note = f"{took['combinations']} combinations, {took['runs'][-1]['images']} images measured"
+    floor_seconds = took["floor_seconds_per_image"] * 100
+    return [*rows, Row("dense CRF, search of 100 images", took["seconds_for_100"], "s", floor=floor_seconds, note=note)]
 
 
 def scenes(count: int) -> list[Tensor]:
@@ -140,10 +152,8 @@ def soft(image: Tensor, seed: int) -> Tensor:
     return interpolate(scores[None], size=(HEIGHT, WIDTH), mode="bilinear", align_corners=True)[0].softmax(0)
 
 
-def measure(
-    crf: CRF, pixels: list[Tensor], device: str, repeats: int, search_images: int = 0, source: str = "scenes"
-) -> dict[str, Any]:
-    """What was measured, on what, and a row per implementation; with `search_images` also the papers' search."""
+def measure(crf: CRF, pixels: list[Tensor], device: str, repeats: int, source: str = "scenes") -> dict[str, Any]:
+    """What was measured, on what, and a row per implementation."""
     probabilities = [soft(image, seed) for seed, image in enumerate(pixels)]
     return {
         "images": len(pixels),
@@ -159,34 +169,62 @@ def measure(
         "processor": platform.processor() or platform.machine(),
         "torch": torch.__version__,
         "rows": compare(crf, probabilities, pixels, device, repeats),
-        **({"search": timed_search(probabilities, pixels, device, search_images)} if search_images else {}),
     }
 
 
-def timed_search(probabilities: list[Tensor], pixels: list[Tensor], device: str, count: int) -> dict[str, Any]:
-    """Seconds of the papers' search on the first `count` images, and, each image taking as long, on 100.
+def timed_search(pixels: list[Tensor], device: str, counts: Sequence[int]) -> dict[str, Any]:
+    """Seconds of the papers' search on the first so many images, for each of `counts`, and what follows for 100.
 
-    All combinations of the coarse grid and of one round around its best are tried on these images.
+    All combinations of the coarse grid and of one round around its best are tried on these images, from probabilities
+    on disk. One count: every image takes as long. Two or more: the line through the smallest and the largest.
     """
     crf = CRF()
-    labels = [p.argmax(0).to(torch.uint8).numpy() for p in probabilities[:count]]
-    samples = [
-        Sample(str(k), p.half().numpy, image.numpy(), truth)
-        for k, (p, image, truth) in enumerate(zip(probabilities, pixels, labels, strict=False))
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        found = search(samples, CLASSES, crf, torch.device(device), Path(folder) / "search.json")
-        took = time.perf_counter() - began
+    place = torch.device(device)
+    runs: list[dict[str, Any]] = []
+    found = None
+    for count in sorted({min(count, len(pixels)) for count in counts}):
+        with tempfile.TemporaryDirectory() as folder:
+            kept = Kept(Path(folder), count)
+            kept.fill(lambda batch: [soft(pixels[k], k) for k in range(batch.start, batch.stop)], 1, lambda: False)
+            samples = [
+                Sample(str(k), partial(kept.read, k), pixels[k].numpy(), kept.read(k).argmax(0).astype(np.uint8))
+                for k in range(count)
+            ]
+            began, used = time.perf_counter(), time.process_time()
+            found = search(samples, CLASSES, crf, place, Path(folder) / "search.json", on_trial=progress(count))
+            seconds, processor = time.perf_counter() - began, time.process_time() - used
+        runs.append({"images": count, "seconds": seconds, "cpu_seconds": processor})
+        runs[-1]["seconds_per_image"] = seconds / count
     if found is None:
         raise RuntimeError("nobody asked it to stop")
+    side_by_side = Counter(trial.combination[1:] for trial in found.trials)
     return {
-        "measured_images": len(samples),
-        "combinations": len(found.trials),
-        "seconds": took,
-        "seconds_for_100": took / len(samples) * 100,
         "device": device,
+        "threads": torch.get_num_threads(),
+        "load": os.getloadavg()[0],
+        "combinations": len(found.trials),
+        "pairs_of_sigmas": len(side_by_side),
+        "runs": runs,
+        "seconds_for_100": at_100([(run["images"], run["seconds"]) for run in runs]),
+        "cpu_seconds_for_100": at_100([(run["images"], run["cpu_seconds"]) for run in runs]),
+        "floor_seconds_per_image": search_floor(crf, pixels[0], device, side_by_side),
     }
+
+
+def at_100(points: Sequence[tuple[int, float]]) -> float:
+    """(images, seconds) -> seconds of 100 images: by proportion, or on the line through the first and the last."""
+    (few, short), (many, long) = points[0], points[-1]
+    return short / few * 100 if few == many else short + (long - short) / (many - few) * (100 - few)
+
+
+def progress(images: int) -> Callable[[int, int], None]:
+    """Tells a terminal how far a search is."""
+
+    def told(done: int, of: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\rsearch on {images} image(s): {done} of {of} combinations", end="", file=sys.stderr)
+
+    return told
 
 
 def compare(
@@ -235,6 +273,8 @@ def compare(
             row["times_faster"] = statistics.median(ratios)
             row["times_faster_range"] = [ratios[0], ratios[-1]]
             row.update(agreement(reference, results[name]))
+        if name.endswith("GPU"):
+            row["images_per_batch"] = max(some.stop - some.start for some in batches(far[1], CLASSES))
         if name != "pydensecrf":
             row["floor_seconds"] = floor(crf, pixels, "cuda" if name.endswith("GPU") else "cpu")
         rows.append(row)
@@ -253,23 +293,36 @@ def agreement(reference: list[Tensor], result: list[Tensor]) -> dict[str, float]
 
 def floor(crf: CRF, pixels: list[Tensor], device: str) -> float:
     """Seconds per image in which the iterations' bytes could be moved."""
-    images = [image.to(device) for image in pixels]
+    _, sigma_alpha, sigma_beta = bilateral(crf)
     count = 0
-    for image in images:  # one at a time, whatever the batch: memory
-        _, sigma_alpha, sigma_beta = bilateral(crf)
-        kernels = Kernels.build([image], sigma_alpha, sigma_beta, crf.sigma_gamma)
-        table = 4 * CLASSES * HEIGHT * WIDTH
-        # besides the filters: both messages and the scores read, the sum written, read and written by the softmax
-        count += crf.iterations * (traffic(kernels.bilateral) + traffic(kernels.gaussian) + 6 * table)
-    return count / len(images) / bandwidth(device)
+    for image in pixels:  # one at a time, whatever the batch: memory
+        kernels = Kernels.build([image.to(device)], sigma_alpha, sigma_beta, crf.sigma_gamma)
+        count += crf.iterations * traffic(kernels, 1)
+    return count / len(pixels) / bandwidth(device)
 
 
-def traffic(kernel: Filter) -> int:
-    """Bytes of one application: each stage reads its matrix and its input once and writes its output."""
-    count, columns = 0, HEIGHT * WIDTH
-    for stage in kernel.stages:
-        count += 8 * len(stage.indices) + 4 * len(stage.offsets) + 4 * CLASSES * (columns + len(stage.offsets))
-        columns = len(stage.offsets)
+def search_floor(crf: CRF, image: Tensor, device: str, side_by_side: Mapping[tuple[float, float], int]) -> float:
+    """The same of a search on one image: for each pair of sigmas as many mean fields at once as were tried."""
+    count = 0
+    for (sigma_alpha, sigma_beta), tables in side_by_side.items():
+        kernels = Kernels.build([image.to(device)], sigma_alpha, sigma_beta, crf.sigma_gamma)
+        count += crf.iterations * traffic(kernels, tables)
+    return count / bandwidth(device)
+
+
+def traffic(kernels: Kernels, tables: int) -> int:
+    """Bytes of one iteration with so many mean fields at once: every step reads its matrix and its input once and
+    writes its output."""
+    points = HEIGHT * WIDTH
+    row = 4 * CLASSES * tables
+    # besides the filters: both messages and the scores read, the sum written, read and written by the softmax
+    count = 6 * row * points
+    for kernel, slices in ((kernels.gaussian, 1), (kernels.bilateral, tables)):
+        columns = points
+        for stage in kernel.stages:
+            count += 8 * len(stage.indices) + 4 * len(stage.offsets) + row * (columns + len(stage.offsets))
+            columns = len(stage.offsets)
+        count += slices * 8 * kernel.slices.indices.numel() + row * (columns + points)
     return count
 
 
@@ -310,9 +363,15 @@ def table(report: dict[str, Any]) -> str:
             f"{floor_seconds:>9} {difference:>10} {same:>11}"
         )
     if took := report.get("search"):
+        lines.append(f"papers' search, {took['combinations']} combinations, {took['device']}:")
+        lines += [
+            f"  {run['images']} image(s): {run['seconds']:.1f} s ({run['cpu_seconds']:.1f} CPU s), "
+            f"{run['seconds_per_image']:.2f} s/image"
+            for run in took["runs"]
+        ]
         lines.append(
-            f"papers' search, {took['combinations']} combinations, {took['device']}: {took['seconds']:.1f} s for "
-            f"{took['measured_images']} image(s); 100 images at that rate: {took['seconds_for_100'] / 60:.0f} min"
+            f"  100 images at that rate: {took['seconds_for_100'] / 60:.1f} min, "
+            f"{took['cpu_seconds_for_100'] / 3600:.2f} CPU h; floor {took['floor_seconds_per_image']:.2f} s/image"
         )
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ import torch
 
 from repro.commands.bench import _package, located
 from repro.evaluate.crf import refine
+from repro.evaluate.meanfield import Kernels
 from repro.spec.protocol import CRF
 
 module = importlib.import_module(f"{_package(located())}.crf")
@@ -28,8 +29,8 @@ def _images(count):
     return [torch.randint(0, 256, (24, 40, 3), generator=generator, dtype=torch.uint8) for _ in range(count)]
 
 
-def test_a_row_for_each_implementation_and_the_search_extrapolated():
-    report = module.measure(SETTINGS, _images(2), "cpu", 1, search_images=2)
+def test_a_row_for_each_implementation():
+    report = module.measure(SETTINGS, _images(2), "cpu", 1)
     rows = {row["implementation"]: row for row in report["rows"]}
     assert "torch, CPU" in rows
     for row in rows.values():
@@ -37,14 +38,29 @@ def test_a_row_for_each_implementation_and_the_search_extrapolated():
     assert 0 < rows["torch, CPU"]["floor_seconds"] < rows["torch, CPU"]["seconds"]
     if "pydensecrf" in rows:
         assert rows["torch, CPU"]["mean_difference"] < 1e-6
-    took = report["search"]
-    assert took["measured_images"] == 2
-    assert took["combinations"] == 4
-    assert took["seconds_for_100"] == pytest.approx(50 * took["seconds"])
-    text = module.table(report)
-    assert "torch, CPU" in text
-    assert f"{took['combinations']} combinations" in text
-    assert "search" not in module.measure(SETTINGS, _images(1), "cpu", 1)
+    assert "torch, CPU" in module.table(report)
+
+
+def test_the_search_is_timed_on_some_images_and_told_for_100():
+    took = module.timed_search(_images(3), "cpu", [3, 1])
+    assert [run["images"] for run in took["runs"]] == [1, 3]
+    assert (took["combinations"], took["pairs_of_sigmas"]) == (4, 2)
+    one, three = (run["seconds"] for run in took["runs"])
+    assert took["seconds_for_100"] == pytest.approx(one + 99 * (three - one) / 2)
+    assert 0 < took["floor_seconds_per_image"] < one
+    alone = module.timed_search(_images(2), "cpu", [7])
+    assert alone["seconds_for_100"] == pytest.approx(50 * alone["runs"][0]["seconds"])  # there are only two
+    report = module.measure(SETTINGS, _images(1), "cpu", 1)
+    assert "search" not in module.table(report)
+    text = module.table({**report, "search": took})
+    for word in ("4 combinations", "3 image(s)", "100 images"):
+        assert word in text
+
+
+def test_several_mean_fields_at_once_move_fewer_bytes_than_one_by_one():
+    kernels = Kernels.build(_images(1), 30, 4, 3)
+    one, four = (module.traffic(kernels, tables) for tables in (1, 4))
+    assert 2 * one < four < 4 * one
 
 
 def test_agreement_is_of_marginals_and_labels():
