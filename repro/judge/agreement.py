@@ -82,6 +82,8 @@ class Counted:
 
     measurable: int = 0
     """Cells that a run measures, whether it did or not."""
+    alone: int = 0
+    """Cells that were measured and have no published number."""
     computed: int = 0
     """Computed cells that were counted and have a printed figure."""
     equal: int = 0
@@ -211,4 +213,7 @@ def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: Counted 
         parts.append(agreed.sentence.split(" By distance alone")[0])
         if agreed.scale != "paper":
             parts.append(f"Scale {agreed.scale} says nothing about absolute values.")
+    elif not parts and counted.alone:
+        number = "One number was" if counted.alone == 1 else f"{counted.alone} numbers were"
+        parts.append(f"{number} measured; the paper gives none to compare with.")
     return " ".join(parts) or "Nothing here has been measured yet."

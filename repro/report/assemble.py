@@ -203,6 +203,7 @@ def _counted(cells: tuple[CellResult, ...]) -> Counted:
     known = [(d, n) for d, n in zip(distances, places, strict=True) if d is not None]
     return Counted(
         measurable=sum(c.cell.kind == "measured" for c in cells),
+        alone=sum(c.state == "done" and c.cell.kind == "measured" and c.cell.published is None for c in cells),
         computed=len(known),
         equal=sum(abs(d) <= 0.5001 * 10**-n for d, n in known),
         quoted=sum(c.state == "quoted" for c in cells),

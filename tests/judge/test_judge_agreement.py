@@ -88,6 +88,8 @@ def test_headline_of_tables_without_measured_cells() -> None:
     assert headline(nothing, (), Counted(quoted=18)).startswith("All 18 numbers here are quoted")
     assert headline(nothing, (), Counted(quoted=1)).startswith("Its one number is quoted")
     assert headline(nothing, (), Counted(computed=14, equal=12)) == "12 of 14 computed figures come out as printed."
+    unpublished = headline(nothing, (), Counted(measurable=2, alone=2))
+    assert unpublished == "2 numbers were measured; the paper gives none to compare with."
     assert headline(nothing, (), Counted(measurable=3, quoted=2)) == "Nothing here has been measured yet."
 
 

@@ -129,6 +129,7 @@ TABLE: dict[str, Facts] = {
     "v2/table6": {"data.name": "pascal_context", "data.train_split": "train", "data.classes": 60},
     "v2/table7": {"data.name": "person_part", "data.train_split": "train", "data.classes": 7},
     "v2/table9": {"data.name": "cityscapes", "data.train_split": "train", "data.classes": 19},
+    "v2/fig5": {**VGG, "model.fc_kernel": 3, "model.fc_channels": 1024, "model.atrous_rates": ASPP_L},
     "v2/fig10": {},
     "v3/table1": {**CASCADE, "model.backbone": "resnet50", "model.units": (3, 4, 6, 3), "model.last_block": 7},
     "v3/table2": CASCADE,
@@ -322,6 +323,7 @@ CELLS: dict[str, list[Facts]] = {
         {**_DECODER, "model.image_pooling": False},
         {**_DECODER, "model.image_pooling": False, "model.backbone": "xception71", "model.units": (1, 2, 2, 16)},
     ],
+    "v2/fig5": [{}, _CRF],
     "v2/fig10": [],
     "v3plus/fig5": [],
 }
