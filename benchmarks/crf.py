@@ -241,7 +241,7 @@ def compare(
     except ImportError:
         print("pydensecrf is not installed: no ratio, no agreement.", file=sys.stderr)
     if device.startswith("cuda"):
-        far = [p.cuda() for p in probabilities], [image.cuda() for image in pixels]
+        far = [p.to(device) for p in probabilities], [image.to(device) for image in pixels]
 
         def on_gpu() -> list[Tensor]:
             result = refine(*far, ours)
@@ -276,7 +276,7 @@ def compare(
         if name.endswith("GPU"):
             row["images_per_batch"] = max(some.stop - some.start for some in batches(far[1], CLASSES))
         if name != "pydensecrf":
-            row["floor_seconds"] = floor(crf, pixels, "cuda" if name.endswith("GPU") else "cpu")
+            row["floor_seconds"] = floor(crf, pixels, device if name.endswith("GPU") else "cpu")
         rows.append(row)
     return rows
 
@@ -328,15 +328,16 @@ def traffic(kernels: Kernels, tables: int) -> int:
 
 def bandwidth(device: str) -> float:
     """Bytes per second of a copy, read and written, the best of several."""
-    source = torch.ones(2**26 if device == "cuda" else 2**24, device=device)
+    on_gpu = device.startswith("cuda")
+    source = torch.ones(2**28 if on_gpu else 2**24, device=device)  # 1 GB: larger than any GPU's cache
     target = torch.empty_like(source)
     best = float("inf")
     for _ in range(8):
-        if device == "cuda":
+        if on_gpu:
             torch.cuda.synchronize()
         began = time.perf_counter()
         target.copy_(source)
-        if device == "cuda":
+        if on_gpu:
             torch.cuda.synchronize()
         best = min(best, time.perf_counter() - began)
     return 2 * source.numel() * 4 / best

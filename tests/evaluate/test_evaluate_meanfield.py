@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import interpolate, one_hot
 
 from repro.data.look import CLASSES, Look
@@ -14,7 +15,7 @@ from repro.errors import InputError
 from repro.evaluate import meanfield, permutohedral
 from repro.evaluate.crf import refine
 from repro.evaluate.meanfield import Kernels, batches, beliefs, mean_field, mean_fields
-from repro.evaluate.permutohedral import gaussian_filter
+from repro.evaluate.permutohedral import Filter, Gather, Slice, gaussian_filter
 from repro.spec.protocol import CRF
 
 CONFIGURATIONS = {
@@ -241,7 +242,7 @@ def test_a_gpu_filters_as_many_images_at_once_as_fit(monkeypatch):
     monkeypatch.setattr(meanfield, "VALUES_TOGETHER", 100 * 21 * 3)
     assert list(batches(images, 21)) == [slice(0, 3), slice(3, 5), slice(5, 6), slice(6, 7)]
     assert list(batches(images, 4 * 21)) == [slice(k, k + 1) for k in range(7)]
-    assert list(batches(images[:3], 1)) == [slice(0, 3)]
+    assert list(batches(images[:5], 1)) == [slice(0, 3), slice(3, 5)]  # lattices take memory, too
     assert list(batches([torch.zeros(2, 2, 3)] * 2, 1)) == [slice(0, 1), slice(1, 2)]
     assert list(batches([], 21)) == []
 
@@ -359,6 +360,42 @@ def test_wrong_calls_are_refused():
         listed = CRF(w1=(3.0, 4.0), sigma_alpha=20, sigma_beta=8, backend=backend)
         with pytest.raises(InputError, match=r"evaluate.crf.w1: \[3.0, 4.0\] is a list to search"):
             refine([probabilities], [pixels], listed)
+
+
+def _gather(rows, entries):
+    indices = torch.zeros(entries, dtype=torch.int32, device="cuda")
+    offsets = torch.zeros(rows, dtype=torch.int32, device="cuda")
+    return Gather(indices, offsets, torch.zeros(entries, device="cuda"))
+
+
+def _filter(d, points, lattice):
+    blur = [_gather(lattice, 3 * lattice) for _ in range(d + 1)]
+    corners = torch.zeros(points, d + 1, dtype=torch.int32, device="cuda")
+    splat = _gather(lattice + 5, points * (d + 1)), _gather(lattice, lattice + 5)
+    return Filter((*splat, *blur), Slice(corners, torch.zeros(points, d + 1, device="cuda")))
+
+
+def test_on_a_gpu_iterations_neither_wait_for_it_nor_leave_it():
+    """Shapes alone, on a make-believe GPU: it refuses to tell a value, and to mix devices."""
+    with FakeTensorMode():
+        kernels = Kernels(_filter(5, 1000, 300), _filter(2, 1000, 40), ((20, 25), (10, 50)))
+        probabilities = [torch.zeros(21, 20, 25, device="cuda"), torch.zeros(21, 10, 50, device="cuda")]
+        first, second = kernels.marginals(probabilities, 3.0, 3.0, 10)
+        assert (first.shape, second.shape) == ((21, 20, 25), (21, 10, 50))
+        labels = kernels.labels(probabilities, [3.0, 4.0, 5.0], 3.0, 10)
+        assert (labels.shape, labels.device.type) == ((1000, 3), "cuda")
+        assert len(list(kernels.iterate(probabilities, 3.0, 3.0, 2))) == 3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_is_not_waited_for_within_the_iterations():
+    probabilities, pixels = (part.cuda() for part in _scene(0))
+    kernels = Kernels.build([pixels], SMALL.sigma_alpha, SMALL.sigma_beta, SMALL.sigma_gamma)
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        kernels.marginals([probabilities], SMALL.w1, SMALL.w2, SMALL.iterations)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -69,6 +69,19 @@ def test_every_combination_scores_as_by_hand_and_the_best_wins(samples, tmp_path
     assert told == [(2, 8), (4, 8), (6, 8), (8, 8)]
 
 
+def test_images_in_batches_as_on_a_gpu_score_the_same(samples, tmp_path, monkeypatch):
+    alone = search(samples, CLASSES, LISTED, CPU, tmp_path / "alone")
+    asked = []
+
+    def batches(pixels, columns):
+        asked.append(columns)
+        yield from (slice(0, 2), slice(2, len(pixels)))
+
+    monkeypatch.setattr(module, "batches", batches)
+    assert search(samples, CLASSES, LISTED, CPU, tmp_path / "together").trials == alone.trials
+    assert set(asked) == {CLASSES * len(LISTED.w1)}  # memory is for all w1 at once
+
+
 def test_refinement_looks_around_the_best_so_far(samples, tmp_path):
     crf = LISTED.model_copy(update={"refinements": 2})
     found = search(samples, CLASSES, crf, CPU, tmp_path / "notes")
