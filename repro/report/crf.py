@@ -244,6 +244,7 @@ def section(searches: Sequence[Search], shown: MeanField | None, classes: Classe
     """Return what the page's section prints, but for the drawn heat maps."""
     return {
         "searches_line": searches_line(searches) if searches else "",
+        "search_images": searches[0].images if searches else (),
         "search_head": SEARCH_HEAD,
         "search_rows": search_rows(searches),
         "searches_drawn": min(len(searches), DRAWN),

@@ -119,6 +119,8 @@ def test_steps_in_words():
 def test_the_page_and_the_text_have_the_section_where_there_is_a_crf():
     with_crf = dataclasses.replace(plain(), searches=(papers_search(),), mean_field=maps(), classes=CLASSES)
     page, text = report_html(with_crf), report_markdown(with_crf)
+    assert "The images that decided: 3" in page
+    assert ">a, b, c<" in page
     for words in ("CRF: parameters and steps", "as in the paper"):
         assert words in page
         assert words in text
