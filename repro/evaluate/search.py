@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from repro.errors import InputError
 from repro.evaluate.confusion import confusion, mean_iou
 from repro.evaluate.crf import refine
 from repro.evaluate.meanfield import Kernels, batches, check
@@ -121,8 +122,14 @@ def search(
     """Search `crf`'s lists on `samples`; None if asked to stop.
 
     `notes` is a file in an existing folder: what was tried is kept there and not tried again. `on_trial` is told how
-    many combinations are done, of at most how many. Raises InputError as `refine` does.
+    many combinations are done, of at most how many. Raises InputError as `refine` does, and for labels of another size.
     """
+    for sample in samples:
+        if sample.truth.shape != sample.pixels.shape[:2]:
+            raise InputError(
+                f"CRF search: {sample.name}: truth {sample.truth.shape} and image {sample.pixels.shape} differ in "
+                "size. Give each image labels of its own size."
+            )
     trials, before = _read(notes)
     done = {trial.combination: trial for trial in trials}
     began = time.monotonic()

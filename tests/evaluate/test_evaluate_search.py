@@ -1,5 +1,6 @@
 """The search for CRF parameters: what is tried, what is chosen, and that it can be stopped and gone on with."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from repro.errors import InputError
 from repro.evaluate import search as module
 from repro.evaluate.confusion import confusion, mean_iou
 from repro.evaluate.crf import refine
@@ -143,6 +145,30 @@ def test_images_without_a_scored_pixel_are_recorded_as_unknown(samples, tmp_path
     notes = tmp_path / "notes"
     assert math.isnan(search(void, CLASSES, crf, CPU, notes).best.miou)
     assert all(math.isnan(t.miou) for t in search(void, CLASSES, crf, CPU, notes).trials)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: {"truth": s.truth.T}, r"image 0: truth \(30, 24\) and image \(24, 30, 3\) differ in size"),
+        (lambda s: {"probabilities": lambda: s.probabilities()[:, 1:]}, "do not belong together"),
+        (lambda s: {"probabilities": lambda: s.probabilities() * np.float16(np.nan)}, "NaN comes from a training"),
+    ],
+)
+def test_wrong_images_are_refused(samples, tmp_path, change, message):
+    wrong = [dataclasses.replace(samples[0], **change(samples[0])), *samples[1:]]
+    with pytest.raises(InputError, match=message):
+        search(wrong, CLASSES, LISTED, CPU, tmp_path / "notes")
+
+
+def test_one_class_is_always_right(samples, tmp_path):
+    certain = [
+        dataclasses.replace(
+            s, probabilities=lambda t=s.truth: np.ones((1, *t.shape), np.float16), truth=np.zeros_like(s.truth)
+        )
+        for s in samples
+    ]
+    assert {t.miou for t in search(certain, 1, LISTED, CPU, tmp_path / "notes").trials} == {1.0}
 
 
 def test_the_papers_grid():
