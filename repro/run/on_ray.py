@@ -94,7 +94,11 @@ class RayCluster:
         """
         self._ray = imported()
         if not self._ray.is_initialized():
-            self._ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+            try:
+                self._ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+            # nobody there, another version of Ray or Python, a token that it wants
+            except (ConnectionError, RuntimeError, ValueError, self._ray.exceptions.RayError) as error:
+                raise InputError(_not_joined(error)) from error
         gpus = int(self._ray.cluster_resources().get("GPU", 0))
         if kind == "cuda" and not gpus:
             raise InputError("--device cuda: no machine of the Ray cluster has a GPU. Use --device cpu.")
@@ -126,6 +130,16 @@ class RayCluster:
         """Start an actor for the job, on whichever machine has room."""
         actor = self._actor.remote()
         return RaySeat(self._ray, actor, actor.work.remote(data, *self._told))
+
+
+def _not_joined(error: Exception) -> str:
+    named = os.environ.get("RAY_ADDRESS")
+    which = f"the cluster at {named} (RAY_ADDRESS)" if named else "Ray"
+    reason = " ".join(str(error).split())[:300].rstrip(".")
+    return (
+        f"--executor ray: {which} cannot be joined ({reason}). Check with `ray status` on this machine; its Ray and "
+        "Python must be the cluster's."
+    )
 
 
 def imported() -> Any:

@@ -1,6 +1,8 @@
 """One training by two processes: the same numbers as by one; stopping, failing and short memory."""
 
 import json
+import os
+import time
 from dataclasses import replace
 
 import pytest
@@ -64,6 +66,55 @@ def test_two_processes_train_as_one_and_resume_each_others_checkpoints(store, tm
     one, two = (crew.safetensors.torch.load_file(path) for path in weights)
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.slow  # up to four processes that import torch
+@pytest.mark.parametrize(
+    ("way", "batch_norm"), [(Way(processes=4), "train"), (Way(processes=4), "frozen"), (Way(2, 1), "frozen")]
+)
+def test_more_processes_and_micro_batches_train_as_one(store, tmp_path, way, batch_norm):
+    """Five steps of batches of four: one image for each of four processes, or two by two in micro-batches of one."""
+    alone = Store(tmp_path / "alone")
+    alone.prepare()
+    job = _job(store, batch_norm=batch_norm)
+    execute(job, alone, "cpu", lambda _: None, lambda: False)
+    execute(replace(job, way=way), store, "cpu", lambda _: None, lambda: False)
+    expected, found = (s.get("training", job.training.key)["result"] for s in (alone, store))
+    assert len(expected["curve"]["loss"]) == 5
+    assert found["curve"]["loss"] == pytest.approx(expected["curve"]["loss"], abs=1e-5)
+    assert [(one["processes"], one["micro_batch"]) for one in found["layouts"]] == [(way.processes, 1)]
+    weights = [s.file("training", job.training.key, "weights.safetensors") for s in (alone, store)]
+    one, many = (crew.safetensors.torch.load_file(path) for path in weights)
+    for name, tensor in one.items():
+        torch.testing.assert_close(many[name], tensor, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.slow  # two processes, of which one fails
+def test_a_process_that_fails_ends_all_at_once_and_tells_why(store, tmp_path, monkeypatch):
+    """The others wait for it in a sum. `sitecustomize` plants the failure in the second process."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import os\nif os.environ.get('RANK') == '1':\n    import torch\n    from repro.train import loop\n"
+        "    whole = loop.backward\n    def short(*words):\n        if words[-1] >= 2:\n"
+        "            raise torch.OutOfMemoryError('CUDA out of memory')\n        return whole(*words)\n"
+        "    loop.backward = short\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path / "site"), os.getcwd())))
+    told, tried = [], []
+    run = crew._Crew.run
+
+    def timed(self):
+        tried.append(self.job.way.micro_batch)
+        return run(self)
+
+    monkeypatch.setattr(crew._Crew, "run", timed)
+    hooks = Hooks(folder=tmp_path / "checkpoints", tell=told.append)
+    began = time.monotonic()
+    with pytest.raises(torch.OutOfMemoryError):
+        crew.train_together(_job(store, Way(processes=2)), store, "cpu", hooks)
+    assert tried == [None, 1]  # once more with one image at a time, in vain
+    assert "with 1 images at once" in told[0]
+    assert time.monotonic() - began < 600  # not until a sum gives up, after half an hour
 
 
 def test_a_crew_stops_with_a_checkpoint(store):
