@@ -51,7 +51,7 @@ def steps(device: str) -> int:
 
 def ways(device: str) -> tuple[Launch, ...]:
     """Ways of `--launch` that are timed; on a CPU compiling takes minutes and there are no graphs."""
-    return ("eager", "captured", "compiled") if device.startswith("cuda") else ("eager",)
+    return ("eager", "captured", "compiled", "compiled+captured") if device.startswith("cuda") else ("eager",)
 
 
 def rows(device: str, crop: int, batch: int) -> list[Row]:

@@ -115,7 +115,7 @@ HowLaunched = Annotated[
     typer.Option(
         "--launch",
         help="How steps reach the device: eager, operation by operation; captured, as one CUDA graph a step; compiled, "
-        "by torch.compile. The same training but for rounding.",
+        "by torch.compile; compiled+captured, both. The same training but for rounding.",
     ),
 ]
 TensorBoard = Annotated[

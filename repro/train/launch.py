@@ -79,7 +79,7 @@ def cuda_graph(compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
         raise
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"--launch captured: a step cannot be recorded ({reason}). Use --launch eager.") from error
+        raise InputError(f"--launch: a step cannot be captured ({reason}). Use --launch eager or compiled.") from error
 
     def replay() -> Tensor:
         graph.replay()

@@ -28,7 +28,7 @@ from repro.train.schedule import multiplier
 from repro.train.step import backward, keep_averages_per_step, parts, seed_dropout
 from repro.train.supply import Batch, Supply
 from repro.train.team import ALONE, Team
-from repro.train.ways import Launch
+from repro.train.ways import Launch, captures, compiles, uncaptured
 
 CURVE_POINTS = 200
 _SAVING_SHARE = 0.01
@@ -97,8 +97,10 @@ def fit(
     Steps are captured only where one process computes a batch at once. Returns the curve, and how batches were
     computed. Raises DivergedError, StoppedError, or InputError for a `launch` that the device can't do.
     """
-    if launch == "captured" and device.type != "cuda":
-        raise InputError(f"--launch captured: needs a CUDA device, and this one is {device.type}. Use --launch eager.")
+    if captures(launch) and device.type != "cuda":
+        raise InputError(
+            f"--launch {launch}: needs a CUDA device, and this one is {device.type}. Use --launch {uncaptured(launch)}."
+        )
     order = np.arange(len(images.sizes)) if order is None else order
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
@@ -117,7 +119,7 @@ def fit(
     layout = _layout(start, team, mine, micro_batch, launch, layouts)
     if not layouts or replace(layout, from_step=layouts[-1].from_step) != layouts[-1]:
         layouts = [*(one for one in layouts if one.from_step < start), layout]
-    hold_rates(optimizer, device, captured=layout.launch == "captured")
+    hold_rates(optimizer, device, captured=captures(layout.launch))
     keep_averages_per_step(network, len(parts(mine.stop - mine.start, layout.micro_batch)))
     compute = _compute(network, optimizer, train, seed, device, team, layout)
     every = max(1, train.iterations // CURVE_POINTS)
@@ -169,7 +171,7 @@ def _compute(
     layout: Layout,
 ) -> Callable[[Batch, int], Tensor]:
     """What computes a step: (its batch, its number) -> this process's part of the loss; weights are updated."""
-    trainer = team.trainer(network, train, compiled=layout.launch == "compiled")
+    trainer = team.trainer(network, train, compiled=compiles(layout.launch))
     padding = 0 if isinstance(train, Train) and train.label_padding == "background" else VOID
 
     def whole(batch: Batch, step: int) -> Tensor:
@@ -181,7 +183,7 @@ def _compute(
         optimizer.step()
         return loss
 
-    if layout.launch != "captured":
+    if not captures(layout.launch):
         return whole
     at = [0]
     captured = Captured(lambda batch: whole(batch, at[0]), device, cuda_graph)
@@ -204,4 +206,4 @@ def _layout(
         sizes.append(before[-1].micro_batch)
     at_once = min(sizes)
     alone = team.size == 1 and at_once == share
-    return Layout(start, team.size, at_once, launch if launch != "captured" or alone else "eager")
+    return Layout(start, team.size, at_once, launch if alone else uncaptured(launch))

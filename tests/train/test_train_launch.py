@@ -114,6 +114,8 @@ def test_only_whole_batches_of_one_process_are_captured():
     assert loop._layout(*told, None, "captured", []).launch == "captured"
     assert loop._layout(*told, 2, "captured", []).launch == "eager"
     assert loop._layout(*told, 2, "compiled", []).launch == "compiled"
+    assert loop._layout(*told, None, "compiled+captured", []).launch == "compiled+captured"
+    assert loop._layout(*told, 2, "compiled+captured", []).launch == "compiled"
     team = loop.Team(0, 2)
     assert loop._layout(0, team, slice(0, 2), None, "captured", []).launch == "eager"
 
@@ -121,6 +123,8 @@ def test_only_whole_batches_of_one_process_are_captured():
 def test_a_cpu_has_no_graphs(images):
     with pytest.raises(InputError, match=r"--launch captured: needs a CUDA device.*--launch eager"):
         _losses(images, TRAIN, launch="captured")
+    with pytest.raises(InputError, match=r"--launch compiled\+captured: needs a CUDA device.*--launch compiled"):
+        _losses(images, TRAIN, launch="compiled+captured")
 
 
 @pytest.mark.slow
@@ -139,7 +143,7 @@ def test_a_compiled_training_is_the_eager_one(images, monkeypatch):
 
 @gpu
 @pytest.mark.parametrize("name", sorted(SETTINGS))
-@pytest.mark.parametrize("way", ["captured", "compiled"])
+@pytest.mark.parametrize("way", ["captured", "compiled", "compiled+captured"])
 def test_on_a_gpu_too(images, name, way):
     device = torch.device("cuda")
     eager, _, _ = _losses(images, SETTINGS[name], device)
