@@ -190,7 +190,7 @@ def _compute(
 
     def replayed(batch: Batch, step: int) -> Tensor:
         at[0] = step
-        seed_dropout(seed, step, team.rank, 0)
+        seed_dropout(device, seed, step, team.rank, 0)
         return captured(batch)
 
     return replayed
