@@ -19,7 +19,7 @@ def in_words(cost: Budget, gpu: Gpu, count: int, plan: Plan) -> Iterator[str]:
         f"{cost.evaluation_hours:,.1f} of evaluation"
     )
     wall = f"; at best {duration(cost.wall_hours(count) * 3600)} with {count} GPU{'s' * (count > 1)} (--jobs N: with N)"
-    yield f"Cost: {hours}{wall}."
+    yield f"Cost{'' if gpu.measured else ', AT AN ASSUMED RATE'}: {hours}{wall}."
     yield f"Rate: {gpu.told}."
     if cost.largest is not None:
         settings = cost.largest.settings

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import queue
+import socket
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from repro.run.worker import THREAD_VARIABLES, End
 from repro.store.store import Store
 
 _LEAST_ROOM = 1
+_CONNECT_SECONDS = 10.0
 
 
 class Worker:
@@ -95,9 +97,10 @@ class RayCluster:
         self._ray = imported()
         if not self._ray.is_initialized():
             try:
+                _answers(os.environ.get("RAY_ADDRESS", ""))
                 self._ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
             # nobody there, another version of Ray or Python, a token that it wants
-            except (ConnectionError, RuntimeError, ValueError, self._ray.exceptions.RayError) as error:
+            except (OSError, RuntimeError, ValueError, self._ray.exceptions.RayError) as error:
                 raise InputError(_not_joined(error)) from error
         gpus = int(self._ray.cluster_resources().get("GPU", 0))
         if kind == "cuda" and not gpus:
@@ -130,6 +133,13 @@ class RayCluster:
         """Start an actor for the job, on whichever machine has room."""
         actor = self._actor.remote()
         return RaySeat(self._ray, actor, actor.work.remote(data, *self._told))
+
+
+def _answers(address: str) -> None:
+    """OSError where nobody listens at `address` (host:port): Ray itself would ask on for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
 
 
 def _not_joined(error: Exception) -> str:

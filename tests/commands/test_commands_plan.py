@@ -26,7 +26,14 @@ def test_paper_scale_is_planned_without_the_data_and_says_so():
 
 def test_what_it_costs_on_a_gpu():
     told = _plan("v3/table3", "--scale", "paper", "--gpu", "h200")
-    for word in ("GPU hours", "ASSUMED, not measured", "Memory: at most", "Disk: about", "Critical path:"):
+    for word in (
+        "Cost, AT AN ASSUMED RATE: ",
+        "GPU hours",
+        "ASSUMED, not measured",
+        "Memory: at most",
+        "Disk: about",
+        "Critical path:",
+    ):
         assert word in told
     found = json.loads(_plan("v3/table3", "--scale", "paper", "--gpu", "h200", "--json"))
     gpu = found["gpu"]
@@ -47,13 +54,20 @@ def test_sharing_over_the_whole_suite_is_told():
 def test_your_own_measured_rate_goes_first(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (tmp_path / "repro").mkdir()
-    (tmp_path / "repro/gpus.toml").write_text(
+    path = tmp_path / "repro/gpus.toml"
+    path.write_text(
         '[h200]\ntitle = "mine"\nmemory_gb = 141\n'
         'measured = { rate = 1e8, what = "a step", versions = "torch 2", when = "2026-01-01" }\n'
     )
     told = _plan("v3/table3", "--scale", "paper", "--gpu", "h200")
     assert "Rate: measured: 1e+14 multiply-adds/s, a step, torch 2, 2026-01-01." in told
-    (tmp_path / "repro/gpus.toml").write_text('[h200]\ntitle = "mine"\nmemory = 141\n')
+    assert "ASSUMED" not in told
+    # v3's Table 3: 20 networks of ResNet-101 at 513 x 513, 30,000 iterations of 16; the hours follow from the rate
+    hours = float(told.split("Cost: ")[1].split(" GPU hours")[0])
+    path.write_text(path.read_text().replace("rate = 1e8", "rate = 5e7"))
+    half = _plan("v3/table3", "--scale", "paper", "--gpu", "h200")
+    assert float(half.split("Cost: ")[1].split(" GPU hours")[0]) == pytest.approx(2 * hours, abs=0.11)
+    path.write_text('[h200]\ntitle = "mine"\nmemory = 141\n')
     with pytest.raises(InputError, match=r"gpus.toml: h200: memory"):
         _plan("v3/table3", "--scale", "paper", "--gpu", "h200")
 

@@ -133,6 +133,14 @@ def test_a_job_that_kills_its_process_is_given_up_at_last(nodes, log, store, mon
     assert outcome.failed["k0"].startswith("lost 2 times")
 
 
+def test_an_address_where_nobody_listens_is_told_at_once(store, monkeypatch):
+    """Before any node is started: Ray must not be joined yet."""
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(InputError, match=r"the cluster at 127\.0\.0\.1:9 \(RAY_ADDRESS\) cannot be joined \(.*refused"):
+        RayCluster(EXECUTE, store, "auto", 1, None, 1)
+
+
 def test_gpus_that_are_not_there_are_told(nodes, store):  # noqa: ARG001
     with pytest.raises(InputError, match="no machine of the Ray cluster has a GPU"):
         RayCluster(EXECUTE, store, "cuda", 1, None, 1)
