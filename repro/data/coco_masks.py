@@ -18,11 +18,13 @@ Mask = npt.NDArray[np.bool_]
 def polygon(corners: Sequence[float], height: int, width: int) -> Mask:
     """(height, width) bool mask of one polygon; `corners` is x0, y0, x1, y1, ... in pixels, origin at a corner.
 
-    ValueError for an odd number of coordinates, fewer than three corners, or values that are not finite.
+    Fewer than three corners enclose nothing. ValueError for an odd number of coordinates or values that are not finite.
     """
     points = np.asarray(corners, dtype=np.float64)
-    if points.ndim != 1 or points.size % 2 or points.size < 6 or not np.isfinite(points).all():
-        raise ValueError("a polygon is a list of at least three finite x, y pairs")
+    if points.ndim != 1 or points.size % 2 or not np.isfinite(points).all():
+        raise ValueError("a polygon is a list of finite x, y pairs")
+    if points.size < 6:
+        return np.zeros((height, width), dtype=bool)
     x0, y0 = points[0::2], points[1::2]
     x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
     # Every column whose centre an edge crosses, for all edges at once, and the first row whose centre lies below.

@@ -69,9 +69,14 @@ def test_a_rectangle_covers_its_pixels():
     assert np.array_equal(mask, expected)
 
 
-@pytest.mark.parametrize("corners", [[], [1, 2, 3, 4], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5, float("nan")], [[1, 2, 3]]])
+@pytest.mark.parametrize("corners", [[], [1, 2], [1, 2, 3, 4]])
+def test_a_point_or_a_line_encloses_nothing(corners):
+    assert not polygon(corners, 4, 4).any()
+
+
+@pytest.mark.parametrize("corners", [[1, 2, 3, 4, 5], [1, 2, 3, 4, 5, float("nan")], [[1, 2, 3]]])
 def test_what_is_no_polygon(corners):
-    with pytest.raises(ValueError, match="at least three finite"):
+    with pytest.raises(ValueError, match="list of finite x, y pairs"):
         polygon(corners, 4, 4)
 
 
@@ -179,7 +184,7 @@ def test_damaged_annotations(tmp_path, damage):
     if damage == "categories":
         told["categories"] = []
     elif damage == "polygon":
-        told["annotations"][0]["segmentation"] = [[1, 2]]
+        told["annotations"][0]["segmentation"] = [[1, 2, 3]]
     text = json.dumps(told)
     path.write_text(text[:-50] if damage == "cut" else text)
     if damage == "gone":
