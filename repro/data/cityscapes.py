@@ -54,11 +54,13 @@ _TO_TRAIN_ID[list(TRAIN_IDS)] = np.arange(len(TRAIN_IDS))
 def samples(home: Path, split: str) -> tuple[Sample, ...]:
     """All images of a split, by city and name."""
     folder, kind = _FOLDERS[split]
-    images = home / "leftImg8bit" / folder
+    images, annotations = home / "leftImg8bit" / folder, home / kind / folder
+    if not annotations.is_dir():  # the coarse ones are an archive of their own, which few have
+        raise InputError(f"{annotations}: no such directory. {_GET if kind == 'gtFine' else _GET_COARSE}")
     found = []
     for image in sorted(images.glob(f"*/*{_SUFFIX}")):
         name = image.name.removesuffix(_SUFFIX)
-        labels = home / kind / folder / image.parent.name / f"{name}_{kind}_labelIds.png"
+        labels = annotations / image.parent.name / f"{name}_{kind}_labelIds.png"
         found.append(Sample(name, image, labels, str(image)))
     if not found:
         raise InputError(f"{images}: no */*{_SUFFIX} in it. {_GET}")
@@ -81,6 +83,8 @@ _GET = (
     "Log in at https://www.cityscapes-dataset.com, put leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip into "
     "DIR, run `repro data prepare cityscapes --root DIR`, then give --data DIR."
 )
+
+_GET_COARSE = "Put gtCoarse.zip, for train_extra leftImg8bit_trainextra.zip too, into DIR and prepare it again."
 
 CITYSCAPES = Format(
     name="cityscapes",

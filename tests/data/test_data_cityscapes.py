@@ -70,5 +70,8 @@ def test_ids_beyond_the_last(tmp_path):
 
 def test_an_empty_split(tmp_path):
     (tmp_path / "leftImg8bit/train").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"gtFine/train: no such directory\. Log in at"):
+        CITYSCAPES.samples(CITYSCAPES.home(tmp_path), "train")
+    (tmp_path / "gtFine/train").mkdir(parents=True)
     with pytest.raises(InputError, match=r"leftImg8bit/train: no \*/\*_leftImg8bit\.png in it\. Log in at"):
         CITYSCAPES.samples(CITYSCAPES.home(tmp_path), "train")

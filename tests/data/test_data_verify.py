@@ -109,6 +109,9 @@ def test_parts_that_nobody_needs_may_be_missing(tmp_path):
     write_cityscapes(tmp_path, "val", "gtFine", names)
     rows = rows_of("cityscapes", tmp_path, tmp_path / "c")
     assert rows["train_extra: images"].ok is None
+    # who has the fine annotations only misses nothing that is needed
+    assert rows["train_coarse: images"].ok is None
+    assert "train_coarse: damaged or unfitting files" not in rows
     assert rows["images both in train and in val"].found == "1"
 
 
