@@ -9,6 +9,10 @@ from pathlib import Path
 from repro.commands.output import print_json, print_table
 from repro.errors import EXIT_OK, EXIT_WRONG_INPUT, InputError
 
+SHARED = Path("/dev/shm")
+LEAST_SHARED = 1.0
+"""GiB. NCCL takes tens of megabytes for each pair of GPUs; a container has 64 of them unless told otherwise."""
+
 
 def main(store: Path, as_json: bool) -> int:
     """Print what was found, what it means, and what to do; 2 if something needed is missing."""
@@ -48,10 +52,25 @@ def _devices() -> list[dict[str, object]]:
         return [_row("torch import", False, error, "reinstall torch and torchvision of matching versions")]
     if not torch.cuda.is_available():
         return [_row("GPU", None, "none; the default scale is tiny", "")]
-    return [
+    count = torch.cuda.device_count()
+    gpus = [
         _row(f"cuda:{i}", True, f"{torch.cuda.get_device_name(i)}, {torch.cuda.mem_get_info(i)[1] / 2**30:.0f} GiB")
-        for i in range(torch.cuda.device_count())
+        for i in range(count)
     ]
+    return gpus + _together(torch.distributed.is_available() and torch.distributed.is_nccl_available(), SHARED, count)
+
+
+def _together(nccl: bool, shared: Path, count: int) -> list[dict[str, object]]:
+    """What several GPUs need to train one network: NCCL, and shared memory, of which containers give little."""
+    if count < 2:
+        return []
+    rows = [_row("NCCL", nccl, "built in" if nccl else "not in this torch", "" if nccl else "install torch with CUDA")]
+    if shared.exists():
+        size = shutil.disk_usage(shared).total / 2**30
+        enough = True if size >= LEAST_SHARED else None
+        remedy = "" if enough else "--gpus-per-training may fail: start the container with --ipc=host or --shm-size=8g"
+        rows.append(_row(str(shared), enough, f"{size:.1f} GiB", remedy))
+    return rows
 
 
 def _crf() -> dict[str, object]:

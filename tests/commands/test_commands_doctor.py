@@ -1,0 +1,43 @@
+"""`repro doctor`: what a machine lacks, with its remedy."""
+
+import json
+import shutil
+from collections import namedtuple
+
+from typer.testing import CliRunner
+
+from repro.cli import app
+from repro.commands import doctor
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_this_machine_has_what_a_run_needs(tmp_path):
+    done = CliRunner().invoke(app, ["doctor", "--store", str(tmp_path / "runs"), "--json"])
+    assert done.exit_code == 0, done.output
+    rows = {row["id"]: row for row in json.loads(done.stdout)["rows"]}
+    assert rows["torch"]["ok"] is True
+    assert rows["disk"]["ok"] is True
+    assert rows["store"]["ok"] is None  # not there yet
+
+
+def test_a_full_disk_is_told_with_its_remedy(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 2**40, 2**20))
+    done = CliRunner().invoke(app, ["doctor", "--store", str(tmp_path / "runs")])
+    assert done.exit_code == 2
+    assert "free some space" in done.stdout
+
+
+def test_what_several_gpus_need_to_train_one_network(tmp_path, monkeypatch):
+    assert doctor._together(False, tmp_path, 1) == []
+    # a container's shared memory, as Docker gives it
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(64 * 2**20, 0, 64 * 2**20))
+    nccl, shared = doctor._together(True, tmp_path, 8)
+    assert nccl["ok"] is True
+    assert shared["ok"] is None
+    assert shared["value"] == "0.1 GiB"
+    assert "--ipc=host" in shared["remedy"]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(8 * 2**30, 0, 8 * 2**30))
+    nccl, shared = doctor._together(False, tmp_path, 2)
+    assert nccl["ok"] is False
+    assert (shared["ok"], shared["remedy"]) == (True, "")
