@@ -35,7 +35,7 @@ def main(names: Sequence[str], device: str, json_file: Path | None, save_rate: s
     if save_rate is not None:
         names = list(dict.fromkeys([*names, "rate"]))
     package = _package(folder)
-    from repro.run.execute import torch_device
+    from repro.run.device import torch_device
 
     place = session.devices(device, 1)[0]
     torch_device(place)

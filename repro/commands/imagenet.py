@@ -24,7 +24,7 @@ def errors_of(
     from repro.data.imagenet import validation
     from repro.evaluate.classify import SIGHTS, classifier, measure_errors
     from repro.nets.weights import find, read
-    from repro.run.execute import torch_device
+    from repro.run.device import torch_device
 
     if weights is None:
         raise InputError("--weights: give a folder with the weights' files, or hub to download them.")

@@ -43,7 +43,7 @@ def main(images: Sequence[Path], cell: str, seed: int, options: Options, out: Pa
 
     from repro.report.content import Classes
     from repro.report.overlay import label_map, overlay, shares
-    from repro.run.execute import torch_device
+    from repro.run.device import torch_device
     from repro.run.predict import label
 
     facts = suite.dataset(network.evaluation.images.data.name)

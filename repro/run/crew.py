@@ -97,9 +97,10 @@ class _Crew:
 
     def _command(self) -> Sequence[str]:
         torchrun = (sys.executable, "-m", "repro.run.launcher", str(os.getpid()), "--standalone")
+        place = ("--local-addr", "localhost")  # else the machine's full name, which many clusters don't resolve
         count = ("--nproc-per-node", str(self.job.way.processes))
         kind = self.device.partition(":")[0]
-        return (*torchrun, *count, "--module", "repro.run.rank", str(self.folder.resolve()), kind)
+        return (*torchrun, *place, *count, "--module", "repro.run.rank", str(self.folder.resolve()), kind)
 
     def _env(self) -> dict[str, str]:
         env = {"OMP_NUM_THREADS": "1", **os.environ}

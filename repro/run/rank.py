@@ -23,6 +23,7 @@ import torch
 
 from repro.errors import InputError
 from repro.run.compute import compute
+from repro.run.device import torch_device
 from repro.run.launcher import LAUNCHER
 from repro.run.parent import end_with
 from repro.train.loop import DivergedError, Hooks, StoppedError
@@ -39,7 +40,9 @@ def main(folder: Path, device: str) -> int:
     job, store, checkpoint_steps = pickle.loads((folder / JOB).read_bytes())
     rank = int(os.environ["RANK"])
     try:
-        with joined(device) as (team, place):
+        # as a worker sets up its own GPU: the same arithmetic, and a word if there are fewer than processes
+        place = torch_device(f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device)
+        with joined(place) as team:
             hooks = _hooks(folder, checkpoint_steps) if team.leads else _silent(folder)
             trained = compute(job, store, place, hooks, team)
             if team.leads:

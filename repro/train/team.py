@@ -186,16 +186,13 @@ def _synced(norm: nn.BatchNorm2d) -> nn.Module:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[tuple[Team, torch.device]]:
-    """Join the processes that torchrun started; this one's place among them and its device, `device` "cpu" or "cuda".
+def joined(device: torch.device) -> Iterator[Team]:
+    """Join the processes that torchrun started, each with a GPU of its own or on the CPU; this one's place among them.
 
     Sums of tensors on GPUs go over NCCL, those on the CPU over Gloo.
     """
     team = Team(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
-    place = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if device == "cuda" else torch.device(device)
-    if place.type == "cuda":
-        torch.cuda.set_device(place)
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo", timeout=_TIMEOUT)
-    yield team, place
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
+    yield team
     # not after a failure: others may wait in a sum that never comes, and NCCL would have this process wait for them
     distributed.destroy_process_group()
