@@ -146,7 +146,9 @@ class _Crew:
             if kind in by_kind:
                 return type_(by_kind[kind]["text"])
         if "error" in by_kind:
-            return CrewError(f"{by_kind['error']['type']}: {by_kind['error']['text']}")
+            silent = self.job.way.processes - len(words)
+            first = f"{silent} of {self.job.way.processes} processes died without a word (killed?); " if silent else ""
+            return CrewError(f"{first}{by_kind['error']['type']}: {by_kind['error']['text']}")
         if "stopped" in by_kind:
             return StoppedError(by_kind["stopped"]["text"])
         last = (self.folder / "stderr.txt").read_text(errors="replace").strip().splitlines()[-_LAST_LINES:]

@@ -159,6 +159,15 @@ def test_the_cause_counts_before_its_consequences(store, tmp_path, kinds, expect
     assert "text" in str(failure)
 
 
+def test_what_the_others_met_is_told_with_those_that_died(store, tmp_path):
+    one = _crew(store, tmp_path)
+    one.folder.mkdir()
+    word = {"kind": "error", "text": "Connection closed by peer", "type": "RuntimeError", "traceback": ""}
+    (one.folder / "word-0.json").write_text(json.dumps(word))
+    told = str(one._failure(1))
+    assert told == "1 of 2 processes died without a word (killed?); RuntimeError: Connection closed by peer"
+
+
 def test_a_process_that_dies_without_a_word_is_told_with_its_last_lines(store, tmp_path):
     one = _crew(store, tmp_path)
     one.folder.mkdir()
