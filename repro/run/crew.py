@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -32,6 +33,8 @@ from repro.train.training import Trained, halved, short_of_memory
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 30.0
 _LAST_LINES = 5
+_TOLD_TO_END = f"got signal: {signal.SIGTERM.value}"
+"""What torchrun says last when it was sent SIGTERM."""
 
 
 class CrewError(Exception):
@@ -152,6 +155,9 @@ class _Crew:
         if "stopped" in by_kind:
             return StoppedError(by_kind["stopped"]["text"])
         last = (self.folder / "stderr.txt").read_text(errors="replace").strip().splitlines()[-_LAST_LINES:]
+        if code == -signal.SIGTERM or _TOLD_TO_END in " ".join(last):
+            # before its processes could hear of it: a cluster's SIGTERM goes to all of a job
+            return StoppedError("torchrun was told to end (SIGTERM)")
         return CrewError(f"torchrun ended with exit code {code}: {' / '.join(last)}")
 
 

@@ -19,7 +19,7 @@ from repro.run.session import Options, inputs
 from repro.spec.load import load_suite
 from repro.spec.protocol import Data, Model, Protocol, Train
 from repro.store.store import Store
-from repro.train.loop import DivergedError, Hooks, Layout
+from repro.train.loop import DivergedError, Hooks, Layout, StoppedError
 
 PROTOCOL = Protocol(
     model=Model(backbone="resnet50", units=(1, 1, 1, 1), width=2, stem_width=2),
@@ -157,6 +157,17 @@ def test_the_cause_counts_before_its_consequences(store, tmp_path, kinds, expect
     failure = one._failure(1)
     assert type(failure) is expected
     assert "text" in str(failure)
+
+
+@pytest.mark.parametrize(
+    ("code", "last"),
+    [(1, "torch.distributed.elastic.multiprocessing.api.SignalException: Process 7 got signal: 15\n"), (-15, "")],
+)
+def test_torchrun_that_is_told_to_end_before_its_processes_have_begun_has_not_failed(store, tmp_path, code, last):
+    one = _crew(store, tmp_path)
+    one.folder.mkdir()
+    (one.folder / "stderr.txt").write_text(f"Traceback\n{last}")
+    assert type(one._failure(code)) is StoppedError
 
 
 def test_what_the_others_met_is_told_with_those_that_died(store, tmp_path):
