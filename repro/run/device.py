@@ -22,8 +22,9 @@ def torch_device(name: str) -> torch.device:
             raise InputError(f"--device {name}: {there}. Use --device cpu.")
         # what names no device would else take memory on the first one, for every worker of the machine
         torch.cuda.set_device(device.index or 0)
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+        # float32 is float32: where speed counts, networks compute in bfloat16
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
     elif device.type != "cpu":
         raise InputError(f"--device {name}: only cpu and cuda are supported. Use --device cpu.")
     return device
