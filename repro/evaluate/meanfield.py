@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from repro.errors import InputError
+from repro.evaluate.confusion import predicted
 from repro.evaluate.permutohedral import Filter, Normalization, gaussian_filter, side_by_side
 from repro.spec.protocol import CRF
 
@@ -158,7 +159,7 @@ class Kernels:
         start = self._spread(unary.softmax(dim=1))
         step = self._side_by_side(unary.shape[1])
         parts = [w1[k : k + step] for k in range(0, len(w1), step)]
-        return torch.cat([self._settled(unary, start, p, w2, iterations).argmax(dim=2) for p in parts], dim=1)
+        return torch.cat([predicted(self._settled(unary, start, p, w2, iterations), dim=2) for p in parts], dim=1)
 
     @torch.no_grad()
     def iterate(self, probabilities: Sequence[Tensor], w1: float, w2: float, iterations: int) -> Iterator[State]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from repro.data.augment import normalise
 from repro.data.images import Images
 from repro.errors import InputError
-from repro.evaluate.confusion import VOID, class_iou, confusion, image_mean_iou, mean_iou
+from repro.evaluate.confusion import VOID, class_iou, confusion, image_mean_iou, mean_iou, predicted
 from repro.evaluate.crf import refine
 from repro.evaluate.inference import probabilities
 from repro.evaluate.portions import Portion, in_portions
@@ -132,7 +132,7 @@ def measure(
         truth = torch.from_numpy(np.ascontiguousarray(images.labels[batch])).to(device)
         sizes = torch.from_numpy(np.ascontiguousarray(images.sizes[batch])).to(device)
         pixels, scores = _scores(network, images, batch, evaluate, device)
-        prediction = scores.argmax(dim=1)
+        prediction = predicted(scores, dim=1)
         unseen = outside(views[batch], (truth.shape[1], truth.shape[2]), device)
         shown_steps = mean_field_steps
         if crf is not None:
@@ -140,7 +140,7 @@ def measure(
             cut = [scores[i, :, h, w] for i, h, w in within]
             marginals = refine(cut, [pixels[at] for at in within], crf)
             for at, image in zip(within, marginals, strict=True):
-                prediction[at] = image.argmax(dim=0)
+                prediction[at] = predicted(image, dim=0)
             if batch.start == 0:
                 shown = images.labels[within[0]]
                 shown_steps = steps(images.names[0], cut[0], pixels[within[0]], shown, crf)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from repro.errors import InputError
-from repro.evaluate.confusion import confusion, mean_iou
+from repro.evaluate.confusion import confusion, mean_iou, predicted
 from repro.evaluate.crf import refine
 from repro.evaluate.meanfield import Kernels, batches, check
 from repro.evaluate.memory import freed_memory_kept
@@ -184,7 +184,7 @@ def _labels(group: Sequence[Combination], scores: Sequence[Tensor], pixels: Sequ
     chosen = [crf.model_copy(update=dict(zip(("w1", "sigma_alpha", "sigma_beta"), one, strict=True))) for one in group]
     if crf.backend == "pydensecrf":
         refined = [refine(scores, pixels, one) for one in chosen]
-        rows = [torch.cat([image.argmax(dim=0).view(-1) for image in images]) for images in refined]
+        rows = [torch.cat([predicted(image, dim=0).view(-1) for image in images]) for images in refined]
         return torch.stack(rows, dim=1)
     check(scores, pixels, crf)
     _, sigma_alpha, sigma_beta = group[0]

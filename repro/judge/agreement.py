@@ -7,7 +7,8 @@ sample of settings and inverts the test of each tau, with the variance that tau 
 cells; this one covers 94 to 97 % from 8 cells on (91 to 99 % below, where tau takes few values).
 
 At scale paper a cell is "within interval" if the published value lies in our 95 % interval, else "within tolerance"
-if it is no farther than the tolerance, else "off".
+if it is no farther than the tolerance, else "off". That takes the published protocol: a cell of which a setting was
+changed, on the command line for instance, is another experiment and only takes part in the order.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from repro.judge.effects import unit_factor
 from repro.judge.evidence import Evidence, cell_estimate
 from repro.judge.intervals import t_quantile
 from repro.judge.result import ClaimResult
-from repro.judge.wording import MINUS
+from repro.judge.wording import MINUS, named
 from repro.spec.table import Cell
 
 Closeness = Literal["within interval", "within tolerance", "off"]
@@ -70,9 +71,13 @@ class Agreement:
     tolerance: Tolerance | None = None
     """None below scale paper."""
     closeness: Mapping[str, Closeness] = field(default_factory=dict)
-    """Cell id -> verdict; empty below scale paper."""
+    """Cell id -> verdict, of cells under the published protocol; empty below scale paper."""
     within: tuple[tuple[float, int], ...] = ()
     """(tolerance in points, cells no farther than that) at half, once and twice the tolerance."""
+    changed: int = 0
+    """At scale paper: how many of `cells` were measured with other settings than the published ones."""
+    settings: tuple[str, ...] = ()
+    """These settings' dotted keys."""
     sentence: str = ""
 
 
@@ -114,11 +119,19 @@ def tau_interval(value: float, cells: int) -> tuple[float, float]:
 
 
 def agreement(
-    cells: Iterable[Cell], evidence: Evidence, scale: str, tolerance: Tolerance = TOLERANCE
-) -> Agreement:  # fmt: skip
-    """Compare a table's measured cells with what was printed. `tolerance` is used at scale paper only."""
+    cells: Iterable[Cell],
+    evidence: Evidence,
+    scale: str,
+    tolerance: Tolerance = TOLERANCE,
+    departures: Mapping[str, Sequence[str]] | None = None,
+) -> Agreement:
+    """Compare a table's measured cells with what was printed. `tolerance` is used at scale paper only.
+
+    `departures`: cell id -> keys of the settings that are not the published ones, where there are any.
+    """
     published, measured, distances = [], [], []
     closeness: dict[str, Closeness] = {}
+    changed: list[Sequence[str]] = []
     wide = 0
     for cell in cells:
         ours = cell_estimate(cell.id, evidence) if cell.kind == "measured" and cell.published is not None else None
@@ -127,6 +140,9 @@ def agreement(
         factor = unit_factor(cell.metric)
         published.append(cell.published)
         measured.append(ours.value)
+        if scale == "paper" and (keys := (departures or {}).get(cell.id)):
+            changed.append(keys)
+            continue
         distance = abs(ours.value * factor - cell.published)
         distances.append(distance)
         inside = ours.low * factor <= cell.published <= ours.high * factor
@@ -134,12 +150,15 @@ def agreement(
         wide += inside and (ours.high - ours.low) / 2 * factor > tolerance.points
     tau = kendall(published, measured)
     concordant = _concordant(published, measured)
-    if scale != "paper":
-        return Agreement(scale, len(published), tau, concordant, sentence=_order(len(published), tau, concordant))
+    settings = tuple(dict.fromkeys(key for keys in changed for key in keys))
+    told = {"changed": len(changed), "settings": settings}
+    if scale != "paper" or (changed and not closeness):
+        order = _order(len(published), tau, concordant)
+        return Agreement(scale, len(published), tau, concordant, sentence=order, **told)
     steps = (tolerance.points / 2, tolerance.points, 2 * tolerance.points)
     within = tuple((step, sum(d <= step + 1e-9 for d in distances)) for step in steps)
     said = _values(closeness, wide, within, tolerance)
-    return Agreement(scale, len(published), tau, concordant, tolerance, closeness, within, said)
+    return Agreement(scale, len(published), tau, concordant, tolerance, closeness, within, said, **told)
 
 
 def _within(distance: float, tolerance: Tolerance) -> Closeness:
@@ -186,6 +205,15 @@ def _values(
     )
 
 
+def changed_line(changed: int, cells: int, settings: Sequence[str]) -> str:
+    """Return why `changed` of `cells` measured cells are not held against the published values at scale paper."""
+    what = f"{'settings' if len(settings) > 1 else 'setting'} other than the paper's ({named(settings)})"
+    if changed == cells:
+        return f"Measured with {what}: that says nothing about absolute values."
+    those = "a cell" if changed == 1 else f"{changed} cells"
+    return f"Of {cells} cells, {those} measured with {what} say{'s' * (changed == 1)} nothing about absolute values."
+
+
 def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: Counted = Counted()) -> str:
     """Return one line in plain words: what was and what was not reproduced, and what is undecided."""
     if counted.quoted and not (agreed.cells or counted.computed or counted.measurable):
@@ -213,6 +241,8 @@ def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: Counted 
         parts.append(agreed.sentence.split(" By distance alone")[0])
         if agreed.scale != "paper":
             parts.append(f"Scale {agreed.scale} says nothing about absolute values.")
+        elif agreed.changed:
+            parts.append(changed_line(agreed.changed, agreed.cells, agreed.settings))
     elif not parts and counted.alone:
         number = "One number was" if counted.alone == 1 else f"{counted.alone} numbers were"
         parts.append(f"{number} measured; the paper gives none to compare with.")

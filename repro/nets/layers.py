@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -21,6 +22,31 @@ class Features(NamedTuple):
 
     low: dict[str, Tensor]
     high: Tensor
+
+
+class AtrousConv2d(nn.Conv2d):
+    """Convolution of stride 1 with an odd kernel that keeps the size and computes no tap that reads padding only.
+
+    A tap further from the centre than the map is wide meets zeros wherever the kernel lies: at large rates a 3x3
+    convolution "degenerates to a simple 1x1 filter" (paper v3, section 3.3). Left out it gives the same map, and a
+    gradient of zero to that weight, for up to a ninth of the multiply-adds; counts of costs stay those of all taps.
+    """
+
+    def __init__(
+        self, c_in: int, c_out: int, kernel: int, *, rate: int = 1, groups: int = 1, bias: bool = True
+    ) -> None:
+        if kernel % 2 == 0:
+            raise ValueError(f"an even kernel ({kernel}) has no centre")
+        super().__init__(c_in, c_out, kernel, padding=kernel // 2 * rate, dilation=rate, groups=groups, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        centre, rate = self.kernel_size[0] // 2, self.dilation[0]
+        rows, columns = (min(centre, (side - 1) // rate) for side in input.shape[-2:])
+        if (rows, columns) == (centre, centre):
+            return super().forward(input)
+        near = self.weight[:, :, centre - rows : centre + rows + 1, centre - columns : centre + columns + 1]
+        padding = (rows * rate, columns * rate)
+        return functional.conv2d(input, near, self.bias, padding=padding, dilation=rate, groups=self.groups)
 
 
 class ConvBN(nn.Sequential):
@@ -42,11 +68,12 @@ class ConvBN(nn.Sequential):
         eps: float = 1e-5,
         relu: bool = True,
     ) -> None:
-        padding = kernel // 2 * rate
-        layers: list[nn.Module] = [
-            nn.Conv2d(c_in, c_out, kernel, stride, padding, dilation=rate, groups=groups, bias=False),
-            nn.BatchNorm2d(c_out, eps=eps),
-        ]
+        conv = (
+            AtrousConv2d(c_in, c_out, kernel, rate=rate, groups=groups, bias=False)
+            if stride == 1
+            else nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2 * rate, rate, groups, bias=False)
+        )
+        layers: list[nn.Module] = [conv, nn.BatchNorm2d(c_out, eps=eps)]
         if relu:
             layers.append(nn.ReLU(inplace=True))
         super().__init__(*layers)

@@ -113,7 +113,8 @@ def assemble(
     names = facts.classes if facts and isinstance(facts.classes, tuple) else ()
     trained = [r for k, r in records.done.items() if k in records.trainings]
     head = table_head(table)
-    judged = agreement([c.cell for c in cells], evidence, request.scale)
+    departures = {c.cell.id: c.departures for c in cells if c.departures}
+    judged = agreement([c.cell for c in cells], evidence, request.scale, departures=departures)
     return ReportContent(
         table=replace(
             head,
@@ -184,6 +185,7 @@ def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, re
         reason=reason,
         evaluations={s: e.key for s, e in planned.evaluations.items() if e.key in records.done},
         command=f"{rerun} {only}".strip(),
+        departures=tuple(d.key for d in planned.resolved.departures) if planned.resolved else (),
         class_iou=_mean_iou(ious),
     )
 

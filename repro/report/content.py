@@ -66,6 +66,8 @@ class CellResult:
     """Seed -> key of the evaluation's record."""
     command: str = ""
     """What runs this one cell again."""
+    departures: tuple[str, ...] = ()
+    """Dotted keys of the settings of its measurement that are not the published ones; any at all below scale paper."""
     class_iou: tuple[float | None, ...] = ()
     """IOU of each class in [0, 1], pooled over seeds; None where a class is absent."""
 
@@ -214,3 +216,13 @@ class ReportContent:
     costs: tuple[Cost, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     records: tuple[RecordLine, ...] = ()
+
+    @property
+    def changed(self) -> tuple[CellResult, ...]:
+        """The measured cells with departures."""
+        return tuple(c for c in self.cells if c.cell.kind == "measured" and c.departures)
+
+    @property
+    def absolute(self) -> bool:
+        """Whether every measured cell is held against its published value: at scale paper, with nothing changed."""
+        return self.scale == "paper" and not self.changed

@@ -21,9 +21,9 @@ Array = NDArray[np.float64]
 
 
 def offset(content: ReportContent) -> float:
-    """Return what the third map takes off every difference: below scale `paper` their mean, which is the scale's."""
+    """Return what the third map takes off every difference: where values are not judged their mean, which is the scale's."""
     both = compared(content.cells)
-    if content.scale == "paper" or not both:
+    if content.absolute or not both:
         return 0.0
     return float(np.mean([difference(c) or 0.0 for c in both]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from repro.report.content import ReportContent
 from repro.report.numbers import fixed, setting
+from repro.report.wording import changed_settings
 
 
 def limits(content: ReportContent) -> tuple[str, ...]:
@@ -16,6 +17,8 @@ def limits(content: ReportContent) -> tuple[str, ...]:
             f"The scale is “{content.scale}”, not the paper's. Orders, trends and gains can be compared; absolute "
             "values cannot, and no mark in this report judges one."
         )
+    elif why := changed_settings(content):
+        found.append(f"{why} Orders, trends and gains can be compared; that is no reproduction of printed values.")
     data = next((d for d in content.deviations if d.key == "data.name"), None)
     if data is not None:
         found.append(

@@ -23,6 +23,8 @@ from repro.report.wording import (
     metric_line,
     more_seeds,
     rules,
+    scale_line,
+    table_line,
 )
 from repro.spec.naming import cell_label
 
@@ -37,7 +39,7 @@ def report_markdown(content: ReportContent) -> str:
     blocks = [
         f"# {text(f'{table.paper} {table.place}')}: {text(table.title)}",
         f"**{text(content.headline)}**",
-        f"Scale “{text(content.scale)}”: {text(content.scale_text)}",
+        text(scale_line(content)),
         bullets(f"{fact['name']}: **{text(fact['value'])}**{_remark(fact['small'])}" for fact in facts(content)),
     ]
     more = more_seeds(content)

@@ -42,7 +42,9 @@ LEGEND: dict[Mark, Legend] = {
     ),
     "noisy": Legend("~", "too noisy to tell", f"our interval is wider than ± {CLOSE}, or there is none"),
     "incomparable": Legend(
-        "n/c", "not comparable", "another scale than the paper's: order and trends count, the absolute value does not"
+        "n/c",
+        "not comparable",
+        "another scale or other settings than the paper's: order and trends count, the absolute value does not",
     ),
     "failed": Legend("×", "failed", "the run ended in an error; the reason and the command that repeats it are below"),
     "missing": Legend("○", "not run", "no record of it yet"),
@@ -51,7 +53,10 @@ LEGEND: dict[Mark, Legend] = {
 
 
 def mark_of(result: CellResult, scale: str) -> Mark:
-    """Return the mark of a cell. Only at scale `paper` is a measured value judged against the published one."""
+    """Return the mark of a cell.
+
+    A measured value is judged against the published one only at scale `paper`, and only where no setting was changed.
+    """
     if result.state == "failed":
         return "failed"
     if result.state == "missing":
@@ -63,7 +68,7 @@ def mark_of(result: CellResult, scale: str) -> Mark:
     if result.state == "computed":
         difference = round(estimate.value * times - cell.published, cell.decimals)
         return "agrees" if difference == 0 else "above" if difference > 0 else "below"
-    if scale != "paper":
+    if scale != "paper" or result.departures:
         return "incomparable"
     if estimate.covers == "nothing":
         return "noisy"

@@ -61,11 +61,11 @@ def interval_plot(content: ReportContent) -> str:
 
 
 def on_one_axis(content: ReportContent) -> bool:
-    """Say whether published values and ours can share an axis: at scale `paper`, or where their ranges meet."""
+    """Say whether published values and ours can share an axis: where values are judged, or where their ranges meet."""
     cells = [c for c in content.cells if c.cell.kind == "measured"]
     ours = [v * factor(c.cell) for c in cells for v in extent(c)]
     published = [c.cell.published for c in cells if c.cell.published is not None]
-    if content.scale == "paper" or not ours or not published:
+    if content.absolute or not ours or not published:
         return True
     return min(ours) <= max(published) and min(published) <= max(ours)
 
@@ -122,9 +122,9 @@ def _cell(canvas: Canvas, result: CellResult, scale: Scale, y: float) -> None:
 
 
 def agreement_plot(content: ReportContent) -> str:
-    """Draw published against ours with the diagonal; below scale `paper`, ranks instead of values."""
+    """Draw published against ours with the diagonal; ranks instead of values where values are not judged."""
     cells = compared(content.cells)
-    by_rank = content.scale != "paper"
+    by_rank = not content.absolute
     pairs = rank_pairs(content.cells)
     side, left, top = 250.0, 44.0, 8.0
     points: list[tuple[CellResult, float, float]] = []

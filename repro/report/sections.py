@@ -29,6 +29,7 @@ from repro.report.wording import (
     metric_line,
     more_seeds,
     rules,
+    scale_line,
     table_line,
 )
 from repro.spec.naming import cell_label
@@ -82,7 +83,7 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
         "date": content.date,
         "scale": content.scale,
         "headline": content.headline,
-        "scale_text": content.scale_text,
+        "scale_line": scale_line(content),
         "facts": facts(content),
         "command": content.command,
         "more_seeds": more_seeds(content),
@@ -199,10 +200,10 @@ def _claims(content: ReportContent) -> dict[str, Any]:
 def _agreement(content: ReportContent) -> dict[str, Any]:
     line, figures, note = agreement_facts(content)
     heat = "Stronger is larger."
-    if content.scale != "paper":
+    if not content.absolute:
         heat = (
             f"Ours are {signed(offset(content))} points from the published values on average. That offset belongs to "
-            "the scale and is taken off the third map: what is left is where the pattern departs. Stronger is larger; "
+            f"the {'scale' if content.scale != 'paper' else 'changed settings'} and is taken off the third map: what is left is where the pattern departs. Stronger is larger; "
             "blue above, orange below."
         )
     return {"agreement_line": line, "agreement_numbers": figures, "agreement_note": note, "heat_note": heat}

@@ -25,7 +25,7 @@ def is_series(content: ReportContent) -> bool:
 def series_plot(content: ReportContent) -> str:
     """Draw each row as a line over its columns: published, and ours with its 95 % interval as a band.
 
-    Below scale `paper`, where levels differ, they stand in two panels whose axes span equally many points.
+    Where levels differ (a small scale), they stand in two panels whose axes span equally many points.
     """
     cells = [c for c in content.cells if c.cell.kind == "measured"]
     ours = [v * factor(c.cell) for c in cells for v in extent(c)]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from repro.judge.agreement import changed_line
+from repro.judge.wording import named
 from repro.report.claims import verdict_counts
 from repro.report.content import ReportContent
 from repro.report.grid import compared
 from repro.report.numbers import NONE, fixed, seconds, span
+from repro.spec.departures import asked_for
 
 SEEDS_FOR_JUDGING = 5
 COST_NOTE = (
@@ -25,7 +28,7 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
     computed = sum(c.state == "computed" for c in content.cells)
     left = len(measured) - done - failed
     gaps = ", ".join(text for n, text in ((failed, f"{failed} failed"), (left, f"{left} not run")) if n)
-    found = [_fact("Scale", content.scale)]
+    found = [_fact("Scale", content.scale, "with changed settings" if measured and asked_for(content.deviations) else "")]
     if measured:
         found.append(_fact("Images", content.dataset))
         found.append(_fact("Cells measured", f"{done} of {len(measured)}", gaps))
@@ -53,6 +56,22 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
     if measured:
         found.append(_fact("Records up to", content.date[:10] or NONE, f"repro {content.version}"))
     return found
+
+
+def scale_line(content: ReportContent) -> str:
+    """Return what the scale spends, and what the user changed of it."""
+    asked = [deviation.key for deviation in asked_for(content.deviations)]
+    changed = f" Changed on the command line: {named(asked)}." if asked else ""
+    return f"Scale “{content.scale}”: {content.scale_text}{changed}"
+
+
+def changed_settings(content: ReportContent) -> str:
+    """Return why cells at scale `paper` are not held against published values; empty where all of them are."""
+    if content.scale != "paper" or not content.changed:
+        return ""
+    measured = sum(c.cell.kind == "measured" and c.state != "quoted" for c in content.cells)
+    keys = dict.fromkeys(key for result in content.changed for key in result.departures)
+    return changed_line(len(content.changed), measured, tuple(keys))
 
 
 def _fact(name: str, value: str, small: str = "") -> dict[str, str]:
@@ -90,14 +109,11 @@ def interval_line(content: ReportContent) -> str:
 def agreement_facts(content: ReportContent) -> tuple[str, list[tuple[str, str, str]], str]:
     """Return the line on top, the figures (name, value, remark), and a note on how published and ours agree."""
     cells = compared(content.cells)
-    judged = content.scale == "paper"
-    if judged:
+    if content.absolute:
         line = "Each cell's own value beside the published one, and how alike the two orders are."
     else:
-        line = (
-            f"At scale “{content.scale}” absolute values are not to be compared, so ranks are: 1 is the best cell of "
-            "the table."
-        )
+        where = f"At scale “{content.scale}”" if content.scale != "paper" else "With changed settings"
+        line = f"{where} absolute values are not to be compared, so ranks are: 1 is the best cell of the table."
     figures: list[tuple[str, str, str]] = []
     agreed = content.agreement
     if agreed is None:
@@ -110,7 +126,8 @@ def agreement_facts(content: ReportContent) -> tuple[str, list[tuple[str, str, s
         figures.append(
             ("Pairs in the paper's order", f"{100 * agreed.concordant:.0f} %", f"of {agreed.cells} cells' pairs")
         )
-    figures += [(f"Within {step:g} points", f"{n} of {agreed.cells}", "cells") for step, n in agreed.within]
+    held = agreed.cells - agreed.changed
+    figures += [(f"Within {step:g} points", f"{n} of {held}", "cells") for step, n in agreed.within]
     return line, figures, agreed.sentence
 
 
@@ -122,7 +139,9 @@ def deviation_line(content: ReportContent) -> str:
         return "Computed for the networks of the published protocol." if computed else "Nothing here is run."
     if n == 0:
         return "Every setting is the paper's."
-    return f"{n} setting{'s differ' if n > 1 else ' differs'} from the paper's; all others are the paper's."
+    asked = len(asked_for(content.deviations))
+    told = f" ({asked} {'were' if asked > 1 else 'was'} changed on the command line)" if asked else ""
+    return f"{n} setting{'s differ' if n > 1 else ' differs'} from the paper's{told}; all others are the paper's."
 
 
 def rules(content: ReportContent) -> tuple[str, ...]:
@@ -156,6 +175,8 @@ def table_line(content: ReportContent) -> str:
             f" At scale “{content.scale}” differences of measured cells are shown but not judged: compare orders, "
             "trends and gains."
         )
+    elif measured and (why := changed_settings(content)):
+        text += f" {why} Such differences are shown but not judged: compare orders, trends and gains."
     return text
 
 

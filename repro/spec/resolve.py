@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from repro.errors import InputError
+from repro.spec.departures import ASKED, SET, departures
 from repro.spec.expand import published_settings
 from repro.spec.keys import Flat, build, flat_of
 from repro.spec.overrides import read_overrides
@@ -38,6 +39,11 @@ class Resolved:
     deviations: tuple[Deviation, ...]
     """In the protocol's order of keys."""
 
+    @property
+    def departures(self) -> tuple[Deviation, ...]:
+        """The deviations that change what is measured: with any, no value is held against the printed one."""
+        return departures(self.protocol, self.deviations)
+
 
 def resolve(
     suite: Suite,
@@ -67,11 +73,11 @@ def resolve(
     told: dict[str, tuple[str, Direction]] = {
         k: ("follows from another setting", "unknown") for k in now if now[k] != paper[k]
     }
-    told.update({_value_key(k, now): ("set on the command line", "unknown") for k in wanted})
+    told.update({_value_key(k, now): (SET, "unknown") for k in wanted})
     fixed = {_value_key(k, now) for k in wanted}
     if dataset is not None:
         fixed.add("data.name")
-        _move(suite, now, dataset, fixed, told, "asked for on the command line", "unknown")
+        _move(suite, now, dataset, fixed, told, ASKED, "unknown")
 
     more = [(table.paper._place, table.paper.deviations), (table.place, table.deviations)]
     for place, rule in rules_for(scale, suite.scales, more):
@@ -93,12 +99,12 @@ def resolve(
     if wrong := protocol.model.contradiction():
         raise InputError(f"{table.place}: protocol.model: {wrong}")
     final = flat_of(protocol)
-    departures = tuple(
+    deviations = tuple(
         Deviation(key, paper[key], final[key], *told.get(key, ("follows from another setting", "unknown")))
         for key in paper
         if final[key] != paper[key]
     )
-    return Resolved(protocol, departures)
+    return Resolved(protocol, deviations)
 
 
 def _set_where_on(
@@ -118,7 +124,7 @@ def _set_where_on(
         else:
             changed = {**held, key.rsplit(".", 1)[1]: value}
         now["evaluate.crf"] = changed
-        told["evaluate.crf"] = ("set on the command line", "unknown")
+        told["evaluate.crf"] = (SET, "unknown")
         places["evaluate.crf"] = f"--set {key.replace('crf', 'crf?')}"
 
 

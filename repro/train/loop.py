@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from repro.data import augment
 from repro.data.images import Images
 from repro.errors import InputError
 from repro.nets.deeplab import set_resizing
@@ -22,11 +21,10 @@ from repro.spec.protocol import Pretrain, Train
 from repro.train import checkpoint
 from repro.train.checkpoint import Checkpoint
 from repro.train.launch import Captured, cuda_graph
-from repro.train.loss import VOID
 from repro.train.optimizer import hold_rates, make_optimizer, set_batch_norm, set_rates
 from repro.train.schedule import multiplier
 from repro.train.step import backward, keep_averages_per_step, parts, seed_dropout
-from repro.train.supply import Batch, Supply
+from repro.train.supply import Supply
 from repro.train.team import ALONE, Team
 from repro.train.ways import Launch, captures, compiles, uncaptured
 
@@ -121,7 +119,6 @@ def fit(
         layouts = [*(one for one in layouts if one.from_step < start), layout]
     hold_rates(optimizer, device, captured=captures(layout.launch))
     keep_averages_per_step(network, len(parts(mine.stop - mine.start, layout.micro_batch)))
-    compute = _compute(network, optimizer, train, seed, device, team, layout)
     every = max(1, train.iterations // CURVE_POINTS)
 
     def save(step: int) -> None:
@@ -130,12 +127,13 @@ def fit(
             checkpoint.save(hooks.folder, Checkpoint(step, network.state_dict(), optimizer.state_dict(), notes))
 
     with Supply(images, order, train, seed, mine, device) as supply:
+        compute = _compute(network, optimizer, train, seed, device, team, layout, supply)
         hooks.on_start(start)
         saved, apart = time.monotonic(), hooks.checkpoint_seconds
         for step in range(start, train.iterations):
             began = time.monotonic()
             set_rates(optimizer, train.lr * multiplier(train, step))
-            loss = compute(supply(step), step)
+            loss = compute(step)
             last = step == train.iterations - 1
             if step % every == 0 or last:
                 value = float(team.total(loss))  # a wait for the device: not at every step
@@ -169,29 +167,26 @@ def _compute(
     device: torch.device,
     team: Team,
     layout: Layout,
-) -> Callable[[Batch, int], Tensor]:
-    """What computes a step: (its batch, its number) -> this process's part of the loss; weights are updated."""
+    supply: Supply,
+) -> Callable[[int], Tensor]:
+    """What computes the step of a number and updates the weights -> this process's part of the loss."""
     trainer = team.trainer(network, train, compiled=compiles(layout.launch))
-    padding = 0 if isinstance(train, Train) and train.label_padding == "background" else VOID
 
-    def whole(batch: Batch, step: int) -> Tensor:
-        x, y = augment.sample(batch.pixels, batch.labels, batch.sizes, batch.drawn, train.crop, label_padding=padding)
-        if isinstance(train, Train) and train.void == "background":
-            y = y.masked_fill(y == VOID, 0)
+    def learn(x: Tensor, y: Tensor, step: int) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
         loss = backward(trainer, x, y, train, team, layout.micro_batch, seed, step)
         optimizer.step()
         return loss
 
     if not captures(layout.launch):
-        return whole
+        return lambda step: learn(*supply.samples(step), step)
     at = [0]
-    captured = Captured(lambda batch: whole(batch, at[0]), device, cuda_graph)
+    captured = Captured(lambda batch: learn(*batch.samples(train), at[0]), device, cuda_graph)
 
-    def replayed(batch: Batch, step: int) -> Tensor:
+    def replayed(step: int) -> Tensor:
         at[0] = step
         seed_dropout(device, seed, step, team.rank, 0)
-        return captured(batch)
+        return captured(supply(step))
 
     return replayed
 

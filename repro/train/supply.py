@@ -2,14 +2,17 @@
 
 A set lies decoded as uint8; what random scaling, cropping, flipping and padding read of it must be on the device. The
 copy of a GPU is made once if it takes a fair share of the free memory at most; else the rows of each batch are gathered
-into pinned memory by a thread while the step before is computed. Both give the same batches.
+into pinned memory by a thread while the step before is computed. On a CPU a thread makes the samples themselves
+meanwhile. All give the same batches.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +20,7 @@ import torch
 from torch import Tensor
 
 from repro.data import augment
-from repro.data.augment import Draw
+from repro.data.augment import VOID, Draw
 from repro.data.images import Images
 from repro.spec.protocol import Pretrain, Train
 
@@ -41,6 +44,14 @@ class Batch:
         """All four."""
         return self.pixels, self.labels, self.sizes, self.drawn
 
+    def samples(self, train: Train | Pretrain) -> tuple[Tensor, Tensor]:
+        """Scaled, cropped, flipped, padded: images (B, 3, crop, crop) float32, labels (B, crop, crop) int64."""
+        padding = 0 if isinstance(train, Train) and train.label_padding == "background" else VOID
+        x, y = augment.sample(self.pixels, self.labels, self.sizes, self.drawn, train.crop, label_padding=padding)
+        if isinstance(train, Train) and train.void == "background":
+            y = y.masked_fill(y == VOID, 0)
+        return x, y
+
 
 def fits(images: Images, device: torch.device) -> bool:
     """Whether the whole set shall lie on the device; a CPU reads it where it is."""
@@ -48,6 +59,23 @@ def fits(images: Images, device: torch.device) -> bool:
         return True
     free, _ = torch.cuda.mem_get_info(device)
     return images.pixels.nbytes + images.labels.nbytes <= RESIDENT_SHARE * free
+
+
+Result = TypeVar("Result")
+
+
+class _Ahead(Generic[Result]):
+    """What `make` returns for a step; that for the next one is then made by the thread."""
+
+    def __init__(self, thread: ThreadPoolExecutor, make: Callable[[int], Result]) -> None:
+        self._thread, self._make = thread, make
+        self._next: tuple[int, Future[Result]] | None = None
+
+    def __call__(self, step: int) -> Result:
+        expected, future = self._next or (None, None)
+        made = future.result() if future is not None and expected == step else self._make(step)
+        self._next = step + 1, self._thread.submit(self._make, step + 1)
+        return made
 
 
 class Supply:
@@ -76,7 +104,8 @@ class Supply:
             arrays = (images.pixels, images.labels, images.sizes)
             self._whole = tuple(torch.from_numpy(array).to(device) for array in arrays)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
-        self._ahead: tuple[int, Future[tuple[Tensor, ...]]] | None = None
+        self._rows = _Ahead(self._thread, self._gather)
+        self._samples = _Ahead(self._thread, lambda step: self(step).samples(train))
 
     @property
     def resident(self) -> bool:
@@ -94,10 +123,11 @@ class Supply:
         if self._whole is not None:
             pixels, labels, sizes = self._whole
             return Batch(pixels, labels, sizes, self._onto(torch.from_numpy(self._draw(step).packed())))
-        expected, future = self._ahead or (None, None)
-        rows = future.result() if future is not None and expected == step else self._gather(step)
-        self._ahead = step + 1, self._thread.submit(self._gather, step + 1)
-        return Batch(*(self._onto(row) for row in rows))
+        return Batch(*(self._onto(row) for row in self._rows(step)))
+
+    def samples(self, step: int) -> tuple[Tensor, Tensor]:
+        """The samples of a step's batch. A GPU makes them when it comes to them, a CPU beside the step before."""
+        return self(step).samples(self._train) if self._device.type == "cuda" else self._samples(step)
 
     def _draw(self, step: int) -> Draw:
         train = self._train

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from repro.evaluate.confusion import class_iou, confusion, image_mean_iou, mean_iou
+from repro.evaluate.confusion import class_iou, confusion, image_mean_iou, mean_iou, predicted
 
 
 def _maps(seed, images=4, classes=5):
@@ -84,3 +84,12 @@ def test_a_label_outside_the_classes_is_refused():
     truth[1, 0, 0] = 7
     with pytest.raises(ValueError, match="neither one of 5 classes"):
         confusion(truth, torch.zeros(2, 3, 3, dtype=torch.long), 5)
+
+
+@pytest.mark.parametrize("classes", [2, 9, 21])
+def test_the_prediction_is_the_first_of_the_largest(classes):
+    generator = torch.Generator().manual_seed(classes)
+    scores = torch.randint(0, 4, (3, classes, 17, 19), generator=generator).float()
+    assert torch.equal(predicted(scores, dim=1), scores.argmax(dim=1))
+    brute = [max(range(classes), key=lambda c: (column[c], -c)) for column in scores[0].flatten(1).T.tolist()]
+    assert predicted(scores[0], dim=0).flatten().tolist() == brute

@@ -67,6 +67,35 @@ def test_the_next_batch_is_gathered_ahead(images, monkeypatch):
     assert asked in ([0, 1, 2, 3], [0, 1, 2, 3, 4])  # the last one may have been cancelled
 
 
+@pytest.mark.parametrize("resident", [True, False])
+def test_samples_made_ahead_are_those_of_the_batch(images, resident):
+    train = TRAIN.model_copy(update={"void": "background", "label_padding": "background"})
+    told = (images, np.arange(5), train, 3, slice(1, 5), CPU)
+    with Supply(*told, resident=resident) as ahead, Supply(*told, resident=True) as plain:
+        for step in (0, 1, 2, 7, 8, 4):
+            x, y = ahead.samples(step)
+            batch = plain(step)
+            told_x, told_y = augment.sample(batch.pixels, batch.labels, batch.sizes, batch.drawn, 20, label_padding=0)
+            assert torch.equal(x, told_x)
+            assert torch.equal(y, told_y.masked_fill(told_y == 255, 0))
+
+
+def test_an_error_of_the_thread_reaches_the_loop(images, monkeypatch):
+    sample, calls = augment.sample, []
+
+    def fails_at_the_second(*given, **named):
+        calls.append(0)
+        if len(calls) == 2:
+            raise MemoryError
+        return sample(*given, **named)
+
+    monkeypatch.setattr(augment, "sample", fails_at_the_second)
+    with Supply(images, np.arange(5), TRAIN, 0, slice(0, 6), CPU) as batches:
+        batches.samples(0)
+        with pytest.raises(MemoryError):
+            batches.samples(1)
+
+
 @pytest.mark.parametrize(("free", "expected"), [(1.01, True), (0.99, False)])
 def test_a_set_lies_on_a_gpu_that_has_room_to_spare(images, monkeypatch, free, expected):
     held = 5 * 24 * 24 * 4 / supply.RESIDENT_SHARE

@@ -1,0 +1,54 @@
+"""Which departures from the paper change what a cell measures: its value then stands for another experiment's.
+
+At scale `paper` a measured value is held against the printed one, but only where nothing of that kind was changed, be
+it on the command line, by another data set or by a rule of a table's own. What changes only how a result is computed
+(rounding, or how many images are evaluated at once) leaves the two comparable, and so does what this cell never reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from repro.spec.protocol import Protocol
+    from repro.spec.resolve import Deviation
+
+COMPUTING = ("train.precision", "evaluate.precision", "evaluate.batch_size")
+"""Settings of how, not of what: the same arithmetic but for rounding."""
+COMPUTING_OF_CRF = ("backend",)
+"""The same of a CRF: both backends label alike (docs/crf.md)."""
+SET, ASKED = "set on the command line", "asked for on the command line"
+"""Reasons of deviations that the user asked for: by --set, by --dataset."""
+
+
+def departures(protocol: Protocol, deviations: Sequence[Deviation]) -> tuple[Deviation, ...]:
+    """Those of a cell's `deviations` that make its value another experiment's, in their order.
+
+    `protocol`: what the cell runs under, deviations included.
+    """
+    return tuple(d for d in deviations if not _computing(d) and not _idle(d.key, protocol))
+
+
+def asked_for(deviations: Sequence[Deviation]) -> tuple[Deviation, ...]:
+    """Those that the user asked for on the command line."""
+    return tuple(d for d in deviations if d.reason in (SET, ASKED))
+
+
+def _computing(deviation: Deviation) -> bool:
+    if deviation.key in COMPUTING:
+        return True
+    published, value = deviation.published, deviation.value
+    if deviation.key != "evaluate.crf" or published is None or value is None:
+        return False
+    return all(published[key] == value[key] or key in COMPUTING_OF_CRF for key in published)
+
+
+def _idle(key: str, protocol: Protocol) -> bool:
+    """Whether the key belongs to a first training that this cell does not have."""
+    start = protocol.train.start
+    if key.startswith("coco."):
+        return start != "coco"
+    if key.startswith("pretrain."):
+        return start != "presence" and not (start == "coco" and protocol.coco.start == "presence")
+    return False
