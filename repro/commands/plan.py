@@ -49,6 +49,7 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
         "seconds": round(cost.wall_hours(len(workers)) * 3600 if cost else wall, 1),
         "workers": workers,
         "absent": absent,
+        "unjudged": plan.unjudged(),
     }
     if as_json:
         print_json(rows, **summary, **(as_record(cost, str(gpu), suite.gpu(str(gpu))) if cost else {}))
@@ -83,6 +84,8 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
         print(f"Data not here: {name}. Planned without it; what is stored for it is not looked up. To run: {why}")
     if measured:
         print(outlook(plan.request.scale, plan.request.seeds))
+    if unjudged := plan.unjudged():
+        print(unjudged)
 
 
 def sharing(plan: Plan) -> dict[str, int]:

@@ -51,6 +51,8 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
     cluster = session.cluster(place.executor, *told) if work or not local else None
     if work and not options.scale:
         say(f"scale {plan.request.scale}: {suite.scale(plan.request.scale).description} (--scale changes it)")
+    if work and (unjudged := plan.unjudged()):
+        say(unjudged)
     code = compute(plan, work, store, workers, cluster)
     if code != EXIT_INTERRUPTED:
         write(options, suite, plan, store, out, FORMATS, as_json, stale_only=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -24,7 +24,8 @@ from repro.judge.effects import unit_factor
 from repro.judge.evidence import Evidence, cell_estimate
 from repro.judge.intervals import t_quantile
 from repro.judge.result import ClaimResult
-from repro.judge.wording import MINUS, named
+from repro.judge.wording import MINUS
+from repro.spec.departures import changed_line
 from repro.spec.table import Cell
 
 Closeness = Literal["within interval", "within tolerance", "off"]
@@ -151,14 +152,13 @@ def agreement(
     tau = kendall(published, measured)
     concordant = _concordant(published, measured)
     settings = tuple(dict.fromkeys(key for keys in changed for key in keys))
-    told = {"changed": len(changed), "settings": settings}
+    found = Agreement(scale, len(published), tau, concordant, changed=len(changed), settings=settings)
     if scale != "paper" or (changed and not closeness):
-        order = _order(len(published), tau, concordant)
-        return Agreement(scale, len(published), tau, concordant, sentence=order, **told)
+        return replace(found, sentence=_order(len(published), tau, concordant))
     steps = (tolerance.points / 2, tolerance.points, 2 * tolerance.points)
     within = tuple((step, sum(d <= step + 1e-9 for d in distances)) for step in steps)
     said = _values(closeness, wide, within, tolerance)
-    return Agreement(scale, len(published), tau, concordant, tolerance, closeness, within, said, **told)
+    return replace(found, tolerance=tolerance, closeness=closeness, within=within, sentence=said)
 
 
 def _within(distance: float, tolerance: Tolerance) -> Closeness:
@@ -203,15 +203,6 @@ def _values(
         f"{off} {'is' if off == 1 else 'are'} off. By distance alone: {half}, {once}, {twice} points. "
         f"{tolerance.reason}"
     )
-
-
-def changed_line(changed: int, cells: int, settings: Sequence[str]) -> str:
-    """Return why `changed` of `cells` measured cells are not held against the published values at scale paper."""
-    what = f"{'settings' if len(settings) > 1 else 'setting'} other than the paper's ({named(settings)})"
-    if changed == cells:
-        return f"Measured with {what}: that says nothing about absolute values."
-    those = "a cell" if changed == 1 else f"{changed} cells"
-    return f"Of {cells} cells, {those} measured with {what} say{'s' * (changed == 1)} nothing about absolute values."
 
 
 def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: Counted = Counted()) -> str:

@@ -29,13 +29,6 @@ def interval(effect: Estimate, unit: str) -> str:
     return " to ".join(_figure(end, unit) for end in (effect.low, effect.high))
 
 
-def named(keys: Sequence[str], most: int = 4) -> str:
-    """Return the first of several names: "model.width, train.crop and 3 more"."""
-    if len(keys) <= most + 1:
-        return ", ".join(keys)
-    return f"{', '.join(keys[:most])} and {len(keys) - most} more"
-
-
 def sentence(result: ClaimResult) -> str:
     """Return what was found for a claim: the verdict first, then the effect, the noise and the paper's own number."""
     if not result.testable:

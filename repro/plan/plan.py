@@ -9,6 +9,7 @@ from typing import Any
 from repro.errors import InputError
 from repro.plan.chain import Inputs, evaluation_of, training_of
 from repro.plan.work import Evaluation, Training
+from repro.spec.departures import changed_line
 from repro.spec.load import Suite
 from repro.spec.resolve import Resolved, resolve
 from repro.spec.scales import read_value
@@ -53,6 +54,17 @@ class Plan:
     def of_table(self, table: str) -> tuple[PlannedCell, ...]:
         """The cells of one table, in the paper's order."""
         return tuple(c for c in self.cells if c.cell.table == table)
+
+    def unjudged(self) -> str:
+        """Why some measured cells will not be held against their published values, though the scale is the paper's;
+        empty where all will be, or where no scale's are.
+        """
+        resolved = [c.resolved for c in self.cells if c.resolved is not None]
+        changed = [r.departures for r in resolved if r.departures]
+        if self.request.scale != "paper" or not changed:
+            return ""
+        keys = dict.fromkeys(deviation.key for departures in changed for deviation in departures)
+        return changed_line(len(changed), len(resolved), tuple(keys))
 
 
 def choose(tables: Sequence[TableSpec], only: Sequence[str]) -> dict[str, tuple[Cell, ...]]:

@@ -13,6 +13,7 @@ from repro.errors import InputError
 from repro.report.content import ReportContent
 from repro.report.grid import difference, mean
 from repro.report.marks import mark_of
+from repro.spec.departures import asked_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,6 +167,7 @@ def to_document(content: ReportContent) -> dict[str, Any]:
         "date": content.date,
         "version": content.version,
         "command": content.command,
+        "changed": [deviation.key for deviation in asked_for(content.deviations)],
         "headline": content.headline,
         "tau": agreed.tau.value if agreed else None,
         "tau_low": agreed.tau.low if agreed else None,

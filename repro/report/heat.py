@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 def offset(content: ReportContent) -> float:
-    """Return what the third map takes off every difference: where values are not judged their mean, which is the scale's."""
+    """Return what the third map takes off every difference: their mean, the scale's, where values are not judged."""
     both = compared(content.cells)
     if content.absolute or not both:
         return 0.0

@@ -30,6 +30,7 @@ class Entry:
     file: str = ""
     """Name of the report; empty where the table has none yet."""
     scale: str = ""
+    """"paper, changed" where settings were changed on the command line."""
     seeds: int = 0
     date: str = ""
     headline: str = ""
@@ -58,7 +59,7 @@ def entry(data: Mapping[str, Any], file: str) -> Entry:
         paper=data["paper"],
         place=data["place"],
         file=file,
-        scale=data["scale"],
+        scale=f"{data['scale']}, changed" if data.get("changed") else data["scale"],
         seeds=len(data["seed_list"]),
         date=data["date"][:10],
         headline=data["headline"],

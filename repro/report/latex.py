@@ -5,6 +5,7 @@ from __future__ import annotations
 from repro.report.content import ReportContent
 from repro.report.grid import GridCell, grid
 from repro.report.marks import LEGEND
+from repro.spec.departures import asked_for, named
 
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -46,7 +47,9 @@ def report_latex(content: ReportContent) -> str:
 
 def _caption(content: ReportContent) -> str:
     seeds = f"{len(content.seeds)} seeds" if len(content.seeds) > 1 else "one seed"
-    words = f"Ours at scale “{content.scale}”, mean over {seeds} with half of the 95 % interval."
+    asked = [deviation.key for deviation in asked_for(content.deviations)]
+    changed = f" with other settings than the paper's ({named(asked)})" if asked else ""
+    words = f"Ours at scale “{content.scale}”{changed}, mean over {seeds} with half of the 95 % interval."
     return escape(words).replace("“", "``").replace("”", "''")
 
 

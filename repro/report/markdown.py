@@ -24,7 +24,6 @@ from repro.report.wording import (
     more_seeds,
     rules,
     scale_line,
-    table_line,
 )
 from repro.spec.naming import cell_label
 

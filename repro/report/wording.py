@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from repro.judge.agreement import changed_line
-from repro.judge.wording import named
 from repro.report.claims import verdict_counts
 from repro.report.content import ReportContent
 from repro.report.grid import compared
 from repro.report.numbers import NONE, fixed, seconds, span
-from repro.spec.departures import asked_for
+from repro.spec.departures import asked_for, changed_line, named
 
 SEEDS_FOR_JUDGING = 5
 COST_NOTE = (
@@ -28,7 +26,9 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
     computed = sum(c.state == "computed" for c in content.cells)
     left = len(measured) - done - failed
     gaps = ", ".join(text for n, text in ((failed, f"{failed} failed"), (left, f"{left} not run")) if n)
-    found = [_fact("Scale", content.scale, "with changed settings" if measured and asked_for(content.deviations) else "")]
+    found = [
+        _fact("Scale", content.scale, "with changed settings" if measured and asked_for(content.deviations) else "")
+    ]
     if measured:
         found.append(_fact("Images", content.dataset))
         found.append(_fact("Cells measured", f"{done} of {len(measured)}", gaps))

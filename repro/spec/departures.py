@@ -35,6 +35,22 @@ def asked_for(deviations: Sequence[Deviation]) -> tuple[Deviation, ...]:
     return tuple(d for d in deviations if d.reason in (SET, ASKED))
 
 
+def named(keys: Sequence[str], most: int = 4) -> str:
+    """The first of several names: "model.width, train.crop and 3 more"."""
+    if len(keys) <= most + 1:
+        return ", ".join(keys)
+    return f"{', '.join(keys[:most])} and {len(keys) - most} more"
+
+
+def changed_line(changed: int, cells: int, settings: Sequence[str]) -> str:
+    """Why `changed` of `cells` measured cells are not held against the published values at scale paper."""
+    what = f"{'settings' if len(settings) > 1 else 'setting'} other than the paper's ({named(settings)})"
+    if changed == cells:
+        return f"Measured with {what}: that says nothing about absolute values."
+    those = "one" if changed == 1 else f"{changed} cells"
+    return f"Of {cells} cells, {those} measured with {what} say{'s' * (changed == 1)} nothing about absolute values."
+
+
 def _computing(deviation: Deviation) -> bool:
     if deviation.key in COMPUTING:
         return True

@@ -65,16 +65,17 @@ Result = TypeVar("Result")
 
 
 class _Ahead(Generic[Result]):
-    """What `make` returns for a step; that for the next one is then made by the thread."""
+    """What `make` returns for a step; that for the next one, if there is one, is then made by the thread."""
 
-    def __init__(self, thread: ThreadPoolExecutor, make: Callable[[int], Result]) -> None:
-        self._thread, self._make = thread, make
+    def __init__(self, thread: ThreadPoolExecutor, make: Callable[[int], Result], steps: int) -> None:
+        self._thread, self._make, self._steps = thread, make, steps
         self._next: tuple[int, Future[Result]] | None = None
 
     def __call__(self, step: int) -> Result:
         expected, future = self._next or (None, None)
         made = future.result() if future is not None and expected == step else self._make(step)
-        self._next = step + 1, self._thread.submit(self._make, step + 1)
+        if step + 1 < self._steps:
+            self._next = step + 1, self._thread.submit(self._make, step + 1)
         return made
 
 
@@ -104,8 +105,8 @@ class Supply:
             arrays = (images.pixels, images.labels, images.sizes)
             self._whole = tuple(torch.from_numpy(array).to(device) for array in arrays)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
-        self._rows = _Ahead(self._thread, self._gather)
-        self._samples = _Ahead(self._thread, lambda step: self(step).samples(train))
+        self._rows = _Ahead(self._thread, self._gather, train.iterations)
+        self._samples = _Ahead(self._thread, lambda step: self(step).samples(train), train.iterations)
 
     @property
     def resident(self) -> bool:

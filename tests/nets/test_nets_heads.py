@@ -70,8 +70,9 @@ def test_separable_branches() -> None:
     depthwise, pointwise = conv.depthwise[0], conv.pointwise[0]
     assert (depthwise.groups, depthwise.dilation, depthwise.kernel_size) == (4, (6, 6), (3, 3))
     assert (pointwise.groups, pointwise.kernel_size) == (1, (1, 1))
-    kinds = [type(m) for part in (conv.depthwise, conv.pointwise) for m in part]
-    assert kinds == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU] * 2
+    modules = [m for part in (conv.depthwise, conv.pointwise) for m in part]
+    for module, kind in zip(modules, [nn.Conv2d, nn.BatchNorm2d, nn.ReLU] * 2, strict=True):
+        assert isinstance(module, kind)
 
 
 # v3+ Table 2

@@ -9,7 +9,6 @@ from repro.data.images import Images
 from repro.errors import InputError
 from repro.nets.deeplab import build
 from repro.spec.protocol import Model, Pretrain, Train
-from repro.train import loop
 from repro.train.loop import Hooks
 from repro.train.training import Start, order_of, train
 
@@ -47,7 +46,7 @@ def test_a_pass_draws_them_twice(images, monkeypatch):
         seen.extend(packed[:, 0].tolist())
         return sample(pixels, labels, sizes, packed, crop, **told)
 
-    monkeypatch.setattr(loop.augment, "sample", spy)
+    monkeypatch.setattr(augment, "sample", spy)
     settings = SETTINGS.model_copy(update={"iterations": 4})
     train(SMALL["resnet50"], 3, settings, 0, images, None, CPU, Hooks(), [2])
     assert sorted(seen) == [0, 1, 1, 2, 3, 4, 4, 5]
