@@ -50,7 +50,9 @@ def main(
         deviations = {(d.key, *_told(d.published, d.value), d.reason) for r in told.values() for d in r.deviations}
         if deviations:
             print_table(
-                ("key", "paper", scale, "reason"), sorted(deviations), title=f"What scale {scale} changes, and why"
+                ("key", "paper", scale if scale != "paper" else "here", "reason"),
+                sorted(deviations),
+                title=f"What scale {scale} changes, and why" if scale != "paper" else "What is changed here",
             )
     if as_json or resolved:
         print_json(rows, scale=scale)

@@ -201,9 +201,10 @@ def _agreement(content: ReportContent) -> dict[str, Any]:
     line, figures, note = agreement_facts(content)
     heat = "Stronger is larger."
     if not content.absolute:
+        whose = "the scale" if content.scale != "paper" else "the changed settings"
         heat = (
             f"Ours are {signed(offset(content))} points from the published values on average. That offset belongs to "
-            f"the {'scale' if content.scale != 'paper' else 'changed settings'} and is taken off the third map: what is left is where the pattern departs. Stronger is larger; "
+            f"{whose} and is taken off the third map: what is left is where the pattern departs. Stronger is larger; "
             "blue above, orange below."
         )
     return {"agreement_line": line, "agreement_numbers": figures, "agreement_note": note, "heat_note": heat}

@@ -26,9 +26,7 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
     computed = sum(c.state == "computed" for c in content.cells)
     left = len(measured) - done - failed
     gaps = ", ".join(text for n, text in ((failed, f"{failed} failed"), (left, f"{left} not run")) if n)
-    found = [
-        _fact("Scale", content.scale, "with changed settings" if measured and asked_for(content.deviations) else "")
-    ]
+    found = [_fact("Scale", content.scale, "with changed settings" if asked_for(content.deviations) else "")]
     if measured:
         found.append(_fact("Images", content.dataset))
         found.append(_fact("Cells measured", f"{done} of {len(measured)}", gaps))

@@ -44,7 +44,7 @@ def named(keys: Sequence[str], most: int = 4) -> str:
 
 def changed_line(changed: int, cells: int, settings: Sequence[str]) -> str:
     """Why `changed` of `cells` measured cells are not held against the published values at scale paper."""
-    what = f"{'settings' if len(settings) > 1 else 'setting'} other than the paper's ({named(settings)})"
+    what = f"{'settings' if len(settings) > 1 else 'a setting'} other than the paper's ({named(settings)})"
     if changed == cells:
         return f"Measured with {what}: that says nothing about absolute values."
     those = "one" if changed == 1 else f"{changed} cells"

@@ -69,6 +69,31 @@ def test_closeness_at_scale_paper() -> None:
     assert TOLERANCE.reason in found.sentence
 
 
+def test_changed_settings_are_not_held_against_printed_values() -> None:
+    cells = table_of(4)
+    evidence = measured([[0.1, 0.1], [0.51, 0.5101], [0.2, 0.2], [0.4, 0.4]])  # published 50, 51, 52, 53
+    departures = {cell.id: ("model.width", "train.crop") for cell in cells}
+    all_changed = agreement(cells, evidence, "paper", departures=departures)
+    assert all_changed.tolerance is None
+    assert not all_changed.closeness
+    assert not all_changed.within
+    said = headline(all_changed, ())
+    assert "Of any two of 4 cells" in said
+    assert "settings other than the paper's (model.width, train.crop): that says nothing about absolute values" in said
+    assert "interval" not in said.split("Measured with")[1]
+
+    but_one = {key: value for key, value in departures.items() if key != cells[1].id}
+    mixed = agreement(cells, evidence, "paper", departures=but_one)
+    assert dict(mixed.closeness) == {cells[1].id: "within interval"}
+    assert mixed.within[-1] == (2.0, 1)  # not the three others, which are far away
+    assert (mixed.cells, mixed.changed) == (4, 3)
+    assert headline(mixed, ()).startswith("Of 1 cells, 1 have the published value inside")
+    assert "Of 4 cells, 3 cells measured with settings other than the paper's" in headline(mixed, ())
+    assert mixed.tau == agreement(cells, evidence, "tiny").tau
+    # a smaller scale says it all by itself
+    assert agreement(cells, evidence, "tiny", departures=departures).changed == 0
+
+
 def test_cells_without_both_numbers_are_left_out() -> None:
     found = agreement(table_of(3), measured([[0.1]]), "tiny")
     assert found.cells == 1

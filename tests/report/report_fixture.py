@@ -22,9 +22,10 @@ from repro.report.content import (
     ReportContent,
 )
 from repro.report.head import table_head
+from repro.spec.departures import SET
 from repro.spec.keys import flat_of
 from repro.spec.load import load_suite
-from repro.spec.resolve import resolve
+from repro.spec.resolve import Deviation, resolve
 
 SUITE = load_suite()
 
@@ -168,6 +169,16 @@ def content(
         "records": records,
     }  # fmt: skip
     return ReportContent(**{**values, **changes})
+
+
+def changed(base: ReportContent, cells: int | None = None) -> ReportContent:
+    """As if the user had set the width and the crop of the first `cells` cells (None: of all)."""
+    asked = tuple(Deviation(key, 64, 8, SET, "unknown") for key in ("model.width", "train.crop"))
+    keys = tuple(d.key for d in asked)
+    marked = tuple(
+        dataclasses.replace(c, departures=keys) if cells is None or k < cells else c for k, c in enumerate(base.cells)
+    )
+    return dataclasses.replace(base, cells=marked, deviations=(*asked, *base.deviations))
 
 
 def without_results(base: ReportContent) -> ReportContent:

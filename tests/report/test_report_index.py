@@ -1,7 +1,7 @@
 """The index over a folder's reports."""
 
 import pytest
-from report_fixture import SUITE, content, usual
+from report_fixture import SUITE, changed, content, usual
 from test_report_html import Page
 
 from repro.report.frames import to_document
@@ -50,6 +50,13 @@ def test_markdown_links_to_markdown():
     page = index_markdown([line, KNOWN[0]])
     assert "[v3/table3](v3-table3.md)" in page
     assert f"| {KNOWN[0].id} |" in page
+
+
+def test_changed_settings_stand_beside_the_scale():
+    assert entry(to_document(changed(usual())), "a.html").scale == "tiny, changed"
+    assert entry(to_document(usual()), "a.html").scale == "tiny"
+    older = {key: value for key, value in to_document(usual()).items() if key != "changed"}
+    assert entry(older, "a.html").scale == "tiny"
 
 
 def test_titles_are_escaped():

@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 import pytest
-from report_fixture import SUITE, content, usual
+from report_fixture import SUITE, changed, content, usual
 
 from repro.report.latex import escape, report_latex
 
@@ -23,6 +23,12 @@ def test_published_and_ours():
     assert "(1, 1, 1) & published & 68.39 & 73.21 & 75.34 & 75.76" in page
     assert r"$\pm$" in page
     assert r"failed $\times$" in page
+
+
+def test_changed_settings_are_told_in_the_caption():
+    said = "with other settings than the paper's (model.width, train.crop)"
+    assert said in report_latex(changed(usual()))
+    assert "other settings" not in report_latex(usual())
 
 
 def test_special_letters_are_escaped():

@@ -1,6 +1,6 @@
 """What the report says that it cannot show."""
 
-from report_fixture import content, usual, without_results
+from report_fixture import changed, content, usual, without_results
 
 from repro.report.limits import limits
 
@@ -22,6 +22,15 @@ def test_at_scale_paper():
     assert "not the paper's. Orders" not in text
     assert "voc2012" not in text
     assert "have no number" not in text
+
+
+def test_changed_settings_at_scale_paper():
+    text = said(changed(content(scale="paper", seeds=(0, 1, 2), broken=False)))
+    assert "settings other than the paper's (model.width, train.crop): that says nothing about absolute values" in text
+    assert "no reproduction of printed values" in text
+    one = said(changed(content(scale="paper", seeds=(0, 1, 2), broken=False), cells=1))
+    assert one.startswith("Of 20 cells, one measured with settings other than the paper's")
+    assert "other than the paper's" not in said(changed(usual()))  # a smaller scale says it all
 
 
 def test_one_seed():

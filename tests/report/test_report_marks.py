@@ -40,6 +40,12 @@ def test_below_scale_paper_no_absolute_value_is_judged(scale, value):
     assert mark_of(measured(value, 0.001), scale) == "incomparable"
 
 
+@pytest.mark.parametrize("value", [0.2, 0.7, 0.9])
+def test_with_changed_settings_no_absolute_value_is_judged(value):
+    changed = dataclasses.replace(measured(value, 0.001), departures=("model.width",))
+    assert mark_of(changed, "paper") == "incomparable"
+
+
 def test_without_an_interval_nothing_can_be_told():
     assert mark_of(measured(0.7, 0.0, "nothing"), "paper") == "noisy"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_fixture import content, usual
+from report_fixture import changed, content, usual
 
 from repro.report.canvas import Canvas, Scale, padded
 from repro.report.content import Curve
@@ -18,7 +18,7 @@ from repro.report.curves import curves_plot
 from repro.report.evidence import evidence_plot
 from repro.report.grid import grid
 from repro.report.heat import heat_maps, measured_part
-from repro.report.plots import agreement_plot, interval_plot
+from repro.report.plots import agreement_plot, interval_plot, on_one_axis
 from repro.report.series import is_series, series_plot
 from repro.report.theme import COLOURS
 
@@ -124,6 +124,17 @@ def test_one_axis_at_scale_paper_two_below():
 def test_below_scale_paper_ranks_are_drawn_not_values():
     assert "ranks" in agreement_plot(usual())
     assert "values" in agreement_plot(content(scale="paper", broken=False))
+
+
+def test_with_changed_settings_ranks_are_drawn_and_levels_stand_apart():
+    shrunk = changed(content(scale="paper", broken=False))
+    assert "ranks" in agreement_plot(shrunk)
+    assert "ranks" in agreement_plot(changed(content(scale="paper", broken=False), cells=1))
+    lower = tuple(
+        dataclasses.replace(c, cell=dataclasses.replace(c.cell, published=(c.cell.published or 0) + 100))
+        for c in shrunk.cells
+    )
+    assert not on_one_axis(dataclasses.replace(shrunk, cells=lower))
 
 
 def test_numeric_columns_are_drawn_as_lines():
