@@ -13,30 +13,37 @@ import torch
 from torch import Tensor
 
 
-@lru_cache(maxsize=128)
-def matrix(size_in: int, size_out: int, device: torch.device, dtype: torch.dtype, align_corners: bool = True) -> Tensor:
+def weights(
+    size_in: int, size_out: int, device: torch.device, dtype: torch.dtype, align_corners: bool = True
+) -> Tensor:
     """(size_out, size_in) interpolation weights; output i reads at i (size_in - 1) / (size_out - 1).
 
-    Without aligned corners it reads at (i + 1/2) size_in / size_out - 1/2, or at the border beyond it.
+    Without aligned corners it reads at (i + 1/2) size_in / size_out - 1/2, or at the border beyond it. Made on the
+    device itself: torch.compile takes this into its graph, where a copy from the host would be made at every step, and
+    no CUDA graph can hold one.
     """
-    # kept for later calls, so neither tied to inference mode nor to `with torch.device(...)`
-    with torch.inference_mode(False):
-        if size_in == 1 or (size_out == 1 and align_corners):
-            weights = torch.zeros(size_out, size_in, dtype=torch.float64, device="cpu")
-            weights[:, 0] = 1.0
+    found = torch.zeros(size_out, size_in, dtype=torch.float64, device=device)
+    if size_in == 1 or (size_out == 1 and align_corners):
+        found[:, 0].fill_(1.0)  # assigned, the number would be a tensor on the host in a compiled graph
+    else:
+        at = torch.arange(size_out, dtype=torch.float64, device=device)
+        if align_corners:
+            at = at * (size_in - 1) / (size_out - 1)
         else:
-            at = torch.arange(size_out, dtype=torch.float64, device="cpu")
-            if align_corners:
-                at = at * (size_in - 1) / (size_out - 1)
-            else:
-                at = ((at + 0.5) * size_in / size_out - 0.5).clamp(0, size_in - 1)
-            low = at.floor().clamp(max=size_in - 2).long()
-            part = at - low
-            weights = torch.zeros(size_out, size_in, dtype=torch.float64, device="cpu")
-            rows = torch.arange(size_out, device="cpu")
-            weights[rows, low] = 1 - part
-            weights[rows, low + 1] += part
-        return weights.to(device, dtype)
+            at = ((at + 0.5) * size_in / size_out - 0.5).clamp(0, size_in - 1)
+        low = at.floor().clamp(max=size_in - 2).long()
+        part = at - low
+        rows = torch.arange(size_out, device=device)
+        found[rows, low] = 1 - part
+        found[rows, low + 1] += part
+    return found.to(dtype)
+
+
+@lru_cache(maxsize=128)
+def matrix(size_in: int, size_out: int, device: torch.device, dtype: torch.dtype, align_corners: bool) -> Tensor:
+    """`weights`, kept for later calls, so not tied to inference mode."""
+    with torch.inference_mode(False):
+        return weights(size_in, size_out, device, dtype, align_corners)
 
 
 def scaled_side(side: int, scale: float) -> int:
@@ -49,8 +56,9 @@ def resize(x: Tensor, size: tuple[int, int], *, align_corners: bool = True) -> T
     height, width = x.shape[-2:]
     if (height, width) == tuple(size):
         return x
-    rows = matrix(height, size[0], x.device, x.dtype, align_corners)
-    columns = matrix(width, size[1], x.device, x.dtype, align_corners)
+    made = weights if torch.compiler.is_compiling() else matrix  # it would trace what is kept, and warn of it
+    rows = made(height, size[0], x.device, x.dtype, align_corners)
+    columns = made(width, size[1], x.device, x.dtype, align_corners)
     mixed = x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
     with torch.autocast(x.device.type, enabled=False) if mixed else nullcontext():  # a float32 image stays one
         return rows @ (x.contiguous() @ columns.T)

@@ -44,6 +44,7 @@ from repro.store.store import Store
 from repro.train import checkpoint
 from repro.train.loop import Hooks, StoppedError
 from repro.train.training import Trained
+from repro.train.ways import compiles
 
 Emit = Callable[[Event], None]
 
@@ -55,6 +56,8 @@ def execute(job: Job, store: Store, device: str, emit: Emit, should_stop: Callab
     """
     with scalars(job.way.tensorboard, job.label or job.training.key) as written:
         _execute(job, store, device, written, emit, should_stop)
+    if compiles(job.way.launch):
+        torch.compiler.reset()  # after eight networks torch would compile no more in this process, and not say so
     gc.collect()
     torch.cuda.empty_cache()  # the processes of a crew are others, and find only what this one does not keep
 

@@ -8,6 +8,7 @@ batch's draw, the learning rates, the state of the generator that makes dropout'
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -63,22 +64,26 @@ class Captured:
             return self._step(batch)
         usual = torch.cuda.current_stream(self._aside.device)
         self._aside.wait_stream(usual)
-        with torch.cuda.stream(self._aside):
+        with torch.cuda.stream(self._aside), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*capturable=True")  # AdamW: that it is not being recorded (yet)
             loss = self._step(batch)
         usual.wait_stream(self._aside)
         return loss
 
 
 def cuda_graph(compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """Record `compute` as a CUDA graph."""
+    """Record `compute` as a CUDA graph. Raises InputError where that can't be done; nothing may follow it here then, as
+    a recording that broke off leaves the process' stream, memory and generator in the middle of it.
+    """
     graph = torch.cuda.CUDAGraph()
     try:
-        with torch.cuda.graph(graph):
+        # "thread_local": by default any thread's pinning of memory, as for the next batch, would break the recording
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             out = compute()
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(first(error)).splitlines() or [type(first(error)).__name__])[0]
         raise InputError(f"--launch: a step cannot be captured ({reason}). Use --launch eager or compiled.") from error
 
     def replay() -> Tensor:
@@ -86,3 +91,10 @@ def cuda_graph(compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
         return out
 
     return replay
+
+
+def first(error: BaseException) -> BaseException:
+    """What went wrong first: the end of a recording that broke off fails as well, and only says that it did."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error

@@ -86,14 +86,28 @@ class Trainer:
     def __init__(self, network: nn.Module, team: Team, batch_norm_parts: int, *, compiled: bool = False) -> None:
         self._team = team
         module = _TrainingLogits(network, batch_norm_parts)
+        self._compiled = compiled
         if compiled:
-            module.compile()
+            # a training's shapes are few: each is compiled for itself, as kernels for any shape are slower
+            module.compile(dynamic=False)
         # buffers: equal in all processes, as they follow from the whole batch
         self._parallel = DistributedDataParallel(module, broadcast_buffers=False) if team.size > 1 else None
         self._call: nn.Module = self._parallel or module
 
     def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
-        return self._call(x)  # type: ignore[no-any-return]
+        """Raises InputError where the network can't be compiled."""
+        if not self._compiled:
+            return self._call(x)  # type: ignore[no-any-return]
+        from torch._dynamo.exc import TorchDynamoException
+
+        try:
+            return self._call(x)  # type: ignore[no-any-return]
+        except TorchDynamoException as error:
+            reason = " ".join(str(error).split("\n\n")[0].split())[:300]
+            raise InputError(
+                f"--launch compiled: torch.compile failed ({reason}). It needs a C++ compiler, on a GPU also Triton "
+                "and Python's headers: see `repro doctor`. Use --launch eager or captured."
+            ) from error
 
     def gathering(self, *, wait: bool) -> AbstractContextManager[None]:
         """A context for a forward and a backward pass whose gradients wait (`wait`) for those of a later one."""
