@@ -75,7 +75,7 @@ def budget(
         one = evaluations[key]
         of = one.training.key
         measuring[of] = measuring.get(of, 0.0) + cost * _images_share(one.images, datasets) / gpu.rate / 3600
-    needs = {key: training_bytes(t) for key, t in trainings.items()}
+    needs = {key: training_bytes(t, bfloat16=gpu.bfloat16) for key, t in trainings.items()}
     most = max(needs, key=lambda key: needs[key], default=None)
     path, path_hours = _longest(plan, hours, measuring)
     weights = {key: 4.0 * _parameters(t) for key, t in trainings.items()}
@@ -93,11 +93,15 @@ def budget(
     )
 
 
-def training_bytes(training: Training) -> float:
-    """GPU memory of a training: weights, gradients, moments, what the backward pass needs, full-size logits, loss."""
+def training_bytes(training: Training, *, bfloat16: bool = True) -> float:
+    """GPU memory of a training: weights, gradients, moments, what the backward pass needs, full-size logits, loss.
+
+    `bfloat16`: whether the GPU has instructions for it, as most have.
+    """
     settings, classes = training.settings, training.images.data.classes
     crop, batch = settings.crop, settings.batch_size
-    half = not (isinstance(settings, Train) and settings.precision == "float32")
+    wish = settings.precision if isinstance(settings, Train) else "auto"
+    half = wish == "bfloat16" or (wish == "auto" and bfloat16)
     numbers = _parameters(training)
     own = numbers * (4 * (2 + _moments(training)) + (2 if half else 0))
     kept = kept_values(training.model, settings.output_stride, crop, crop, classes) * (2 if half else 4)

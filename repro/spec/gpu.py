@@ -19,7 +19,9 @@ class Measured(BaseModel):
     """What was trained."""
     versions: str
     when: str
-    """Day, ISO."""
+    """Day, ISO; or the year, if no more is known."""
+    by: str = ""
+    """Who published it; empty: measured with `repro bench`."""
 
 
 class Gpu(BaseModel):
@@ -30,6 +32,8 @@ class Gpu(BaseModel):
     title: str
     memory_gb: float = Field(gt=0)
     """In 10^9 bytes."""
+    bfloat16: bool = True
+    """Whether it has instructions for it: else trainings compute in float32, unless told otherwise."""
     peak_tflops: float | None = Field(default=None, gt=0)
     """Dense bfloat16, two operations per multiply-add."""
     source: str = ""
@@ -56,7 +60,8 @@ class Gpu(BaseModel):
         """Where the rate comes from, in words."""
         if self.measured is not None:
             one = self.measured
-            return f"measured: {one.rate * 1e6:.3g} multiply-adds/s, {one.what}, {one.versions}, {one.when}"
+            who = f"measured by others ({one.by})" if one.by else "measured"
+            return f"{who}: {one.rate * 1e6:.3g} multiply-adds/s, {one.what}, {one.versions}, {one.when}"
         return (
             f"ASSUMED, not measured: {self.utilisation:.0%} of the maker's {self.peak_tflops:g} TFLOPS dense bfloat16 "
             f"({self.source})"

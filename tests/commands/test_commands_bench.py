@@ -92,12 +92,13 @@ def test_an_unknown_benchmark_and_a_file_that_cannot_be_written(run, tmp_path):
 def test_a_saved_rate_is_what_a_plan_reckons_with(run, tmp_path):
     path = tmp_path / "config/repro/gpus.toml"
     path.parent.mkdir(parents=True)
-    path.write_text('[old]\ntitle = "kept"\nmemory_gb = 8\npeak_tflops = 10.5\nsource = "a"\nutilisation = 0.5\n')
+    old = 'title = "kept"\nmemory_gb = 8\nbfloat16 = false\npeak_tflops = 10.5\nsource = "a"\nutilisation = 0.5\n'
+    path.write_text(f"[old]\n{old}")
     code, _, told = run("--save-rate", "my box")
     assert code == 0, told
     assert "plan TABLE --gpu my box" in told
     kept = tomllib.loads(path.read_text())
-    assert kept["old"]["title"] == "kept"
+    assert kept["old"] == tomllib.loads(old)
     assert kept["my box"]["measured"]["rate"] == 5e4
     assert kept["my box"]["measured"]["what"] == 'a "step"'
     plan = CliRunner().invoke(app, ["plan", "table3", "--scale", "tiny", "--gpu", "my box", "--store", "none"])

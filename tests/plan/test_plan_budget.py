@@ -80,3 +80,6 @@ def test_memory_is_that_of_weights_and_of_a_batch_of_activations():
     assert training_bytes(training) == pytest.approx(RESERVE * (numbers * (3 * 4 + 2) + 16 * image))
     exact = training_of(Protocol(data=Data(classes=2), train=Train(precision="float32")), 0, INPUTS)
     assert training_bytes(exact) > 1.5 * training_bytes(training)
+    assert training_bytes(training, bfloat16=False) == training_bytes(exact) == training_bytes(exact, bfloat16=False)
+    told = training_of(Protocol(data=Data(classes=2), train=Train(precision="bfloat16")), 0, INPUTS)
+    assert training_bytes(told, bfloat16=False) == training_bytes(training)

@@ -3,7 +3,9 @@
 import pytest
 
 from repro.errors import InputError
+from repro.nets.cost import cost
 from repro.spec.load import load_suite
+from repro.spec.protocol import Model
 
 
 @pytest.fixture
@@ -14,15 +16,28 @@ def own(tmp_path, monkeypatch):
     return path
 
 
-def test_no_built_in_rate_claims_to_be_measured():
+def test_built_in_rates_are_assumed_or_somebody_elses_and_say_so():
     gpus = load_suite().gpus
     assert {"h200", "h100", "a100"} <= set(gpus)
     for gpu in gpus.values():
-        assert gpu.measured is None
+        if gpu.measured is not None:
+            assert gpu.measured.by
+            assert gpu.told.startswith(f"measured by others ({gpu.measured.by})")
+            continue
         assert "ASSUMED, not measured" in gpu.told
         assert gpu.source
         # two operations per multiply-add, and no training reaches half of a datasheet's peak
         assert 0 < gpu.rate * 1e6 < gpu.peak_tflops * 1e12 / 4
+
+
+def test_a_published_step_is_turned_into_a_rate():
+    # 0.85 s for 2 images of 1024 x 512 on each GPU, forward and twice that backward
+    model = Model(backbone="resnet101", head="aspp", decoder=("conv2",), separable=True, atrous_rates=(12, 24, 36))
+    each = cost(model, 19, 8, canvas=(513, 1025)).plain_multiply_adds
+    v100 = load_suite().gpus["v100"]
+    assert v100.rate * 1e6 == pytest.approx(3 * each * 2 / 0.85, rel=2e-3)
+    assert v100.rate * 1e6 < 15.7e12 / 2  # the maker's float32 peak
+    assert not v100.bfloat16
 
 
 def test_the_users_own_goes_first_and_adds_kinds(own):
