@@ -61,7 +61,7 @@ def page_formats(told: str) -> tuple[PageFormat, ...]:
 
 def _write(found: Audit, formats: tuple[PageFormat, ...], out: Path, full: bool) -> None:
     from repro.report.audit import audit_files
-    from repro.report.write import ready_folder, write_file
+    from repro.report.files import ready_folder, write_file
 
     ready_folder(out)
     flag = " --full" if full else ""

@@ -16,9 +16,9 @@ from repro.judge.drift import CheckedTable, check
 from repro.plan.code import changed
 from repro.plan.plan import Plan
 from repro.report.checked import HEADINGS, About, headline, json_rows, measure, moved_rows, summary
+from repro.report.files import ready_folder, write_file
 from repro.report.junit import junit
 from repro.report.snapshot import openings, snapshot
-from repro.report.write import ready_folder, write_file
 from repro.run import rounding, session
 from repro.run.computed import published_values
 from repro.run.environment import environment
@@ -56,6 +56,7 @@ def main(options: Options, files: Files, device: str, jobs: int | None, update: 
     plan = session.make_plan(options, suite, store)
     workers = session.devices(device, jobs)
     before = {} if update else _baselines(options, files, plan, store)
+    _ready(files, update)
     code = compute(plan, session.work_of(plan, store, options.data_root, options.weights), store, workers)
     if code == EXIT_INTERRUPTED:
         return code
@@ -67,6 +68,15 @@ def main(options: Options, files: Files, device: str, jobs: int | None, update: 
             return code
         return _update(options, files, plan, store, workers, computed, as_json)
     return _check(options, files, plan, store, before, computed, as_json, began)
+
+
+def _ready(files: Files, update: bool) -> None:
+    """InputError for a place that cannot be written to, before hours of work."""
+    if update:
+        ready_folder(files.baselines, "--baselines")
+    for path in (files.junit, files.markdown):
+        if path is not None:
+            ready_folder(path.parent, "--junit and --markdown")
 
 
 def _baselines(options: Options, files: Files, plan: Plan, store: Store) -> dict[str, Baseline]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from repro.commands.output import print_json, print_table
 from repro.report.compared import HEADINGS, compare, environments, headline, json_rows, markdown, only_lines
 from repro.report.compared import printed_rows as rows_of
+from repro.report.files import ready_folder, write_file
 from repro.report.sides import match, measurements, opened
-from repro.report.write import ready_folder, write_file
 from repro.spec.load import load_suite
 
 

@@ -11,6 +11,7 @@ from repro.commands.output import print_json, print_table, say
 from repro.errors import InputError, did_you_mean
 from repro.plan.plan import Plan
 from repro.plan.work import Evaluation
+from repro.report.files import ready_folder
 from repro.run import session
 from repro.run.session import Options
 from repro.spec.cell import Cell
@@ -48,10 +49,7 @@ def main(images: Sequence[Path], cell: str, seed: int, options: Options, out: Pa
 
     facts = suite.dataset(network.evaluation.images.data.name)
     classes = Classes(facts.classes if isinstance(facts.classes, tuple) else (), facts.colours)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be made ({error.strerror}). Name a folder.") from error
+    ready_folder(out)
     place = torch_device(session.devices(device, 1)[0])
     rows: list[dict[str, Any]] = []
     for path, pixels, (map_path, overlay_path) in zip(images, pictures, targets, strict=True):
@@ -60,10 +58,12 @@ def main(images: Sequence[Path], cell: str, seed: int, options: Options, out: Pa
             label_map(labels, classes).save(map_path)
             overlay(pixels, labels, classes).save(overlay_path)
         except OSError as error:
-            raise InputError(f"{map_path}: cannot be written ({error}). Name another --out.") from error
+            raise InputError(
+                f"{map_path}: cannot be written ({error.strerror or error}). Name another --out."
+            ) from error
         found = shares(labels, classes)
         rows.append({"id": str(path), "labels": str(map_path), "overlay": str(overlay_path), "classes": found})
-        say(f"{path}: {overlay_path}")
+        say(f"{path}: {map_path} {overlay_path}")
     if as_json:
         print_json(rows, cell=spec.id, training=network.key, seed=seed, scale=plan.request.scale)
         return
@@ -101,7 +101,7 @@ def _begins(name: str, start: str) -> bool:
 def read(path: Path) -> NDArray[np.uint8]:
     """A picture as (H, W, 3) uint8 RGB, turned as its camera's tag says. Raises InputError."""
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:
@@ -111,7 +111,9 @@ def read(path: Path) -> NDArray[np.uint8]:
     except IsADirectoryError:
         raise InputError(f"{path}: a folder. Give the pictures in it: {path}/*.jpg.") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).replace(repr(str(path)), "it").split()) or type(error).__name__
+        # Pillow names a file that it has no decoder for, and nothing else
+        told = "no known picture format" if isinstance(error, UnidentifiedImageError) else str(error)
+        reason = " ".join(told.replace(repr(str(path)), "it").split()) or type(error).__name__
         raise InputError(f"{path}: not a picture that can be read ({reason}). Give a whole .jpg or .png.") from error
 
 

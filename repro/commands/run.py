@@ -11,6 +11,7 @@ from repro.commands.output import say
 from repro.commands.report import write
 from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
 from repro.plan.plan import Plan
+from repro.report.files import ready_folder
 from repro.run import session
 from repro.run.board import Board, board
 from repro.run.job import Way
@@ -53,6 +54,7 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
         say(f"scale {plan.request.scale}: {suite.scale(plan.request.scale).description} (--scale changes it)")
     if work and (unjudged := plan.unjudged()):
         say(unjudged)
+    ready_folder(out)  # a folder that cannot be written to is told now, not after hours
     code = compute(plan, work, store, workers, cluster)
     if code != EXIT_INTERRUPTED:
         write(options, suite, plan, store, out, FORMATS, as_json, stale_only=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 from repro.judge.result import Verdict
 from repro.report.changes import read_data
+from repro.report.files import ready_folder, write_file
 from repro.report.head import table_head
 from repro.report.marks import LEGEND, VERDICTS, Mark
 from repro.report.numbers import NONE, fixed
-from repro.report.write import ready_folder, write_file
 from repro.spec.table import TableSpec
 
 NUMBERLESS: tuple[Mark, ...] = ("failed", "missing", "quoted")

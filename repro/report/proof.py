@@ -28,10 +28,10 @@ from repro.judge.proof import (
     tasks,
 )
 from repro.report.canvas import WIDE, Canvas, Scale, text_width
+from repro.report.files import ready_folder, write_file
 from repro.report.markdown import rows as table
 from repro.report.svg import standalone
 from repro.report.theme import row_colour, row_marker
-from repro.report.write import ready_folder, write_file
 
 KINDS: dict[str, type[Row]] = {"likeness": Likeness, "coverage": Covered, "null": Null, "table": Table, "power": Found}
 COMMAND = "python -m repro.report.proof reports/judge"

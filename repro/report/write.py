@@ -1,9 +1,7 @@
-"""Reports on disk: each file is whole or not there."""
+"""Reports on disk, in each format."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -11,6 +9,7 @@ from typing import Literal, get_args
 from repro.errors import InputError, did_you_mean
 from repro.report.changes import changes, read_data
 from repro.report.content import ReportContent
+from repro.report.files import ready_folder, write_file
 from repro.report.frames import frames, to_csv, to_json, to_parquet
 
 Format = Literal["md", "html", "csv", "parquet", "latex", "json"]
@@ -48,46 +47,6 @@ def write_report(content: ReportContent, out_dir: Path, formats: Sequence[Format
         for file, data in makers[name]().items():
             written.append(write_file(out_dir / file, data))
     return written
-
-
-def ready_folder(folder: Path, option: str = "--out") -> None:
-    """Make a folder. Raises InputError where that can't be done."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{option} {folder}: {_reason(error)}. Choose a folder that can be written to.") from error
-
-
-def write_file(path: Path, data: bytes, option: str = "--out") -> Path:
-    """Write a file aside and move it into place: whoever reads it sees the old or the new one, whole.
-
-    Raises InputError where the folder can't be written to.
-    """
-    aside = None
-    try:
-        handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files for the owner only; a report is for whoever may read the folder.
-        os.chmod(aside, 0o666 & ~_umask())
-        os.replace(aside, path)
-    except OSError as error:
-        if aside is not None and os.path.exists(aside):
-            os.unlink(aside)
-        raise InputError(f"{path}: {_reason(error)}. Choose another folder with {option}, or make room.") from error
-    return path
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _markdown(content: ReportContent) -> bytes:

@@ -99,7 +99,7 @@ def test_two_pictures_of_one_name_and_a_turned_one(trained, tmp_path):
         (["text.png", "--from", "deep1/aspp"], "text.png: not a picture that can be read"),
         (["cut.png", "--from", "deep1/aspp"], "cut.png: not a picture that can be read"),
         ([".", "--from", "deep1/aspp"], "a folder"),
-        (["x.png", "--from", "deep1/aspp", "--out", "text.png"], "cannot be made"),
+        (["x.png", "--from", "deep1/aspp", "--out", "text.png"], "Choose a folder"),
         (["o-labels.png", "o.png", "--from", "deep1/aspp", "--out", "."], "is one of the pictures"),
     ],
 )

@@ -6,8 +6,9 @@ import pytest
 from report_fixture import plain, usual
 
 from repro.errors import InputError
-from repro.report import write
-from repro.report.write import FORMATS, parse_formats, write_file, write_report
+from repro.report import files
+from repro.report.files import ready_folder, write_file
+from repro.report.write import FORMATS, parse_formats, write_report
 
 
 def test_all_formats_with_names_from_the_table(tmp_path):
@@ -39,11 +40,22 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     def no_space(_handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(write.os, "fsync", no_space)
+    monkeypatch.setattr(files.os, "fsync", no_space)
     with pytest.raises(InputError, match=r"a\.md: no space left on device\. Choose another folder"):
         write_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a.md"]
+
+
+def test_a_folder_without_room_for_a_file_is_told_before_there_is_one(tmp_path, monkeypatch):
+    def read_only(**_where):
+        raise OSError(30, "Read-only file system")
+
+    ready_folder(tmp_path / "new")
+    assert not os.listdir(tmp_path / "new")
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", read_only)
+    with pytest.raises(InputError, match=r"--junit .*new: read-only file system\. Choose a folder"):
+        ready_folder(tmp_path / "new", "--junit")
 
 
 def test_files_are_readable_as_the_umask_allows(tmp_path):
