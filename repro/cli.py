@@ -82,7 +82,7 @@ def list_(tables: TablesDir = None, json: Json = False) -> None:
     main(tables, json)
 
 
-@app.command()
+@app.command(short_help="Show a table as printed, its claims, what a scale changes.")
 def show(
     names: Tables,
     scale: Scale = None,
@@ -104,7 +104,7 @@ def show(
     main(names, scale, dataset, overrides_of(set_, crf, crf_backend), only or [], resolved, tables, json)
 
 
-@app.command()
+@app.command(short_help="Say what a run would do, why, and how long it would take.")
 def plan(
     names: Tables,
     scale: Scale = None,
@@ -147,7 +147,7 @@ def plan(
     main(options, device, jobs, gpu, json)
 
 
-@app.command()
+@app.command(short_help="Train and evaluate what is not stored yet; write reports.")
 def run(
     names: Tables,
     scale: Scale = None,
@@ -232,7 +232,7 @@ def report(
     main(options, out, formats, json)
 
 
-@app.command()
+@app.command(short_help="Hold a small run against a baseline: has a result moved?")
 def check(
     names: Tables,
     scale: Annotated[str, typer.Option(help="paper, small, tiny or smoke.")] = "smoke",
@@ -280,7 +280,7 @@ def check(
     raise typer.Exit(main(options, Files(baselines, junit, markdown), device, jobs, update, json))
 
 
-@app.command()
+@app.command(short_help="Set two stores side by side: two machines, two versions.")
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="Store of one run.", show_default=False)],
     b: Annotated[Path, typer.Argument(metavar="B", help="Store of the other.", show_default=False)],
@@ -303,7 +303,7 @@ def compare(
     main(a, b, names or [], scale, tables, markdown, json)
 
 
-@app.command()
+@app.command(short_help="Put the papers' claims to their own printed numbers.")
 def audit(
     tables: TablesDir = None,
     full: Annotated[bool, typer.Option("--full", help="Every claim, not only those that fall short.")] = False,
@@ -329,7 +329,7 @@ def audit(
     main(tables, full, json, formats, out)
 
 
-@app.command()
+@app.command(short_help="Count multiply-adds and parameters of the built networks.")
 def cost(
     names: Tables,
     only: Only = None,
@@ -350,7 +350,7 @@ def cost(
     main(names, only or [], set_ or [], tables, json)
 
 
-@app.command()
+@app.command(short_help="Label any picture with a trained cell.")
 def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures of any size.", show_default=False)],
     cell: Annotated[
@@ -379,7 +379,7 @@ def predict(
     main(images, cell, seed, options, out, device, json)
 
 
-@app.command()
+@app.command(short_help="Measure our speed beside that of what people use today.")
 def bench(
     names: Annotated[
         list[str] | None,
@@ -411,7 +411,7 @@ def bench(
     raise typer.Exit(main(names or [], device, json, save_rate))
 
 
-@app.command()
+@app.command(short_help="Check what this machine has: versions, devices, the store.")
 def doctor(store: StoreDir = STORE, json: Json = False) -> None:
     """Check what this machine has: versions, devices, pydensecrf, disk, the store.
 

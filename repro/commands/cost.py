@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from repro.commands.output import print_json, print_table
+from repro.commands.output import print_json, print_table, say
 from repro.plan.plan import choose
 from repro.run.computed import counted, value_of
 from repro.spec.cell import METRICS, Cell
@@ -16,6 +16,10 @@ from repro.spec.table import TableSpec
 
 DECIMALS = 2
 """Of a value that the paper did not print."""
+LEGEND = (
+    "computed: multiply-adds by the rules of TensorFlow's profiler, as the papers count, over all scales and flips\n"
+    "plain: those of the convolutions alone, without padding of atrous ones, element-wise operations and weights"
+)
 
 
 def main(
@@ -32,6 +36,10 @@ def main(
     for table in tables:
         if rows[table.id]:
             _print(table, rows[table.id], overrides)
+        else:
+            say(f"{table.id}: all of its numbers are quoted, there is no network of ours to count.")
+    if any(rows.values()):
+        print(LEGEND)
 
 
 def _rows(suite: Suite, table: TableSpec, cells: Sequence[Cell], overrides: Sequence[str]) -> Iterable[dict[str, Any]]:

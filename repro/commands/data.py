@@ -63,7 +63,8 @@ def show_sheet(name: str, root: Path | None, split: str, count: int, side: int |
     try:
         sheet.save(out)
     except (OSError, ValueError) as error:
-        raise InputError(f"--out {out}: {error}. Name a writable .png file.") from error
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"--out {out}: {reason}. Name a writable .png file.") from error
     say(f"{out}: {min(count, len(images.pixels))} images of {name}, split {split}")
 
 
@@ -87,11 +88,15 @@ def verify_set(name: str, root: Path, store: Path, as_json: bool) -> int:
 
 def prepare_set(name: str, root: Path) -> int:
     """Print what is left to do by hand; 2 if anything is."""
-    from repro.data.prepare import prepare
+    from repro.data.prepare import PIECES, prepare
 
     left = prepare(name, root, say, percent())
     for line in left:
         print(line)
+    if left:
+        say(f"Then once more: repro data prepare {name} --root {root}")
+    else:
+        say(f"{name}: everything is in {root}" if PIECES[name] else f"{name}: drawn when needed, nothing to fetch")
     return EXIT_WRONG_INPUT if left else EXIT_OK
 
 

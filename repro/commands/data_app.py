@@ -25,7 +25,7 @@ def data_list(json: Json = False) -> None:
 
 @data_app.command("show")
 def data_show(
-    name: Annotated[str, typer.Argument(help="Data set.")] = "scenes",
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Data set.")] = "scenes",
     data: DataDir = None,
     split: Annotated[str, typer.Option(help="Split.")] = "train",
     count: Annotated[int, typer.Option(min=1, max=400, help="How many images.")] = 24,
@@ -42,9 +42,9 @@ def data_show(
     show_sheet(name, data, split, count, side, out, store)
 
 
-@data_app.command("verify")
+@data_app.command("verify", short_help="Check every file of a data set against the papers' numbers.")
 def data_verify(
-    name: Annotated[str, typer.Argument(help="Data set.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Data set.")],
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Its folder.")],
     store: StoreDir = STORE,
     json: Json = False,
@@ -58,7 +58,7 @@ def data_verify(
     raise typer.Exit(verify_set(name, data, store, json))
 
 
-@data_app.command("errors")
+@data_app.command("errors", short_help="Top-1 and top-5 error of ImageNet weights.")
 def data_errors(
     backbones: Annotated[
         list[str] | None, typer.Argument(metavar="BACKBONE...", help="resnet50, resnet101, xception65, xception71.")
@@ -80,9 +80,9 @@ def data_errors(
     errors_of(backbones or ["resnet101", "xception65"], data, weights, count, device, json)
 
 
-@data_app.command("prepare")
+@data_app.command("prepare", short_help="Download and unpack a data set where that is allowed.")
 def data_prepare(
-    name: Annotated[str, typer.Argument(help="Data set.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Data set.")],
     root: Annotated[Path, typer.Option("--root", metavar="DIR", help="Where to put it.")],
 ) -> None:
     """Download and unpack a data set where that is allowed; else say what to download and where to put it.

@@ -18,7 +18,8 @@ Scale = Annotated[
     ),
 ]
 Seeds = Annotated[
-    int | None, typer.Option(metavar="N", help="Seeds per cell, 0 to N-1. Judging claims takes 5.", show_default=False)
+    int | None,
+    typer.Option(metavar="N", help="Seeds per cell, 0 to N-1. Default: 1; judging claims takes 5.", show_default=False),
 ]
 Only = Annotated[
     list[str] | None,
@@ -63,7 +64,7 @@ Crf = Annotated[
     typer.Option(
         "--crf",
         metavar="PRESET",
-        help="Its parameters: search, v2-vgg16, v2-resnet101, release-template, v1, v1-msc or v1-coco; "
+        help="Parameters of the CRF: search, v2-vgg16, v2-resnet101, release-template, v1, v1-msc or v1-coco; "
         "--set 'evaluate.crf?=...'.",
         show_default=False,
     ),

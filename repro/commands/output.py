@@ -27,12 +27,16 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: s
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    console = Console(highlight=False)
+    if title:
+        # apart from the table, which would fold it to its own width
+        console.print(title, style="italic", markup=False)
+    table = Table(header_style="bold", box=None, pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for line in lines:
         table.add_row(*line)
-    Console(highlight=False).print(table)
+    console.print(table)
 
 
 def say(text: str) -> None:

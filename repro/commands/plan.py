@@ -63,14 +63,8 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
     if not todo:
         print("Everything is stored: a run would only write the reports.")
         return
-    print_table(
-        ("", "training or evaluation", "seed", "about", "why"),
-        [
-            (row["kind"], row["label"], str(row["seed"]), duration(row["cost"] / rate), row["state"])
-            for row in todo
-            if row["kind"] == "training" or row["alone"]
-        ],
-    )
+    each = "about" if plan.request.seeds == 1 else "about, each"
+    print_table(("", "training or evaluation", "seed", each, "why"), _by_seed(todo, rate))
     if kind and cost:
         for line in in_words(cost, kind, len(workers), plan):
             print(line)
@@ -86,6 +80,27 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
         print(outlook(plan.request.scale, plan.request.seeds))
     if unjudged := plan.unjudged():
         print(unjudged)
+
+
+def _by_seed(todo: Iterable[dict[str, Any]], rate: float) -> list[tuple[str, ...]]:
+    """A line for what differs in nothing but the seed; an evaluation that follows its training has none."""
+    seeds: dict[tuple[str, ...], list[int]] = {}
+    for row in todo:
+        if row["kind"] == "training" or row["alone"]:
+            told = (row["kind"], row["label"], duration(row["cost"] / rate), row["state"])
+            seeds.setdefault(told, []).append(row["seed"])
+    return [(kind, label, _spans(found), about, why) for (kind, label, about, why), found in seeds.items()]
+
+
+def _spans(numbers: list[int]) -> str:
+    """[0, 1, 2, 5] as "0 to 2, 5"."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(str(low) if low == high else f"{low} to {high}" for low, high in spans)
 
 
 def sharing(plan: Plan) -> dict[str, int]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from repro.commands.output import print_json, print_table
 from repro.plan.plan import choose
 from repro.run.scale import default_scale
+from repro.spec.cell import METRICS
+from repro.spec.explain import shown
+from repro.spec.keys import flat_of
 from repro.spec.load import load_suite
+from repro.spec.protocol import Protocol
 from repro.spec.resolve import resolve
 from repro.spec.table import Cell, CellKind, TableSpec
 
@@ -43,8 +47,11 @@ def main(
         told = {
             c.id: resolve(suite, table, c.settings, scale, dataset, overrides) for c in cells if c.kind == "measured"
         }
-        if as_json or resolved:
+        if as_json:
             rows += [_row(cell, told.get(cell.id), resolved) for cell in cells]
+            continue
+        if resolved:
+            _print_protocols(table, scale, {key: one.protocol for key, one in told.items()})
             continue
         _print(table, cells)
         deviations = {(d.key, *_told(d.published, d.value), d.reason) for r in told.values() for d in r.deviations}
@@ -54,7 +61,7 @@ def main(
                 sorted(deviations),
                 title=f"What scale {scale} changes, and why" if scale != "paper" else "What is changed here",
             )
-    if as_json or resolved:
+    if as_json:
         print_json(rows, scale=scale)
 
 
@@ -75,13 +82,32 @@ def _row(cell: Cell, resolved: Any, full: bool) -> dict[str, Any]:
     return row
 
 
+def _print_protocols(table: TableSpec, scale: str, protocols: Mapping[str, Protocol]) -> None:
+    """What all measured cells share, key by key, then what tells them apart, cell by cell."""
+    if not protocols:
+        print(f"{table.id}: no cell is measured here, so none has a protocol.")
+        return
+    flat = {cell: {key: shown(value) for key, value in flat_of(one).items()} for cell, one in protocols.items()}
+    keys = list(dict.fromkeys(key for values in flat.values() for key in values))
+    apart = [key for key in keys if len({values.get(key) for values in flat.values()}) > 1]
+    one = next(iter(flat.values()))
+    title = f"{table.id} at scale {scale}: " + ("what all measured cells share" if apart else "its measured cells")
+    print_table(("key", "value"), [(key, one[key]) for key in keys if key not in apart], title=title)
+    if apart:
+        print()
+        rows = [(cell, *(values.get(key, "none") for key in apart)) for cell, values in flat.items()]
+        print_table(("cell", *apart), rows, title="What tells them apart")
+    print()
+
+
 def _print(table: TableSpec, cells: Sequence[Cell]) -> None:
     columns = list(dict.fromkeys((c.column, c.column_label) for c in cells))
     lines = []
     for row, label in dict.fromkeys((c.row, c.row_label) for c in cells):
         by_column = {c.column: c for c in cells if c.row == row}
         lines.append([label, *(_printed(by_column.get(column)) for column, _ in columns)])
-    print_table(("", *(label for _, label in columns)), lines, title=f"{table.id}: {table.title}")
+    headings = [f"{label}{_unit([c for c in cells if c.column == column])}" for column, label in columns]
+    print_table(("", *headings), lines, title=f"{table.id}: {table.title}")
     print(_legend({c.kind for c in cells}))
     for note in table.notes:
         print(f"  note: {note}")
@@ -102,6 +128,12 @@ def _printed(cell: Cell | None) -> str:
     return f"{number}{MARKS[cell.kind]}"
 
 
+def _unit(column: Sequence[Cell]) -> str:
+    """The printed unit of a column that is not all of mean IOUs."""
+    units = {METRICS[cell.metric].unit for cell in column}
+    return "" if len(units) > 1 or {cell.metric for cell in column} == {"miou"} else f" [{units.pop()}]"
+
+
 def _legend(kinds: set[CellKind]) -> str:
     """What the marks beside the numbers mean."""
     return "  " + "; ".join(
@@ -114,7 +146,11 @@ def _told(published: Any, value: Any) -> tuple[str, str]:
     if isinstance(published, dict) and isinstance(value, dict):
         differ = [k for k in published if published[k] != value.get(k)]
         return _settings(published, differ), _settings(value, differ)
-    return str(published), str(value)
+    return _word(published), _word(value)
+
+
+def _word(value: Any) -> str:
+    return "none" if value is None else str(value)
 
 
 def _settings(values: dict[str, Any], keys: list[str]) -> str:

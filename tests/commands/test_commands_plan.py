@@ -24,6 +24,15 @@ def test_paper_scale_is_planned_without_the_data_and_says_so():
     assert "--data" in told
 
 
+def test_seeds_share_a_line():
+    lines = _plan("v3/table4", "--scale", "tiny", "--seeds", "5").splitlines()
+    shared = [line for line in lines if line.startswith("training ")]
+    assert len(shared) == 2  # the first training, and one line for the five seeds
+    assert " 0 to 4 " in shared[-1]
+    found = json.loads(_plan("v3/table4", "--scale", "tiny", "--seeds", "5", "--json"))
+    assert sum(row["kind"] == "training" for row in found["rows"]) == 6
+
+
 def test_what_it_costs_on_a_gpu():
     told = _plan("v3/table3", "--scale", "paper", "--gpu", "h200")
     for word in (

@@ -13,8 +13,8 @@ Show = Callable[..., str]
 
 @pytest.fixture
 def show(capsys: pytest.CaptureFixture[str]) -> Show:
-    def shown(*tables: str, scale: str = "paper", resolved: bool = False) -> str:
-        main(tables, scale, None, (), (), resolved, None, False)
+    def shown(*tables: str, scale: str = "paper", resolved: bool = False, as_json: bool = False) -> str:
+        main(tables, scale, None, (), (), resolved, None, as_json)
         return capsys.readouterr().out
 
     return shown
@@ -51,7 +51,24 @@ def test_of_a_group_of_settings_only_what_differs_is_shown(show: Show) -> None:
 def test_resolved_prints_each_measured_cells_protocol(show: Show) -> None:
     import json
 
-    rows = json.loads(show("v3/table3", resolved=True))["rows"]
+    rows = json.loads(show("v3/table3", resolved=True, as_json=True))["rows"]
     assert len(rows) == 20
     assert {row["protocol"]["train"]["crop"] for row in rows} == {513}
     assert all(row["deviations"] == [] for row in rows)
+
+
+def test_resolved_sets_apart_what_tells_cells_apart(show: Show) -> None:
+    lines = [line.split() for line in show("v3/table4", resolved=True).splitlines()]
+    assert ["train.crop", "513"] in lines
+    assert ["model.multi_grid", "[1,", "2,", "1]"] in lines
+    assert ["cell", "evaluate.output_stride", "evaluate.scales", "evaluate.flip"] in lines
+    assert ["v3/table4/os-16", "16", "[1.0]", "false"] in lines
+    last = ["v3/table4/os-8-ms-flip", "8", "[0.5,", "0.75,", "1.0,", "1.25,", "1.5,", "1.75]", "true"]
+    assert last in lines
+    assert "no cell is measured here" in show("v3/table7", resolved=True)
+
+
+def test_units_and_unset_values_are_told(show: Show) -> None:
+    assert "Multiply-Adds [B]" in show("v3plus/table3")
+    side = next(line for line in show("v3/table3", scale="tiny").splitlines() if line.startswith("data.side"))
+    assert side.split()[:3] == ["data.side", "none", "129"]
