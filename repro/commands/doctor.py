@@ -79,7 +79,7 @@ def _crf() -> dict[str, object]:
         "pydensecrf",
         True if there else None,
         "installed" if there else "not installed",
-        "" if there else "pip install .[crf]",
+        "" if there else 'pip install ".[crf]"',
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from repro.run.remote import Cluster
 
 EXECUTE = "repro.run.execute:execute"
+DEVICES = ("auto", "cpu", "cuda")
 EXECUTORS = ("local", "ray", "slurm")
 THREADS = 1
 """CPU threads of a training."""
@@ -149,7 +151,10 @@ def make_plan(options: Options, suite: Suite, store: Store, absent: dict[str, st
     plan = build(suite, request, inputs(options, suite, store, absent))
     asked = [text for text in options.overrides if text.startswith("evaluate.crf?")]
     if asked and not any(c.resolved and c.resolved.protocol.evaluate.crf for c in plan.cells):
-        raise InputError(f"--set {asked[0]}: no cell asked for has a CRF; those of v2's tables have. Leave it out.")
+        option = "--crf-backend" if asked[0].startswith("evaluate.crf?.backend=") else "--crf"
+        raise InputError(
+            f"{option} ({asked[0]}): no cell asked for has a CRF; those of v2's tables have. Leave it out."
+        )
     return with_any_code(plan, store) if options.any_code else plan
 
 
@@ -175,6 +180,7 @@ def devices(device: str, jobs: int | None, processes: int = 1) -> list[str]:
     """
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: at least 1 worker is needed.")
+    _check_device(device)
     if processes > 1:
         return _groups(device, jobs, processes)
     gpus = gpu_count()
@@ -187,6 +193,13 @@ def devices(device: str, jobs: int | None, processes: int = 1) -> list[str]:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return ["cpu"] * (jobs or cores)
     return [device] * (jobs or 1)
+
+
+def _check_device(name: str) -> None:
+    """InputError for what no machine has, also where nothing is left to compute."""
+    if name not in DEVICES and not re.fullmatch(r"cuda:\d+", name):
+        hint = did_you_mean(name, DEVICES)
+        raise InputError(f"--device {name}: no such kind of device. Use cpu, cuda, cuda:0, ... or auto.{hint}")
 
 
 def _groups(device: str, jobs: int | None, processes: int) -> list[str]:
@@ -248,7 +261,7 @@ def work_of(
     backends = {e.evaluate.crf.backend for e in evaluations.values() if e.evaluate.crf is not None}
     if "pydensecrf" in backends and find_spec("pydensecrf") is None:
         raise InputError(
-            "evaluate.crf.backend: pydensecrf is not installed. Install the extra `crf` (pip install 'repro[crf]'), or "
+            'evaluate.crf.backend: pydensecrf is not installed. Install the extra `crf` (pip install ".[crf]"), or '
             "choose --crf-backend torch."
         )
     wanted: dict[str, list[Evaluation]] = {}

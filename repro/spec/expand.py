@@ -158,6 +158,16 @@ def _number(value: Any, place: str) -> tuple[float | None, int]:
     return float(value), -exponent if isinstance(exponent, int) and exponent < 0 else 0
 
 
+def _grid_of(lengths: list[int]) -> str:
+    """A grid's shape in words: "3 values", "2 rows of 3 values each"."""
+    if not lengths:
+        return "no list"
+    if len(lengths) == 1:
+        return f"{lengths[0]} value{'s' * (lengths[0] != 1)}"
+    each = f"{lengths[0]} values each" if len(set(lengths)) == 1 else f"{' and '.join(map(str, lengths))} values"
+    return f"{len(lengths)} rows of {each}"
+
+
 def _grid(table: TableSpec) -> tuple[list[_Entry], list[_Entry]]:
     """Rows (with their published values) and columns of a table with axes."""
     if len(table.axes) > 2:
@@ -174,8 +184,7 @@ def _grid(table: TableSpec) -> tuple[list[_Entry], list[_Entry]]:
     lengths = [len(r) if isinstance(r, list | tuple) else 1 for r in matrix] if isinstance(matrix, list | tuple) else []
     if lengths != [len(columns)] * len(rows):
         raise InputError(
-            f"{place}: rows of {lengths} values; the axes make {len(rows)} rows of {len(columns)}. "
-            "Add or remove values."
+            f"{place}: {_grid_of(lengths)}; the axes make {_grid_of([len(columns)] * len(rows))}. Add or remove values."
         )
     rows = [replace(r, published=tuple(values)) for r, values in zip(rows, matrix, strict=True)]
     return rows, [replace(c, metric=table.metric) for c in columns]
@@ -215,6 +224,8 @@ def expand(table: TableSpec) -> tuple[Cell, ...]:
             if own:
                 _check(table, row, column, own, shared)
             value, decimals = _number(row.published[j], printed)
+            if value is not None and METRICS[column.metric].unit == "%" and not 0 <= value <= 100:
+                raise InputError(f"{printed}: {value:g} is no share of 100 %. Write the printed number, in per cent.")
             parts = [row.slug] if row.slug else []
             parts += [column.slug] if len(columns) > 1 or not parts else []
             cells.append(

@@ -172,7 +172,10 @@ def load_suite(tables_dirs: Sequence[Path] | None = None) -> Suite:
     given = [Path(d) for d in tables_dirs or ()]
     for folder in (*own, *given):
         if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder of table specs. Check --tables.")
+            what = "a file" if folder.exists() else "no such folder"
+            raise InputError(f"{folder}: {what}; --tables takes a folder of table specs.")
+        if folder not in own and next(folder.rglob("*.toml"), None) is None:
+            raise InputError(f"{folder}: there is no .toml file in it; --tables takes a folder of table specs.")
     files = [
         (_name(p, folder.parent if folder in own else None), p)
         for folder in (*own, *given)

@@ -64,13 +64,24 @@ def select(cells: Iterable[Cell], selector: Selector) -> tuple[Cell, ...]:
             known = {*FIELDS, *(k.rsplit(".", 1)[-1] for c in pool for k in c.settings)}
             hint = did_you_mean(name, known)
             hint = hint or f" There are {', '.join(sorted(known))}."
-            raise InputError(f'selector {shown(dict(selector))}: no cell has "{name}".{hint}')
+            raise InputError(f'selector {_told(selector)}: no cell has "{name}".{hint}')
         values = list(dict.fromkeys(shown(value_of(c, name)) for c in pool if name in FIELDS or _has(c, name)))
         if not any(_matches(c, {name: wanted}) for c in pool):
-            hint = did_you_mean(str(wanted), [v.strip('"') for v in values])
-            told = f"{name} has no value {shown(wanted)}; it has {', '.join(values)}."
-            raise InputError(f"selector {shown(dict(selector))}: {told}{hint}")
-    raise InputError(f"selector {shown(dict(selector))}: no cell fits all of it. Loosen one of its keys.")
+            hint = did_you_mean(str(_plain(wanted)), [v.strip('"') for v in values])
+            told = f"{name} has no value {shown(_plain(wanted))}; it has {', '.join(values)}."
+            raise InputError(f"selector {_told(selector)}: {told}{hint}")
+    raise InputError(f"selector {_told(selector)}: no cell fits all of it. Loosen one of its keys.")
+
+
+def _plain(wanted: Any) -> Any:
+    """A choice of one value is that value."""
+    if isinstance(wanted, dict) and list(wanted) == ["any"] and isinstance(wanted["any"], list | tuple):
+        return wanted["any"][0] if len(wanted["any"]) == 1 else wanted
+    return wanted
+
+
+def _told(selector: Selector) -> str:
+    return shown({key: _plain(wanted) for key, wanted in selector.items()})
 
 
 def _has(cell: Cell, name: str) -> bool:

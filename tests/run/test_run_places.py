@@ -80,3 +80,9 @@ def test_this_machine_is_no_cluster(tmp_path):
 def test_numbers_below_one_are_refused(way):
     with pytest.raises(InputError, match="at least 1"):
         check(way)
+
+
+@pytest.mark.parametrize(("device", "hint"), [("tpu", ""), ("gpu", ""), ("cud", "Did you mean 'cuda'"), ("cuda:", "")])
+def test_a_device_that_no_machine_has_is_told_by_every_command(device, hint):
+    with pytest.raises(InputError, match=rf"--device {device}: no such kind of device.*{hint}"):
+        session.devices(device, None)

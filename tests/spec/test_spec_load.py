@@ -143,7 +143,13 @@ def test_loading_imports_nothing_heavy() -> None:
         (
             "63.25, 64.0]",
             "63.25]",
-            "specs/grid.toml: published.miou: rows of [3, 2] values; the axes make 2 rows of 3. Add or remove values.",
+            "specs/grid.toml: published.miou: 2 rows of 3 and 2 values; the axes make 2 rows of 3 values each. "
+            "Add or remove values.",
+        ),
+        (
+            "63.25, 64.0]",
+            "63.25, 640]",
+            "specs/grid.toml: published.miou: 640 is no share of 100 %. Write the printed number, in per cent.",
         ),
         ("miou =", "iou =", "specs/grid.toml: published: iou given; a table with axes needs published.miou."),
         (
@@ -237,7 +243,7 @@ def test_misspelt_dataset_and_scale_get_suggestions(suite: Suite) -> None:
 
 
 def test_missing_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no such folder of table specs\. Check --tables"):
+    with pytest.raises(InputError, match="no such folder; --tables takes a folder of table specs"):
         load_suite([tmp_path / "nowhere"])
 
 

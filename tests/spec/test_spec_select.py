@@ -41,6 +41,7 @@ def test_pairs_by_label(suite: Suite) -> None:
     ("selector", "told"),
     [
         ({"multigrid": [1, 2, 1]}, "no cell has \"multigrid\". Did you mean 'multi_grid'"),
+        ({"last_block": {"any": [9]}}, "selector {last_block = 9}: last_block has no value 9; it has 4, 5, 6, 7."),
         ({"multi_grid": [1, 2, 2]}, "multi_grid has no value [1, 2, 2]; it has [1, 1, 1], [1, 2, 1]"),
         ({"row": "(1, 2, 1) "}, "Did you mean '(1, 2, 1)'"),
         ({"row": "(1, 2, 1)", "multi_grid": [1, 1, 1]}, "no cell fits all of it"),
