@@ -43,10 +43,12 @@ class Board:
 
 def board(title: str, cells: Iterable[PlannedCell]) -> Board:
     """Return the board of one table; cells that no run measures show their published value."""
-    return Board(title, tuple(_slot(planned) for planned in cells))
+    planned = tuple(cells)
+    alone = len({one.cell.column for one in planned if one.evaluations}) == 1
+    return Board(title, tuple(_slot(one, alone) for one in planned))
 
 
-def _slot(planned: PlannedCell) -> Slot:
+def _slot(planned: PlannedCell, alone: bool) -> Slot:
     cell = planned.cell
     evaluations = [planned.evaluations[seed] for seed in sorted(planned.evaluations)]
     published = "" if cell.published is None else f"{cell.published:.{cell.decimals}f}"
@@ -59,12 +61,17 @@ def _slot(planned: PlannedCell) -> Slot:
         tuple(evaluation.key for evaluation in evaluations),
         tuple(evaluation.training.key for evaluation in evaluations),
         "" if evaluations else published,
-        _name(cell),
+        _name(cell, alone),
     )
 
 
-def _name(cell: Cell) -> str:
-    """What a table with a single axis varies: its row is headed by the metric, its columns by bare values."""
-    if cell.row_keys or not cell.column_keys:
+def _name(cell: Cell, alone: bool) -> str:
+    """What a table with a single axis varies: its row is headed by the metric, its columns by bare values.
+
+    Where all that is measured stands in a single column (`alone`), headed by the metric, the row says it all.
+    """
+    if not cell.column_keys:
+        return cell.row_label if alone else ""
+    if cell.row_keys:
         return ""
     return ", ".join(dict.fromkeys(f"{word(key)} {spelt(cell.settings[key])}" for key in sorted(cell.column_keys)))

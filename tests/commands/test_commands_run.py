@@ -216,6 +216,8 @@ def test_camvid(paper, tmp_path):
         (["run", "table3", "--dataset", "camvid", "--data", "nowhere"], "nowhere"),
         (["run", "table3", "--dataset", "cambid"], "camvid"),
         (["run", "table3", "--store", "/proc/nothing"], "/proc/nothing"),
+        (["run", "table3", "--scale", "smoke", "--out", "/proc/nothing"], "--out /proc/nothing"),
+        (["check", "v3/fig4", "--update", "--junit", "/proc/nothing/a.xml"], "--junit and --markdown /proc/nothing"),
         (["run", "table3", "--tables", "nowhere"], "nowhere"),
         (["data", "show", "scenes", "--split", "tset"], "tset"),
         (["report", "table3", "--format", "pdf"], "pdf"),
@@ -227,6 +229,7 @@ def test_wrong_input_is_one_line_and_exit_2(words, told, tmp_path):
     assert told in result.stderr
     assert "Traceback" not in result.stderr
     assert not list(tmp_path.glob("reports/local/*"))
+    assert not list(tmp_path.glob("runs/trainings/*"))  # nothing was computed before it was told
 
 
 def test_help_and_list_import_neither_torch_nor_pandas(tmp_path):
@@ -243,6 +246,27 @@ def test_help_and_list_import_neither_torch_nor_pandas(tmp_path):
             [sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
         )
         assert result.returncode == 0, (words, result.stderr)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_output_that_is_not_utf8_is_spelt_plainly(encoding, tmp_path):
+    told = subprocess.run(
+        [sys.executable, "-m", "repro", "audit"],
+        cwd=tmp_path,
+        env={**ENVIRONMENT, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    text = told.stdout.decode(encoding)
+    assert "block7 - block6 with -0.08 points" in text  # U+2212 is in neither encoding
+    assert "?" not in text
+
+
+def test_data_prepare_says_that_scenes_need_nothing(tmp_path):
+    result = repro("data", "prepare", "scenes", "--root", ".", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "nothing to fetch" in result.stderr
 
 
 def test_data_show_draws_a_sheet(tmp_path):

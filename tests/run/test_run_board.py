@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
+
 from repro.run.board import Slot, board
 from repro.spec.load import load_suite
 
@@ -34,3 +36,21 @@ def test_a_cell_that_no_run_measures_shows_what_was_published():
     assert slot.text == "68.39"
     assert slot.evaluations == ()
     assert isinstance(slot, Slot)
+
+
+@pytest.mark.parametrize(
+    ("table", "number", "name"),
+    [
+        ("v3/table3", 0, "(1, 1, 1), block4"),
+        ("v3/table1", 0, "output stride 8"),
+        ("v3/table4", 1, "OS=8"),
+        ("v2/table3", 0, "LargeFOV, before CRF"),
+    ],
+)
+def test_cells_are_named_without_the_metric_that_heads_their_column(table, number, name):
+    cells = load_suite().find(table).cells()
+    planned = [
+        SimpleNamespace(cell=c, evaluations={0: SimpleNamespace(key=c.id, training=SimpleNamespace(key="t"))})
+        for c in cells
+    ]
+    assert board(table, planned).slots[number].label == name
