@@ -1,24 +1,33 @@
 """Training step: images a second of DeepLabv3 and v3+ on ResNet-101, against torchvision's and smp's.
 
 Ours is `repro.train.loop.fit` itself, random scaling, cropping and flipping included; theirs gets a batch that lies
-ready on the device. torchvision's as its reference script trains it: auxiliary head, SGD, float32 or its AMP, the loss
-read at every step. The floor: multiply-adds of forward and backward (three times the forward's) over the rate of a
-large matrix product measured in the same run, at the precision that ours uses. On a GPU 513 x 513, batch 16, and every
-way of `--launch`; on a CPU 129 x 129, batch 2.
+ready on the device. torchvision's as its reference script trains it: auxiliary head, output stride 8, SGD, float32 or
+its AMP, cuDNN's own choice by timing and TF32 as torch comes, the loss read at every step. The floor: multiply-adds of
+forward and backward (three times the forward's) over the rate of a large matrix product measured in the same run, at
+the precision that ours uses. On a GPU 513 x 513, batch 16, and every way of `--launch`; on a CPU 129 x 129, batch 2.
+
+Each of ours takes turns with the one that it is compared with, then leaves the device, so that no two keep their memory
+side by side. A way that fails is a row that says why; ways that record graphs come last, as one that breaks off leaves
+nothing usable in its process.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
-from collections.abc import Callable
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
 from torch import nn
 
+from repro.commands.output import say
 from repro.data.images import Images
+from repro.errors import InputError
 from repro.nets.deeplab import build
 from repro.nets.precision import precision
 from repro.plan.layers import multiply_adds
@@ -30,6 +39,7 @@ from .paced import Paced
 from .turns import Row, matmul_rate, ratios, take_turns
 
 CLASSES = 21
+FLOAT32, AMP, SMP = "torchvision DeepLabv3, float32", "torchvision DeepLabv3, AMP", "smp DeepLabV3Plus, AMP"
 ASPP = {"head": "aspp", "atrous_rates": (6, 12, 18), "image_pooling": True}
 OURS = {"DeepLabv3": Model(**ASPP), "DeepLabv3+": Model(**ASPP, decoder=("conv2",))}
 
@@ -51,43 +61,73 @@ def steps(device: str) -> int:
 
 def ways(device: str) -> tuple[Launch, ...]:
     """Ways of `--launch` that are timed; on a CPU compiling takes minutes and there are no graphs."""
-    return ("eager", "captured", "compiled", "compiled+captured") if device.startswith("cuda") else ("eager",)
+    return ("eager", "compiled", "captured", "compiled+captured") if device.startswith("cuda") else ("eager",)
 
 
 def rows(device: str, crop: int, batch: int) -> list[Row]:
     """One row per contender."""
-    half = precision(torch.device(device), "auto") == "bfloat16"
-    models = {f"{name}, {way}": (model, way) for name, model in OURS.items() for way in ways(device)}
-    mine = {name: ours(model, device, crop, batch, way) for name, (model, way) in models.items()}
-    contenders: dict[str, Callable[[], object]] = {name: partial(one.turn, steps(device)) for name, one in mine.items()}
-    theirs = {"torchvision DeepLabv3, float32": False, "torchvision DeepLabv3, AMP": True}
-    for name, amp in theirs.items():
-        contenders[name] = torchvisions(device, crop, batch, amp)
+    setting = Setting(device, crop, batch, matmul_rate(device, precision(torch.device(device), "auto") == "bfloat16"))
+    peers = {name: torchvisions(device, crop, batch, amp) for name, amp in ((FLOAT32, False), (AMP, True))}
     note = ""
     try:
-        contenders["smp DeepLabV3Plus, AMP"] = smps(device, crop, batch)
+        peers[SMP] = smps(device, crop, batch)
     except ImportError:
         note = "segmentation_models_pytorch is not installed: not compared with"
-    seconds = take_turns(contenders, device, turns=3)
-    for one in mine.values():
+    found: dict[str, Row] = {}
+    for way in ways(device):
+        for name, model in OURS.items():
+            against = SMP if model.decoder and SMP in peers else AMP
+            others = (against,) if FLOAT32 in found else (against, FLOAT32)
+            beside = {other: peers[other] for other in others}
+            for row in measured(f"{name}, {way}", model, way, beside, setting):
+                row = replace(row, note=note) if row.ratio and model.decoder else row
+                found.setdefault(row.name, row)  # a peer's first figure counts
+            if device.startswith("cuda"):
+                gc.collect()
+                torch.cuda.empty_cache()
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all contenders share; `rate` in multiply-adds a second."""
+
+    device: str
+    crop: int
+    batch: int
+    rate: float
+
+    def per_image(self, model: Model, output_stride: int = 16) -> int:
+        """Multiply-adds of a forward pass."""
+        return multiply_adds(model, output_stride, self.crop, self.crop, CLASSES)
+
+
+def measured(
+    name: str, model: Model, way: Launch, beside: dict[str, Callable[[], object]], setting: Setting
+) -> list[Row]:
+    """Rows of one of ours, which is compared with the first of those beside it, and of these."""
+    device, against, began = setting.device, next(iter(beside)), time.perf_counter()
+    goal = "1.5 times, 45 % of the floor" if device.startswith("cuda") else ""
+    one = ours(model, device, setting.crop, setting.batch, way)
+    try:
+        seconds = take_turns({name: partial(one.turn, steps(device)), **beside}, device, turns=3)
+    except (InputError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        say(f"step: {name}: failed: {reason}")
+        return [Row(name, 0.0, "images/s", goal=goal, met=False if goal else None, note=f"failed: {reason}")]
+    finally:
         one.close()
-    rate = matmul_rate(device, half)
-    found = []
-    for name, took in seconds.items():
-        row = {"value": batch * steps(device) / statistics.median(took), "unit": "images/s"}
-        if name not in models:
-            found.append(Row(name, **row))
-            continue
-        model, _ = models[name]
-        floor = rate / (3 * multiply_adds(model, 16, crop, crop, CLASSES))
-        against = "torchvision DeepLabv3, AMP" if not model.decoder or note else "smp DeepLabV3Plus, AMP"
-        ratio, low_high = ratios(took, seconds[against])
-        one = Row(name, **row, against=against, ratio=ratio, ratio_range=low_high, floor=floor, note=note)
-        if device.startswith("cuda"):
-            met = ratio >= 1.5 and (one.share or 0) >= 0.45
-            one = replace(one, goal="1.5 times, 45 % of the floor", met=met)
-        found.append(one)
-    return found
+    values = {one: setting.batch * steps(device) / statistics.median(took) for one, took in seconds.items()}
+    floor = setting.rate / (3 * setting.per_image(model))
+    row = Row(name, values[name], "images/s", against, *ratios(seconds[name], seconds[against]), floor, goal)
+    if goal:
+        row = replace(row, met=(row.ratio or 0) >= 1.5 and (row.share or 0) >= 0.45)
+    spent = time.perf_counter() - began
+    say(f"step: {name}: {row.value:.3g} images/s, {row.ratio:.2f} times {against}, after {spent:.0f} s")
+    more = setting.per_image(OURS["DeepLabv3"], 8) / setting.per_image(OURS["DeepLabv3"])
+    stride = f"output stride 8: {more:.1f} times the multiply-adds of ours, its auxiliary head not counted"
+    notes = dict.fromkeys((FLOAT32, AMP), stride)
+    return [row, *(Row(other, values[other], "images/s", note=notes.get(other, "")) for other in beside)]
 
 
 def photographs(count: int, side: int) -> Images:
@@ -105,7 +145,13 @@ def ours(model: Model, device: str, crop: int, batch: int, launch: Launch = "eag
     images, place = photographs(2 * batch, crop), torch.device(device)
     # so many iterations that the loop reads the loss every 500th step only, as in a long training
     train = Train(crop=crop, batch_size=batch, iterations=100_000, lr=1e-4)
-    return Paced(lambda stop: fit(network, images, train, 0, place, Hooks(should_stop=stop), launch=launch))
+
+    def run(stop: Callable[[], bool]) -> None:
+        if place.type == "cuda":
+            torch.cuda.set_device(place)  # each thread has a device of its own, the first one unless told
+        fit(network, images, train, 0, place, Hooks(should_stop=stop), launch=launch)
+
+    return Paced(run)
 
 
 def torchvisions(device: str, crop: int, batch: int, amp: bool) -> Callable[[], object]:
@@ -146,17 +192,30 @@ def _reference_steps(
     y = torch.randint(0, CLASSES, (batch, crop, crop), device=device)
 
     def run() -> None:
-        for _ in range(steps(device)):
-            with torch.autocast(kind, enabled=amp):
-                loss = loss_of(network(x), y)
-            optimizer.zero_grad()
-            scaler.scale(loss).backward()
-            scaler.step(optimizer)
-            scaler.update()
-            schedule.step()
-            loss.item()
+        with _as_torch_comes():
+            for _ in range(steps(device)):
+                with torch.autocast(kind, enabled=amp):
+                    loss = loss_of(network(x), y)
+                optimizer.zero_grad()
+                scaler.scale(loss).backward()
+                scaler.step(optimizer)
+                scaler.update()
+                schedule.step()
+                loss.item()
 
     return run
+
+
+@contextmanager
+def _as_torch_comes() -> Iterator[None]:
+    """cuDNN as in torchvision's script: convolutions in TF32 where they are float32, and timed to choose among them."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.allow_tf32
+    cudnn.benchmark = cudnn.allow_tf32 = True
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32 = before
 
 
 def seconds_per_step(model: Model, device: str, crop: int, batch: int, turns: int = 3) -> float:

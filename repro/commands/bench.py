@@ -43,8 +43,22 @@ def main(names: Sequence[str], device: str, json_file: Path | None, save_rate: s
     chosen = {name: m for name, m in modules.items() if names or not getattr(m, "SLOW", False)}
     if slow := sorted(set(modules) - set(chosen)):
         say(f"not run unless named, for they take minutes: {', '.join(slow)}")
+    turns = importlib.import_module(f"{package}.turns")
     rows: list[dict[str, Any]] = []
+    found = {
+        "schema": 1,
+        "version": repro.__version__,
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": turns.machine(place),
+        "rows": rows,
+    }
+
+    def keep() -> None:
+        if json_file is not None:
+            _write(json_file, json.dumps(found, indent=1, ensure_ascii=False) + "\n", "--json")
+
     failed = []
+    keep()  # a file that can't be written is met before minutes of measuring
     for name, module in chosen.items():
         say(f"{name} on {place} ...")
         try:
@@ -53,16 +67,7 @@ def main(names: Sequence[str], device: str, json_file: Path | None, save_rate: s
             failed.append(name)
             told = getattr(error, "stderr", None) or str(error)
             say(f"{name}: failed: {told.strip().splitlines()[-1]}")
-    turns = importlib.import_module(f"{package}.turns")
-    found = {
-        "schema": 1,
-        "version": repro.__version__,
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": turns.machine(place),
-        "rows": rows,
-    }
-    if json_file is not None:
-        _write(json_file, json.dumps(found, indent=1, ensure_ascii=False) + "\n", "--json")
+        keep()  # where a later one is interrupted, this one's figures stay
     _print(found)
     if save_rate is not None:
         _save_rate(save_rate, found)

@@ -79,6 +79,15 @@ def test_slow_ones_run_only_by_name_and_a_broken_one_fails_alone(run):
     assert run("slow")[0] == 0
 
 
+@pytest.mark.usefixtures("run")
+def test_what_was_measured_before_an_interruption_is_kept(tmp_path):
+    path = tmp_path / "found.json"
+    (tmp_path / "benchmarks" / "stopped.py").write_text("def bench(device):\n    raise KeyboardInterrupt\n")
+    found = CliRunner().invoke(app, ["bench", "quick", "stopped", "--device", "cpu", "--json", str(path)])
+    assert found.exit_code != 0
+    assert [row["name"] for row in json.loads(path.read_text())["rows"]] == ["thing", "other"]
+
+
 def test_an_unknown_benchmark_and_a_file_that_cannot_be_written(run, tmp_path):
     code, _, told = run("quik")
     assert code == 2
@@ -87,6 +96,7 @@ def test_an_unknown_benchmark_and_a_file_that_cannot_be_written(run, tmp_path):
     code, _, told = run("quick", "--json", tmp_path / "none" / "found.json")
     assert code == 2
     assert "cannot be written" in told
+    assert "quick on" not in told  # before anything is measured
 
 
 def test_a_saved_rate_is_what_a_plan_reckons_with(run, tmp_path):
