@@ -106,8 +106,9 @@ class Filter:
         bit."""
         count, weights = len(factors), self.slices.weights
         tables = torch.arange(count, dtype=torch.int32, device=weights.device)
-        scale = torch.tensor(factors, dtype=weights.dtype, device=weights.device)
-        return Slice(self.slices.indices[:, None] * count + tables[:, None], weights[:, None] * scale[:, None])
+        # by numbers: a tensor of them would be copied to a GPU, which all before would have to be done for
+        scaled = torch.stack([weights * factor for factor in factors], dim=1)
+        return Slice(self.slices.indices[:, None] * count + tables[:, None], scaled)
 
 
 def gaussian_filter(features: Tensor, group: Tensor, normalization: Normalization) -> Filter:

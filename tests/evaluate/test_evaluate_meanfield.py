@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import interpolate, one_hot
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from repro.data.look import CLASSES, Look
 from repro.data.scenes import draw
@@ -377,7 +379,17 @@ def _filter(d, points, lattice):
 
 def test_on_a_gpu_iterations_neither_wait_for_it_nor_leave_it():
     """Shapes alone, on a make-believe GPU: it refuses to tell a value, and to mix devices."""
-    with FakeTensorMode():
+
+    class Nothing(TorchDispatchMode):
+        """Comes from the host: a copy would wait for the device."""
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            met = {t.device.type for t in tree_leaves((args, kwargs, out)) if isinstance(t, torch.Tensor)}
+            assert "cpu" not in met, func
+            return out
+
+    with FakeTensorMode(), Nothing():
         kernels = Kernels(_filter(5, 1000, 300), _filter(2, 1000, 40), ((20, 25), (10, 50)))
         probabilities = [torch.zeros(21, 20, 25, device="cuda"), torch.zeros(21, 10, 50, device="cuda")]
         first, second = kernels.marginals(probabilities, 3.0, 3.0, 10)
