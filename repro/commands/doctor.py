@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import sysconfig
 from pathlib import Path
 
 from repro.commands.output import print_json, print_table
 from repro.errors import EXIT_OK, EXIT_WRONG_INPUT, InputError
+from repro.run.scale import gpu_count
 
 SHARED = Path("/dev/shm")
 LEAST_SHARED = 1.0
@@ -51,13 +54,32 @@ def _devices() -> list[dict[str, object]]:
     except ImportError as error:
         return [_row("torch import", False, error, "reinstall torch and torchvision of matching versions")]
     if not torch.cuda.is_available():
-        return [_row("GPU", None, "none; the default scale is tiny", "")]
+        there = gpu_count()
+        if not there:
+            return [_row("GPU", None, "none; the default scale is tiny", "")]
+        built = f"torch {torch.__version__} is built for CUDA {torch.version.cuda} and cannot use its driver (too old?)"
+        why = built if torch.version.cuda else f"torch {torch.__version__} is built without CUDA"
+        remedy = "install a torch that fits the driver (`nvidia-smi` says its CUDA version), or say --device cpu"
+        return [_row("GPU", False, f"{there} there, but {why}", remedy)]
     count = torch.cuda.device_count()
     gpus = [
         _row(f"cuda:{i}", True, f"{torch.cuda.get_device_name(i)}, {torch.cuda.mem_get_info(i)[1] / 2**30:.0f} GiB")
         for i in range(count)
     ]
-    return gpus + _together(torch.distributed.is_available() and torch.distributed.is_nccl_available(), SHARED, count)
+    nccl = torch.distributed.is_available() and torch.distributed.is_nccl_available()
+    return [*gpus, _compiling(), *_together(nccl, SHARED, count)]
+
+
+def _compiling() -> dict[str, object]:
+    """What torch.compile needs for a GPU: Triton, which builds a small module of its own in C."""
+    compilers = (os.environ.get("CC") or "gcc", "clang", "cc")
+    lacking = [] if importlib.util.find_spec("triton") else ["Triton"]
+    lacking += [] if any(map(shutil.which, compilers)) else ["a C compiler"]
+    lacking += [] if Path(sysconfig.get_paths()["include"], "Python.h").is_file() else ["Python's headers (Python.h)"]
+    remedy = "only --launch compiled needs these: apt-get install gcc python3-dev, or the like" if lacking else ""
+    return _row(
+        "torch.compile", None if lacking else True, ", ".join(lacking) + " missing" if lacking else "ok", remedy
+    )
 
 
 def _together(nccl: bool, shared: Path, count: int) -> list[dict[str, object]]:

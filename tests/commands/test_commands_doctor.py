@@ -1,9 +1,12 @@
 """`repro doctor`: what a machine lacks, with its remedy."""
 
+import importlib.util
 import json
 import shutil
+import sysconfig
 from collections import namedtuple
 
+import torch
 from typer.testing import CliRunner
 
 from repro.cli import app
@@ -41,3 +44,31 @@ def test_what_several_gpus_need_to_train_one_network(tmp_path, monkeypatch):
     nccl, shared = doctor._together(False, tmp_path, 2)
     assert nccl["ok"] is False
     assert (shared["ok"], shared["remedy"]) == (True, "")
+
+
+def test_a_gpu_that_torch_cannot_use_is_told_with_its_remedy(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(doctor, "gpu_count", lambda: 2)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    (row,) = doctor._devices()
+    assert row["ok"] is False
+    assert "2 there, but" in row["value"]
+    assert "built without CUDA" in row["value"]
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    (row,) = doctor._devices()
+    assert "built for CUDA 13.0 and cannot use its driver" in row["value"]
+    assert "--device cpu" in row["remedy"]
+
+
+def test_what_compiling_for_a_gpu_needs(tmp_path, monkeypatch):
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert (doctor._compiling()["ok"], doctor._compiling()["remedy"]) == (True, "")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    (tmp_path / "Python.h").unlink()
+    row = doctor._compiling()
+    assert row["ok"] is None
+    assert row["value"] == "a C compiler, Python's headers (Python.h) missing"
+    assert "gcc" in row["remedy"]
