@@ -68,7 +68,7 @@ class Agreement:
     """Measured cells that have both numbers."""
     tau: Tau
     concordant: float
-    """Share of pairs of cells, ties left out, whose order is the published one; NaN where there is none."""
+    """Share of the pairs that differ in the paper whose order is the same here; NaN where none has an order."""
     tolerance: Tolerance | None = None
     """None below scale paper."""
     closeness: Mapping[str, Closeness] = field(default_factory=dict)
@@ -150,11 +150,11 @@ def agreement(
         closeness[cell.id] = "within interval" if inside else _within(distance, tolerance)
         wide += inside and (ours.high - ours.low) / 2 * factor > tolerance.points
     tau = kendall(published, measured)
-    concordant = _concordant(published, measured)
+    concordant, level = _concordant(published, measured)
     settings = tuple(dict.fromkeys(key for keys in changed for key in keys))
     found = Agreement(scale, len(published), tau, concordant, changed=len(changed), settings=settings)
     if scale != "paper" or (changed and not closeness):
-        return replace(found, sentence=_order(len(published), tau, concordant))
+        return replace(found, sentence=_order(len(published), tau, concordant, level))
     steps = (tolerance.points / 2, tolerance.points, 2 * tolerance.points)
     within = tuple((step, sum(d <= step + 1e-9 for d in distances)) for step in steps)
     said = _values(closeness, wide, within, tolerance)
@@ -165,21 +165,24 @@ def _within(distance: float, tolerance: Tolerance) -> Closeness:
     return "within tolerance" if distance <= tolerance.points + 1e-9 else "off"
 
 
-def _concordant(published: Sequence[float], measured: Sequence[float]) -> float:
+def _concordant(published: Sequence[float], measured: Sequence[float]) -> tuple[float, float]:
+    """Of the pairs that differ in the paper: the shares in its order here, and level here; NaN where none has one."""
     a, b = np.array(published), np.array(measured)
     first, second = np.triu_indices(len(a), 1)
-    signs = np.sign((a[first] - a[second]) * (b[first] - b[second]))
-    untied = signs[signs != 0]
-    return float((untied > 0).mean()) if len(untied) else math.nan
+    differ = a[first] != a[second]
+    signs = np.sign((a[first] - a[second]) * (b[first] - b[second]))[differ]
+    return (float((signs > 0).mean()), float((signs == 0).mean())) if np.any(signs) else (math.nan, math.nan)
 
 
-def _order(cells: int, tau: Tau, concordant: float) -> str:
+def _order(cells: int, tau: Tau, concordant: float, level: float) -> str:
     if cells < 2:
         return "Too few cells have both numbers to compare their order."
     if math.isnan(concordant):
         return f"No two of {cells} cells differ both in the paper and here: there is no order to compare."
     share = f"{100 * concordant:.0f} %"
     said = f"Of any two of {cells} cells, the one that the paper puts ahead is ahead here in {share} of cases"
+    if level:
+        said += f", level in {100 * level:.0f} %"
     if math.isnan(tau.low):
         return said + "."
     low, high = (f"{end:.2f}".replace("-", MINUS) for end in (tau.low, tau.high))

@@ -183,7 +183,7 @@ def _headline(audit: Audit, places: Mapping[str, str]) -> tuple[str, ...]:
     close = audit.close()
     lines = [
         f"Of {len(testable)} claims that printed numbers can decide, {len(testable) - len(fails)} hold and "
-        f"{len(fails)} fail; {len(claims) - len(testable)} more are texts.",
+        f"{len(fails)} fail; {len(claims) - len(testable)} more say what no printed number can decide.",
         f"{len(close)} rest in part on differences that single runs cannot tell apart.",
     ]
     if ordered := [(table, c) for table, c in close if c.status == "holds" and c.low == 0]:

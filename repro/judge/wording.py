@@ -36,9 +36,14 @@ def sentence(result: ClaimResult) -> str:
     if result.effect is None:
         return _not_run(result)
     effect, part = result.effect, result.parts[result.decisive]
-    label = f"the mean of {len(part.pairs)} differences" if len(part.pairs) > 1 else part.label
-    if len(result.parts) > 1:
-        label = {"best": "against the nearest rival, ", "monotone": "the weakest step, "}.get(result.kind, "") + label
+    mean = f"mean of {len(part.pairs)} differences" if len(part.pairs) > 1 else ""
+    if len(result.parts) == 1:
+        label = f"the {mean}" if mean else part.label
+    else:
+        label = f"{part.label} ({mean})" if mean else part.label
+        label = {"best": f"against the strongest rival, {label}", "monotone": f"the weakest step, {label},"}.get(
+            result.kind, label
+        )
     found = f"{label} is {number(effect.value, result.unit)}"
     printed = result.published_effect
     published = f" The paper's: {number(printed, result.unit)}." if printed is not None else ""

@@ -20,5 +20,6 @@ def claims_line(claims: Sequence[ClaimResult]) -> str:
     return (
         f"What the paper concludes from this table, put to our numbers: {fared}. Differences are paired by seed and by "
         "validation image; the probabilities are corrected so that at most 5 % of the verdicts “supported” and "
-        "“contradicted” are expected to be false."
+        "“contradicted” are expected to be false. “As printed” speaks of the paper's own numbers; of these, “clear of "
+        "noise” are differences larger than two single runs show by chance."
     )

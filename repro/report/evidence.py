@@ -60,7 +60,7 @@ def left_out(claim: ClaimResult) -> str:
     """Return what `lines` left out, in words; empty where nothing was."""
     decisive = claim.parts[claim.decisive]
     others = len(claim.parts) - 1 + (len(decisive.pairs) if len(decisive.pairs) > 1 else 0)
-    return f"{LINES - 1} weakest of {others} others shown" if others >= LINES else ""
+    return f"of {others} others the {LINES - 1} weakest are shown" if others >= LINES else ""
 
 
 def effect_text(value: float | None, unit: str) -> str:

@@ -107,7 +107,7 @@ def index_html(lines: Sequence[Entry], version: str) -> str:
         "verdicts": VERDICTS,
         "facts": [
             {"name": "Tables with a report", "value": f"{len(done)} of {len(lines)}", "small": ""},
-            {"name": "Cells with a number", "value": _numbered(done), "small": ""},
+            _numbered(done),
             *({"name": f"Claims {name}", "value": str(n), "small": ""} for name, n in totals.items() if n),
         ],
         "papers": list(dict.fromkeys(line.paper for line in lines)),
@@ -147,10 +147,14 @@ def status(line: Entry) -> str:
     return ", ".join(parts)
 
 
-def _numbered(lines: Sequence[Entry]) -> str:
+def _numbered(lines: Sequence[Entry]) -> dict[str, str]:
+    """How many cells have a number of ours, of those that can have one."""
     cells = sum(line.cells for line in lines)
-    without = sum(n for line in lines for name, n in line.states if name in NUMBERLESS)
-    return f"{cells - without} of {cells}"
+    without, quoted = (
+        sum(n for line in lines for name, n in line.states if name in names) for names in (NUMBERLESS, ("quoted",))
+    )
+    small = f"{quoted} more are quoted" if quoted else ""
+    return {"name": "Cells with a number", "value": f"{cells - without} of {cells - quoted}", "small": small}
 
 
 def _view(line: Entry) -> dict[str, Any]:

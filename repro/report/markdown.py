@@ -146,7 +146,7 @@ def _difference(cell: GridCell) -> str:
 
 
 def _claims(content: ReportContent) -> list[str]:
-    head = ("Claim", "Verdict", "Ours", "95 %", "q", "Published", "as printed")
+    head = ("Claim", "Verdict", "Ours", "95 %", "Probability", "Published", "As printed")
     body = []
     for claim in content.claims:
         effect, published = claim.effect, claim.published

@@ -60,6 +60,14 @@ def test_below_scale_paper_only_the_order_counts() -> None:
     assert "absolute" in headline(found, ())
 
 
+def test_cells_that_are_level_are_not_ahead() -> None:
+    found = agreement(table_of(4), measured([[0.1], [0.1], [0.1], [0.4]]), "tiny")  # published 50, 51, 52, 53
+    assert found.concordant == pytest.approx(3 / 6)
+    assert "is ahead here in 50 % of cases, level in 50 % (Kendall's tau-b" in found.sentence
+    assert "level" not in agreement(table_of(3), measured([[0.1], [0.2], [0.3]]), "tiny").sentence
+    assert math.isnan(agreement(table_of(3), measured([[0.1], [0.1], [0.1]]), "tiny").concordant)
+
+
 def test_closeness_at_scale_paper() -> None:
     cells = table_of(4)
     rows = [[0.499, 0.502, 0.500], [0.5161, 0.5160, 0.5159], [0.5401, 0.5400, 0.5399], [0.4, 0.6, 0.55]]

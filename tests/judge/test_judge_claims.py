@@ -110,7 +110,7 @@ def test_monotone_is_as_sure_as_its_weakest_step() -> None:
     against = one(claim, Evidence(values(0.5, 0.53, 0.51)))
     assert against.verdict == "contradicted"
     assert against.p_against == pytest.approx(2 * min(p.p_outside for p in against.parts))
-    assert "the weakest step, net 2 − net 1 is −2.00 points" in against.sentence
+    assert "the weakest step, net 2 − net 1, is −2.00 points" in against.sentence
 
 
 def test_best_must_beat_every_rival() -> None:
@@ -120,6 +120,7 @@ def test_best_must_beat_every_rival() -> None:
     lost = one(claim, Evidence(values(0.5, 0.56, 0.54)))
     assert lost.verdict == "contradicted"
     assert lost.parts[lost.decisive].label == "net 2 − net 1"
+    assert "against the strongest rival, net 2 − net 1 is −2.00 points" in lost.sentence
     rivals = table_of(12)
     behind = one(made("best", left={"width": 11}, among={}), Evidence(values(*[0.5] * 10, 0.518, 0.51)), rivals)
     assert behind.verdict == "inconclusive"

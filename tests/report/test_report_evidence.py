@@ -34,7 +34,7 @@ def test_many_rivals_are_cut_to_the_closest_and_it_says_so(claims):
     shown = lines(best)
     assert len(best.parts) == 19
     assert len(shown) == LINES
-    assert left_out(best) == "6 weakest of 18 others shown"
+    assert left_out(best) == "of 18 others the 6 weakest are shown"
     assert left_out(best) in evidence_plot(best)
     assert left_out(claims["v3.t3.c5"]) == ""
     hidden = sorted(part.estimate.value for part in best.parts)[LINES:]

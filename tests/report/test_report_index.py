@@ -5,7 +5,7 @@ from report_fixture import SUITE, changed, content, usual
 from test_report_html import Page
 
 from repro.report.frames import to_document
-from repro.report.index import entries, entry, index_html, index_markdown, status, unreported, write_index
+from repro.report.index import Entry, entries, entry, index_html, index_markdown, status, unreported, write_index
 from repro.report.write import write_report
 
 KNOWN = [unreported(table) for table in SUITE.tables.values()]
@@ -43,6 +43,14 @@ def test_index_pages(folder):
     # Made again, the index is the same: it does not take itself for a report.
     before = [path.read_bytes() for path in paths]
     assert [path.read_bytes() for path in write_index(folder, KNOWN, "1.2.3")] == before
+
+
+def test_quoted_cells_are_not_counted_as_without_a_number():
+    quoted = Entry("v3/table7", "Test", "DeepLab v3", "Table 7", "b.html", cells=17, states=(("quoted", 17),))
+    page = index_html([entry(to_document(usual()), "a.html"), quoted], "1")
+    assert "18 of 20" in page
+    assert "17 more are quoted" in page
+    assert "18 of 37" not in page
 
 
 def test_markdown_links_to_markdown():
