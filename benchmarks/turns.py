@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from repro.cores import cores
+
 TURNS = 5
 
 
@@ -87,7 +89,7 @@ def machine(device: str) -> dict[str, object]:
 
     told: dict[str, object] = {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 1),
         "system": f"{platform.system()} {platform.machine()}",

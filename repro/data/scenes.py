@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from repro.data.images import Images
 from repro.data.look import COLOURS, SPLITS, Look, count_of, look_of
+from repro.data.threads import in_threads
 from repro.spec.protocol import Data
 
 FloatArray = npt.NDArray[np.float64]
@@ -138,7 +139,7 @@ def load(data: Data, split: str) -> Images:
     look, count = look_of(data), count_of(data, split)
     pixels = np.empty((count, look.side, look.side, 3), dtype=np.uint8)
     labels = np.empty((count, look.side, look.side), dtype=np.uint8)
-    for i in range(count):
-        pixels[i], labels[i] = draw(look, split, i)
+    for i, drawn in enumerate(in_threads(lambda index: draw(look, split, index), range(count))):
+        pixels[i], labels[i] = drawn
     sizes = np.full((count, 2), look.side, dtype=np.int32)
     return Images(pixels, labels, sizes, tuple(f"{split}-{i:05d}" for i in range(count)))

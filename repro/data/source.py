@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -22,21 +19,16 @@ from repro.data.images import ByteArray, Images, check_labels, photo_size, read_
 from repro.data.images import resized as resized_size
 from repro.data.pascal_context import PASCAL_CONTEXT
 from repro.data.person_part import PERSON_PART
+from repro.data.threads import in_threads
 from repro.data.voc2012 import VOC2012
 from repro.errors import InputError, did_you_mean
 from repro.memo import default_folder
 from repro.spec.protocol import Data
 
-Item = TypeVar("Item")
-Done = TypeVar("Done")
-
 SCENES = "scenes"
 FORMATS: dict[str, Format] = {
     form.name: form for form in (CAMVID, VOC2012, CITYSCAPES, PASCAL_CONTEXT, PERSON_PART, COCO)
 }
-
-_AT_ONCE = 64
-"""Images decoded ahead of their reader: bounds memory on large data sets."""
 
 
 def load(data: Data, split: str, root: Path | None, cache: Path) -> Images:
@@ -107,13 +99,6 @@ def _decode_all(form: Format, samples: tuple[Sample, ...], side: int | None) -> 
         return resize_photo(pixels, size), resize_labels(labels, size)
 
     return in_threads(one, samples)
-
-
-def in_threads(work: Callable[[Item], Done], items: Sequence[Item]) -> Iterator[Done]:
-    """`work` of each item, in order."""
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        for start in range(0, len(items), _AT_ONCE):
-            yield from threads.map(work, items[start : start + _AT_ONCE])
 
 
 def decode_pair(form: Format, sample: Sample) -> tuple[ByteArray, ByteArray]:

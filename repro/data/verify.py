@@ -14,7 +14,8 @@ from repro.data.download import Progress
 from repro.data.fingerprint import Digests, of_samples
 from repro.data.format import Format, Sample
 from repro.data.images import VOID, photo_size
-from repro.data.source import FORMATS, SCENES, decode_pair, fingerprint, format_of, in_threads
+from repro.data.source import FORMATS, SCENES, decode_pair, fingerprint, format_of
+from repro.data.threads import in_threads
 from repro.errors import InputError
 from repro.memo import default_folder
 from repro.spec.protocol import Data

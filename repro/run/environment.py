@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import repro
+from repro.cores import cores
 
 _PACKAGES = ("torch", "torchvision", "numpy")
 _VECTOR_UNITS = ("sse4_1", "avx", "f16c", "fma", "avx2", "avx512", "avx_vnni", "amx_", "asimd", "sve", "bf16", "i8mm")
@@ -45,7 +46,7 @@ def environment() -> dict[str, Any]:
         "vector": _vector(),
         "kernels": _kernels(),
         "threads": _threads(),
-        "cores": _cores(),
+        "cores": cores(),
         "gpu": _gpu(),
         **_checkout(),
     }
@@ -98,12 +99,6 @@ def _threads() -> int | None:
     """Return how many threads torch computes with."""
     torch = sys.modules.get("torch")
     return None if torch is None else int(torch.get_num_threads())
-
-
-def _cores() -> int:
-    """Return how many cores this process may use: fewer than there are in a container or a batch job."""
-    allowed = getattr(os, "sched_getaffinity", None)  # Linux only
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _gpu() -> str | None:

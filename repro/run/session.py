@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repro.cores import cores
 from repro.data import look
 from repro.errors import InputError, did_you_mean
 from repro.plan.chain import Inputs
@@ -190,8 +190,7 @@ def devices(device: str, jobs: int | None, processes: int = 1) -> list[str]:
         count = jobs or gpus
         return [f"cuda:{i % gpus}" for i in range(count)]
     if device == "cpu":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return ["cpu"] * (jobs or cores)
+        return ["cpu"] * (jobs or cores())
     return [device] * (jobs or 1)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from data_trees import label_map, run_python, settle, write_camvid, write_labels, write_photo
 
-from repro.data import look, scenes, source
+from repro.data import look, scenes, source, threads
 from repro.data.images import resize_labels, resize_photo
 from repro.errors import InputError
 from repro.spec.load import load_suite
@@ -74,7 +74,7 @@ def test_sizes_do_not_share_a_cache_entry(tree, tmp_path):
 
 def test_more_images_than_are_decoded_at_once_keep_their_order(tmp_path, monkeypatch):
     told = write_camvid(tmp_path / "d", {"train": 11}, size=(2, 3))
-    monkeypatch.setattr(source, "_AT_ONCE", 4)
+    monkeypatch.setattr(threads, "AT_ONCE", 4)
     images = source.load(CAMVID, "train", tmp_path / "d", tmp_path / "c")
     assert all(np.array_equal(p, told[n][0]) for n, p in zip(images.names, images.pixels, strict=True))
 
