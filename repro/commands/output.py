@@ -15,28 +15,40 @@ def print_json(rows: Iterable[dict[str, Any]], **more: Any) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
-    """Print a table that fits the terminal: with rules and colours on one, plain columns into a pipe."""
+    """Print a table that fits the terminal: folded and with colours on one, plain columns into a pipe.
+
+    A terminal that would break words (keys, ids) is too narrow to fold for: there, too, columns are plain.
+    """
     lines = [[str(value) for value in row] for row in rows]
+    columns = list(zip(headings, *lines, strict=True))
     if not sys.stdout.isatty():
-        widths = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
-        if title:
-            print(title)
-        for line in (headings, *lines):
-            print("  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip())
+        _print_plain(headings, lines, title)
         return
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
+    words = [max(len(word) for value in column for word in value.split() or [""]) for column in columns]
+    if sum(words) + 2 * (len(words) - 1) > console.width:
+        _print_plain(headings, lines, title)
+        return
     if title:
         # apart from the table, which would fold it to its own width
         console.print(title, style="italic", markup=False)
     table = Table(header_style="bold", box=None, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for heading, *values in columns:
+        table.add_column(heading, overflow="fold", no_wrap=all(" " not in value for value in values))
     for line in lines:
         table.add_row(*line)
     console.print(table)
+
+
+def _print_plain(headings: Sequence[str], lines: Sequence[Sequence[str]], title: str) -> None:
+    widths = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
+    if title:
+        print(title)
+    for line in (headings, *lines):
+        print("  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip())
 
 
 def say(text: str) -> None:

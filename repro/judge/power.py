@@ -84,7 +84,7 @@ def outlook(scale: str, seeds: int) -> str:
     deviation, error = PAIRED_DEVIATION[like], PAIRED_IMAGE_ERROR[like]
     return (
         f"{said}{'; ' if more else ''}{more} (4 times in 5, if paired runs vary by {deviation:g} and the choice of "
-        f"images by {error:g} points)."
+        f"images by {error:g} point{'s' * (error != 1)})."
     )
 
 
