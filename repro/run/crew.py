@@ -1,16 +1,19 @@
 """One training by several processes of this machine, each on a GPU of its own (or on the CPU, over Gloo).
 
-The worker starts them through torchrun, hears of their progress and watches over them: where one fails all end, and
-where memory was short all begin again from the last checkpoint with half the images at once.
+The worker starts them through torchrun, hears of their progress and watches over them: where one fails all end, where
+memory was short all begin again from the last checkpoint with half the images at once, and where none moves it says so.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,8 +26,10 @@ import safetensors.torch
 import torch
 
 from repro.errors import InputError
+from repro.run import pulse
 from repro.run.job import Job
-from repro.run.rank import JOB, REST, STOP, WEIGHTS
+from repro.run.pulse import StalledError, Watch
+from repro.run.rank import JOB, REST, STOP, WEIGHTS, OutOfStepError, writing
 from repro.store.store import Store
 from repro.train import checkpoint
 from repro.train.loop import Curve, DivergedError, Hooks, Layout, StoppedError
@@ -33,6 +38,11 @@ from repro.train.training import Trained, halved, short_of_memory
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 30.0
 _LAST_LINES = 5
+_AGAIN = 2
+"""How often a crew that stalls, or whose processes begin at different steps, is started again."""
+_OTHERS = ("PET_", "TORCHELASTIC_")
+"""Beginnings of environment variables by which somebody else's torchrun is configured. Inherited from a cluster's
+launcher, PET_NNODES=2 would have this one wait for a second machine."""
 _TOLD_TO_END = f"got signal: {signal.SIGTERM.value}"
 """What torchrun says last when it was sent SIGTERM."""
 
@@ -55,14 +65,41 @@ def train_together(job: Job, store: Store, device: str, hooks: Hooks) -> Trained
             f"--gpus-per-training {job.way.processes}: a batch of {settings.batch_size} images cannot be parted evenly "
             f"among so many. Choose a divisor of {settings.batch_size}."
         )
+    again = 0
     while True:
         crew = _Crew(job, store, device, hooks)
         try:
             return crew.run()
         except torch.OutOfMemoryError as error:
             micro_batch = halved(min(job.way.micro_batch or share, share), error)
-        hooks.tell(short_of_memory(micro_batch))
-        job = replace(job, way=replace(job.way, micro_batch=micro_batch))
+            job = replace(job, way=replace(job.way, micro_batch=micro_batch))
+            told = short_of_memory(micro_batch)
+        except (StalledError, OutOfStepError) as error:
+            again += 1
+            if again > _AGAIN:
+                raise CrewError(f"{error} (after {again} attempts)") from None
+            told = f"{error}. Going on from the last checkpoint."
+        hooks.tell(told)
+        await_writer(job, store, hooks)
+
+
+def await_writer(job: Job, store: Store, hooks: Hooks) -> None:
+    """Wait until no process of an earlier crew writes checkpoints of this training any more.
+
+    A crew's processes end with their worker, but a moment later, and the worker's lock ends with it at once: whoever
+    takes the training over would read checkpoints that change meanwhile. Raises StoppedError if asked to stop.
+    """
+    told = False
+    while True:
+        with store.try_lock(writing(job)) as free:
+            if free:
+                return
+        if not told:
+            hooks.tell("processes of an earlier run still write this training's checkpoint; waiting until they end")
+            told = True
+        if hooks.should_stop():
+            raise StoppedError("stopped while processes of an earlier run still wrote this training's checkpoint")
+        time.sleep(_POLL_SECONDS)
 
 
 class _Crew:
@@ -71,12 +108,15 @@ class _Crew:
     def __init__(self, job: Job, store: Store, device: str, hooks: Hooks) -> None:
         assert hooks.folder is not None
         self.job, self.store, self.device, self.hooks = job, store, device, hooks
-        self.folder = hooks.folder / "crew"
+        self.above = hooks.folder
+        # a folder of its own: what processes of an earlier attempt leave, or what cannot be removed, is not this one's
+        self.folder = hooks.folder / f"crew-{os.getpid()}-{secrets.token_hex(4)}"
+        self.trouble: Exception | None = None
 
     def run(self) -> Trained:
-        assert self.hooks.folder is not None
-        checkpoint.load(self.hooks.folder, self.hooks.tell)  # sets damaged ones aside, so that all find the same
-        shutil.rmtree(self.folder, ignore_errors=True)
+        checkpoint.load(self.above, self.hooks.tell)  # sets damaged ones aside, so that all find the same
+        for old in self.above.glob("crew*"):
+            shutil.rmtree(old, ignore_errors=True)
         self.folder.mkdir(parents=True)
         told = (self.job, Store(self.store.root), self.hooks.checkpoint_steps)
         (self.folder / JOB).write_bytes(pickle.dumps(told))
@@ -86,7 +126,8 @@ class _Crew:
                 self._command(),
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 env=self._env(),
                 start_new_session=True,
             )
@@ -94,19 +135,23 @@ class _Crew:
                 self._watch(process)
             finally:
                 end(process)
-        if process.returncode == 0 and (self.folder / REST).exists():
+        if (self.folder / REST).exists():
             return self._trained()
         raise self._failure(process.returncode)
 
     def _command(self) -> Sequence[str]:
         torchrun = (sys.executable, "-m", "repro.run.launcher", str(os.getpid()), "--standalone")
         place = ("--local-addr", "localhost")  # else the machine's full name, which many clusters don't resolve
-        count = ("--nproc-per-node", str(self.job.way.processes))
+        count = ("--nnodes", "1", "--nproc-per-node", str(self.job.way.processes))
         kind = self.device.partition(":")[0]
         return (*torchrun, *place, *count, "--module", "repro.run.rank", str(self.folder.resolve()), kind)
 
     def _env(self) -> dict[str, str]:
-        env = {"OMP_NUM_THREADS": "1", **os.environ}
+        env = {"OMP_NUM_THREADS": "1", **{k: v for k, v in os.environ.items() if not k.startswith(_OTHERS)}}
+        # Gloo would ask for this machine's name and listen there: a name that resolves slowly, or to an address that
+        # cannot be reached from here, has the processes wait for each other
+        if "GLOO_SOCKET_IFNAME" not in env and (own := _loopback()):
+            env["GLOO_SOCKET_IFNAME"] = own
         kind, _, numbers = self.device.partition(":")
         if kind == "cuda" and numbers:
             seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
@@ -115,17 +160,32 @@ class _Crew:
         return env
 
     def _watch(self, process: subprocess.Popen[str]) -> None:
-        """Pass on what the first process tells, until torchrun ends; hand on the wish to stop."""
+        """Pass on what the first process tells, until torchrun ends; hand on the wish to stop; see that they move."""
         assert process.stdout is not None
         listener = threading.Thread(target=self._listen, args=(process.stdout,), daemon=True)
         listener.start()
-        while process.poll() is None:
+        name = f"training {self.job.label or self.job.training.key[:8]}"
+        watch = Watch(name, self.job.way.processes, self.hooks.tell)
+        look, done = time.monotonic(), None
+        while process.poll() is None and self.trouble is None:
             if self.hooks.should_stop():
                 (self.folder / STOP).touch()
+            if (now := time.monotonic()) >= look:
+                look = now + pulse.PULSE_SECONDS
+                if (self.folder / REST).exists():
+                    done = done or now  # all is there, but for torchrun's own end
+                    if now - done > _GRACE_SECONDS:
+                        break
+                else:
+                    watch.look(pulse.read(self.folder))
             time.sleep(_POLL_SECONDS)
-        listener.join(_GRACE_SECONDS)
+        if process.poll() is not None:
+            listener.join(_GRACE_SECONDS)
+        if self.trouble is not None and not (self.folder / REST).exists():
+            raise self.trouble
 
     def _listen(self, lines: TextIO) -> None:
+        """Until the last line, whatever happens: where nobody reads, the processes wait as soon as the pipe is full."""
         told = {"start": self.hooks.on_start, "step": self.hooks.on_step, "tell": self.hooks.tell}
         for line in lines:
             try:
@@ -133,7 +193,10 @@ class _Crew:
                 heard: Any = told[name]
             except (ValueError, KeyError, TypeError):
                 continue  # something else that a library printed
-            heard(*words)
+            try:
+                heard(*words)
+            except Exception as error:  # a full disk under TensorBoard's files, say: the watching thread raises it
+                self.trouble = self.trouble or error
 
     def _trained(self) -> Trained:
         rest = json.loads((self.folder / REST).read_text())
@@ -148,6 +211,10 @@ class _Crew:
         for kind, type_ in kinds.items():
             if kind in by_kind:
                 return type_(by_kind[kind]["text"])
+        if "space" in by_kind:
+            return OSError(errno.ENOSPC, by_kind["space"]["text"])
+        if "apart" in by_kind:
+            return OutOfStepError(by_kind["apart"]["text"])
         if "error" in by_kind:
             silent = self.job.way.processes - len(words)
             first = f"{silent} of {self.job.way.processes} processes died without a word (killed?); " if silent else ""
@@ -159,6 +226,12 @@ class _Crew:
             # before its processes could hear of it: a cluster's SIGTERM goes to all of a job
             return StoppedError("torchrun was told to end (SIGTERM)")
         return CrewError(f"torchrun ended with exit code {code}: {' / '.join(last)}")
+
+
+def _loopback() -> str | None:
+    """The name of this machine's loopback interface, `lo` or `lo0`; None where it has another."""
+    names = [name for _, name in socket.if_nameindex()]
+    return next((name for name in ("lo", "lo0") if name in names), None)
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -22,7 +22,7 @@ from repro.evaluate.search import Found
 from repro.nets.precision import precision
 from repro.plan.work import Evaluation, Training
 from repro.run.compute import WEIGHTS, compute, images_of, load_weights
-from repro.run.crew import train_together
+from repro.run.crew import await_writer, train_together
 from repro.run.device import torch_device
 from repro.run.environment import environment
 from repro.run.events import (
@@ -93,7 +93,6 @@ def _execute(
 def _train(job: Job, store: Store, device: str, written: Scalars, emit: Emit, should_stop: Callable[[], bool]) -> None:
     training, settings = job.training, job.training.settings
     folder = store.checkpoint_dir(training.key)
-    before = _seconds_before(folder)
 
     def on_step(step: int, loss: float, seconds: float) -> None:
         written.step(settings, step, loss, seconds)
@@ -107,6 +106,8 @@ def _train(job: Job, store: Store, device: str, written: Scalars, emit: Emit, sh
         should_stop=should_stop,
         tell=lambda text: emit(Message(text)),
     )
+    await_writer(job, store, hooks)
+    before = _seconds_before(folder)
     started, began = _now(), time.monotonic()
     place = torch_device(device)
     try:

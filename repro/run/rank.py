@@ -14,23 +14,40 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
+from torch import distributed
 
 from repro.errors import InputError
 from repro.run.compute import compute
 from repro.run.device import torch_device
+from repro.run.job import Job
 from repro.run.launcher import LAUNCHER
 from repro.run.parent import end_with
+from repro.run.pulse import Heart
+from repro.store.errors import no_space
 from repro.train.loop import DivergedError, Hooks, StoppedError
 from repro.train.team import joined
 
 JOB, STOP, WEIGHTS, REST = "job.pickle", "stop", "trained.safetensors", "trained.json"
 _LOOK_SECONDS = 0.5
+
+
+class OutOfStepError(Exception):
+    """The processes found different checkpoints: each would wait for others that are elsewhere."""
+
+
+def writing(job: Job) -> str:
+    """The name of the lock that a crew's first process holds while it may write checkpoints.
+
+    The training's own lock is the worker's, and ends with it; the processes that it started end a moment later.
+    """
+    return f"{job.training.key}-checkpoint"
 
 
 def main(folder: Path, device: str) -> int:
@@ -39,31 +56,44 @@ def main(folder: Path, device: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: _asked.__setitem__(0, True))
     job, store, checkpoint_steps = pickle.loads((folder / JOB).read_bytes())
     rank = int(os.environ["RANK"])
+    heart = Heart(folder, rank)
+    heart.begin()
     try:
         # as a worker sets up its own GPU: the same arithmetic, and a word if there are fewer than processes
         place = torch_device(f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device)
-        with joined(place) as team:
-            hooks = _hooks(folder, checkpoint_steps) if team.leads else _silent(folder)
+        with joined(place) as team, store.lock(writing(job)) if team.leads else nullcontext():
+            hooks = _hooks(folder, checkpoint_steps, heart) if team.leads else _silent(folder, heart)
             trained = compute(job, store, place, hooks, team)
             if team.leads:
                 safetensors.torch.save_file(trained.state, folder / WEIGHTS)
                 rest = {k: v for k, v in asdict(trained).items() if k != "state"}
-                (folder / REST).write_text(json.dumps(rest))
+                _write(folder / REST, rest)
     except StoppedError as error:
         _leave_word(folder, rank, "stopped", error)
     except Exception as error:  # whatever it is, the process that started this one decides
-        kinds = {torch.OutOfMemoryError: "memory", DivergedError: "diverged", InputError: "input"}
-        kind = next((name for type_, name in kinds.items() if isinstance(error, type_)), "error")
+        kinds = {
+            torch.OutOfMemoryError: "memory",
+            DivergedError: "diverged",
+            InputError: "input",
+            OutOfStepError: "apart",
+        }
+        usual = "space" if no_space(error) else "error"
+        kind = next((name for type_, name in kinds.items() if isinstance(error, type_)), usual)
         _leave_word(folder, rank, kind, error)
         return 1
     return 0
 
 
-def _hooks(folder: Path, checkpoint_steps: int | None) -> Hooks:
+def _hooks(folder: Path, checkpoint_steps: int | None, heart: Heart) -> Hooks:
     """The first process's: it alone is asked whether to stop, writes checkpoints and tells of steps."""
     looked = [0.0, False]
 
+    def on_start(step: int) -> None:
+        _begin_together(step, heart)
+        _tell("start", step)
+
     def should_stop() -> bool:
+        heart.one_more()
         now = time.monotonic()
         if now - looked[0] > _LOOK_SECONDS:  # the folder may be on a network
             looked[:] = now, (folder / STOP).exists()
@@ -72,16 +102,36 @@ def _hooks(folder: Path, checkpoint_steps: int | None) -> Hooks:
     return Hooks(
         folder=folder.parent,
         checkpoint_steps=checkpoint_steps,
-        on_start=lambda step: _tell("start", step),
+        on_start=on_start,
         on_step=lambda step, loss, seconds: _tell("step", step, loss, seconds),
         should_stop=should_stop,
         tell=lambda text: _tell("tell", text),
     )
 
 
-def _silent(folder: Path) -> Hooks:
-    """The other processes': they read the checkpoint that the first one reads."""
-    return Hooks(folder=folder.parent, tell=lambda _text: None)
+def _silent(folder: Path, heart: Heart) -> Hooks:
+    """The other processes': they read the checkpoint that the first one reads, and do not decide when to stop."""
+
+    def should_stop() -> bool:
+        heart.one_more()
+        return False
+
+    return Hooks(
+        folder=folder.parent,
+        on_start=lambda step: _begin_together(step, heart),
+        should_stop=should_stop,
+        tell=lambda _text: None,
+    )
+
+
+def _begin_together(step: int, heart: Heart) -> None:
+    """See that all processes begin at the same step. Raises OutOfStepError, in each of them, where they don't."""
+    ends = torch.tensor([step, -step])
+    distributed.all_reduce(ends, distributed.ReduceOp.MAX)
+    last, first = int(ends[0]), -int(ends[1])
+    if first != last:
+        raise OutOfStepError(f"processes found different checkpoints, of steps {first} and {last}")
+    heart.step(step)
 
 
 _asked = [False]
@@ -97,9 +147,14 @@ def _tell(*words: Any) -> None:
 
 def _leave_word(folder: Path, rank: int, kind: str, error: Exception) -> None:
     word = {"kind": kind, "text": str(error), "type": type(error).__name__, "traceback": traceback.format_exc()}
-    aside = folder / f"word-{rank}.part"
-    aside.write_text(json.dumps(word))
-    aside.replace(folder / f"word-{rank}.json")
+    _write(folder / f"word-{rank}.json", word)
+
+
+def _write(path: Path, told: Any) -> None:
+    """Write JSON aside and move it into place: who sees the file sees all of it."""
+    aside = path.with_suffix(".part")
+    aside.write_text(json.dumps(told))
+    aside.replace(path)
 
 
 if __name__ == "__main__":

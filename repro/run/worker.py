@@ -132,6 +132,7 @@ class _Outbox:
         self._connection = connection
         self._stop = stop
         self._last_step = 0.0
+        self._one_at_a_time = threading.Lock()  # a crew's progress is told by another thread than warnings are
 
     def send(self, message: Event | Ready | End) -> None:
         if isinstance(message, TrainingStep):
@@ -141,7 +142,8 @@ class _Outbox:
                 return
             self._last_step = now
         try:
-            self._connection.send(message)
+            with self._one_at_a_time:
+                self._connection.send(message)
         except OSError:
             self._stop.set()
 
