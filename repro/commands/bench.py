@@ -21,7 +21,7 @@ from repro.run import session
 from repro.spec.gpu import own_gpus
 
 PACKAGE = "repro._benchmarks"
-SHARED = ("__init__", "turns")
+SHARED = ("__init__", "paced", "turns")
 
 
 def main(names: Sequence[str], device: str, json_file: Path | None, save_rate: str | None) -> int:

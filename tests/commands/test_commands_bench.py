@@ -1,5 +1,6 @@
 """`repro bench` on a folder of benchmarks that take no time."""
 
+import importlib
 import json
 import tomllib
 
@@ -77,6 +78,14 @@ def test_slow_ones_run_only_by_name_and_a_broken_one_fails_alone(run):
     assert "broken: failed: no such thing" in told
     assert "thing" in out
     assert run("slow")[0] == 0
+
+
+def test_every_module_beside_the_shared_ones_is_a_benchmark():
+    package = bench._package(bench.located())
+    names = {path.stem for path in bench.located().glob("*.py")}
+    assert names > set(bench.SHARED)
+    for name in names - set(bench.SHARED):
+        assert callable(importlib.import_module(f"{package}.{name}").bench), name
 
 
 @pytest.mark.usefixtures("run")
