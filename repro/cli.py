@@ -1,4 +1,6 @@
-"""The command line. Only signatures and help live here; each command's work is a module in `repro.commands`."""
+"""The command line. Only signatures and help live here and in `repro.cli_checks`; each command's work is a module in
+`repro.commands`.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ from typing import Annotated
 import typer
 
 import repro
+from repro.cli_checks import checks
 from repro.commands.data_app import data_app
 from repro.commands.options import (
-    BASELINES,
     OUT,
     STORE,
     AnyCode,
@@ -232,124 +234,6 @@ def report(
     main(options, out, formats, json)
 
 
-@app.command(short_help="Hold a small run against a baseline: has a result moved?")
-def check(
-    names: Tables,
-    scale: Annotated[str, typer.Option(help="paper, small, tiny or smoke.")] = "smoke",
-    seeds: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Seeds per cell. Default: 1, with --update 3.", show_default=False),
-    ] = None,
-    only: Only = None,
-    data: DataDir = None,
-    weights: WeightsDir = None,
-    store: StoreDir = STORE,
-    tables: TablesDir = None,
-    baselines: Annotated[
-        Path, typer.Option("--baselines", metavar="DIR", help="Where baselines are kept.")
-    ] = BASELINES,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write JUnit XML, for CI.", show_default=False)
-    ] = None,
-    markdown: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a summary in Markdown, for CI.", show_default=False)
-    ] = None,
-    update: Annotated[bool, typer.Option("--update", help="Make this run the baseline.")] = False,
-    device: Device = "auto",
-    jobs: Jobs = None,
-    json: Json = False,
-) -> None:
-    """Run tables at a small scale and hold them against a committed baseline; exit code 1 if a result moved.
-
-    Bit for bit on the baseline's kind of machine, within what seeds and rounding explain on others.
-
-    Examples:
-
-      repro check table3
-
-      repro check table3 --junit check.xml --markdown check.md
-
-      repro check table3 --update
-    """
-    from repro.commands.check import Files, main
-    from repro.run.session import Options
-
-    options = Options(
-        tuple(names), scale, seeds, tuple(only or ()), data_root=data, store=store, tables_dir=tables, weights=weights
-    )
-    raise typer.Exit(main(options, Files(baselines, junit, markdown), device, jobs, update, json))
-
-
-@app.command(short_help="Set two stores side by side: two machines, two versions.")
-def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="Store of one run.", show_default=False)],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Store of the other.", show_default=False)],
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[TABLE]...", help="Only these tables.", show_default=False)
-    ] = None,
-    scale: Annotated[str | None, typer.Option(help="Only this scale.", show_default=False)] = None,
-    tables: TablesDir = None,
-    markdown: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write it in Markdown as well.", show_default=False)
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Set two stores side by side: two machines, two versions, two implementations.
-
-    Example:  repro compare runs elsewhere/runs table3
-    """
-    from repro.commands.compare import main
-
-    main(a, b, names or [], scale, tables, markdown, json)
-
-
-@app.command(short_help="Put the papers' claims to their own printed numbers.")
-def audit(
-    tables: TablesDir = None,
-    full: Annotated[bool, typer.Option("--full", help="Every claim, not only those that fall short.")] = False,
-    formats: Annotated[
-        str | None, typer.Option("--format", help="Write pages instead: md, html or both.", show_default=False)
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where pages are written. Default: reports/local.", show_default=False),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Put the papers' claims to their own printed numbers, without any training.
-
-    Examples:
-
-      repro audit
-
-      repro audit --full --format md,html --out reports/audit
-    """
-    from repro.commands.audit import main
-
-    main(tables, full, json, formats, out)
-
-
-@app.command(short_help="Count multiply-adds and parameters of the built networks.")
-def cost(
-    names: Tables,
-    only: Only = None,
-    set_: Set = None,
-    tables: TablesDir = None,
-    json: Json = False,
-) -> None:
-    """Count multiply-adds, parameters and field of view from the networks as built; published values beside.
-
-    Examples:
-
-      repro cost v3plus/table3
-
-      repro cost v3plus/table5 --set evaluate.canvas=[769,1537] --set data.classes=19
-    """
-    from repro.commands.cost import main
-
-    main(names, only or [], set_ or [], tables, json)
-
-
 @app.command(short_help="Label any picture with a trained cell.")
 def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures of any size.", show_default=False)],
@@ -379,44 +263,4 @@ def predict(
     main(images, cell, seed, options, out, device, json)
 
 
-@app.command(short_help="Measure our speed beside that of what people use today.")
-def bench(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Benchmarks. Default: all that take no minutes.", show_default=False),
-    ] = None,
-    device: Device = "auto",
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here, too.", show_default=False)
-    ] = None,
-    save_rate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Measure how fast this device trains, for `repro plan --gpu NAME`.",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
-    """Measure our speed beside that of what people use today: ratios of medians taken in turn in this one run.
-
-    Examples:
-
-      repro bench step evaluate --json results.json
-
-      repro bench rate --save-rate mine
-    """
-    from repro.commands.bench import main
-
-    raise typer.Exit(main(names or [], device, json, save_rate))
-
-
-@app.command(short_help="Check what this machine has: versions, devices, the store.")
-def doctor(store: StoreDir = STORE, json: Json = False) -> None:
-    """Check what this machine has: versions, devices, pydensecrf, disk, the store.
-
-    Example:  repro doctor
-    """
-    from repro.commands.doctor import main
-
-    raise typer.Exit(main(store, json))
+app.registered_commands += checks.registered_commands
