@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from repro.report.content import ReportContent
-from repro.report.grid import GridCell, grid
+from repro.report.grid import Grid, GridCell, grid
 from repro.report.marks import LEGEND
 from repro.spec.departures import asked_for, named
+
+PACKAGES = ("booktabs", "amssymb", "adjustbox")
+MOST_COLUMNS = 8
+"""Of a curve's points or a grid's columns; with more, and fewer rows, the table is turned."""
 
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -20,29 +26,59 @@ def escape(words: str) -> str:
 
 
 def report_latex(content: ReportContent) -> str:
-    """Return a `table` environment; it needs the packages booktabs and amssymb."""
+    """Return a `table` environment, shrunk to the page where it is larger; it needs the packages PACKAGES."""
     laid = grid(content)
-    heads = len(laid.headings)
+    turned = len(laid.columns) > max(MOST_COLUMNS, len(laid.rows))
     title = f"{escape(content.table.title)} ({escape('; '.join(content.table.metrics.values()))})"
     lines = [
-        f"% {content.table.id} at scale {content.scale}; repro {content.version}, records up to {content.date}",
+        f"% {content.table.id} at scale {content.scale}; repro {content.version}"
+        + (f", records up to {content.date}" if content.date else ""),
+        rf"% needs \usepackage{{{', '.join(PACKAGES)}}}",
         r"\begin{table}",
         r"  \centering",
         rf"  \caption{{{title}. {_caption(content)}}}",
-        rf"  \begin{{tabular}}{{{'l' * heads}l{'r' * len(laid.columns)}}}",
-        r"    \toprule",
-        "    " + " & ".join(map(escape, [*laid.headings, "", *laid.columns])) + r" \\",
-        r"    \midrule",
+        r"  \begin{adjustbox}{max totalsize={\linewidth}{0.85\textheight}}",
+        *(_turned(laid) if turned else _upright(laid)),
+        r"  \end{adjustbox}",
+        r"\end{table}",
+        "",
     ]
+    return "\n".join(lines)
+
+
+def _upright(laid: Grid) -> list[str]:
+    """As in the paper, each row twice: published, ours."""
+    heads = len(laid.headings)
+    lines = [_row([*laid.headings, "", *laid.columns]), r"    \midrule"]
     for index, row in enumerate(laid.rows):
-        published = ["" if c is None else c.published for c in row.cells]
-        ours = ["" if c is None else _ours(c) for c in row.cells]
-        lines.append("    " + " & ".join(map(escape, [*row.heads, "published", *published])) + r" \\")
-        lines.append("    " + " & ".join(map(escape, [*[""] * heads, "ours", *ours])) + r" \\")
+        lines.append(_row([*row.heads, "published", *map(_published, row.cells)]))
+        lines.append(_row([*[""] * heads, "ours", *map(_ours, row.cells)]))
         if index + 1 < len(laid.rows):
             lines.append(r"    \addlinespace")
-    lines += [r"    \bottomrule", r"  \end{tabular}", r"\end{table}", ""]
-    return "\n".join(lines)
+    return _tabular("l" * heads + "l" + "r" * len(laid.columns), lines)
+
+
+def _turned(laid: Grid) -> list[str]:
+    """A line for each column; the paper's rows side by side, each twice: published, ours."""
+    lines = []
+    for level, heading in enumerate(laid.headings):
+        over = [rf"\multicolumn{{2}}{{c}}{{{escape(row.heads[level])}}}" for row in laid.rows]
+        lines.append("    " + " & ".join([escape(heading), *over]) + r" \\")
+    lines.append(_row(["", *["published", "ours"] * len(laid.rows)]))
+    lines.append(r"    \midrule")
+    for at, column in enumerate(laid.columns):
+        pairs = ((_published(row.cells[at]), _ours(row.cells[at])) for row in laid.rows)
+        lines.append(_row([column, *(value for pair in pairs for value in pair)]))
+    return _tabular("l" + "rr" * len(laid.rows), lines)
+
+
+def _tabular(columns: str, lines: Sequence[str]) -> list[str]:
+    begin, end = rf"  \begin{{tabular}}{{{columns}}}", r"  \end{tabular}"
+    return [begin, r"    \toprule", *lines, r"    \bottomrule", end]
+
+
+def _row(words: Sequence[str]) -> str:
+    return "    " + " & ".join(map(escape, words)) + r" \\"
 
 
 def _caption(content: ReportContent) -> str:
@@ -53,5 +89,9 @@ def _caption(content: ReportContent) -> str:
     return escape(words).replace("“", "``").replace("”", "''")
 
 
-def _ours(cell: GridCell) -> str:
-    return " ".join(part for part in (cell.ours, cell.spread, LEGEND[cell.mark].symbol) if part)
+def _published(cell: GridCell | None) -> str:
+    return cell.published if cell else ""
+
+
+def _ours(cell: GridCell | None) -> str:
+    return " ".join(part for part in (cell.ours, cell.spread, LEGEND[cell.mark].symbol) if part) if cell else ""

@@ -2,11 +2,13 @@
 
 import dataclasses
 import re
+import shutil
+import subprocess
 
 import pytest
 from report_fixture import SUITE, changed, content, usual
 
-from repro.report.latex import escape, report_latex
+from repro.report.latex import PACKAGES, escape, report_latex
 
 
 @pytest.mark.parametrize("table", ["v3/table1", "v3/table3", "v3/table4"])
@@ -42,3 +44,30 @@ def test_braces_balance():
     page = report_latex(dataclasses.replace(base, table=dataclasses.replace(base.table, title="a {b \\ c} %")))
     plain = re.sub(r"\\[{}]", "", page)
     assert plain.count("{") == plain.count("}")
+
+
+@pytest.mark.parametrize("table", ["v2/fig10", "v3plus/fig5"])
+def test_a_table_of_many_columns_is_turned(table):
+    told = content(table=table)
+    page, (lines, columns) = report_latex(told), SUITE.find(table).shape()
+    assert len(re.search(r"\\begin\{tabular\}\{([lr]+)\}", page)[1]) == 1 + 2 * lines
+    rows = [line.split(" & ") for line in page.split("\n") if line.endswith(r"\\")]
+    assert len(rows) == 2 + columns
+    assert {len(row) for row in rows[1:]} == {1 + 2 * lines}
+    for at, cell in ((1, told.cells[0].cell), (2 * lines - 1, told.cells[(lines - 1) * columns].cell)):
+        assert float(rows[2][at]) == pytest.approx(cell.published, abs=0.01)
+    upright = report_latex(content(table="v3/table3"))
+    assert r"\multicolumn" not in upright
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_prints_it_within_the_page(tmp_path):
+    tables = ("v2/fig10", "v3/table3", "v3plus/table5", "pitfalls/deeplabv3")
+    body = r"\clearpage".join(report_latex(content(table=table)) for table in tables)
+    head = rf"\documentclass{{article}}\usepackage{{{','.join(PACKAGES)}}}"
+    (tmp_path / "a.tex").write_text(rf"{head}\begin{{document}}{body}\end{{document}}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "a.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+    assert "too large" not in done.stdout
