@@ -151,7 +151,8 @@ def test_what_one_attempt_leaves_is_not_read_by_the_next(
 def test_processes_at_different_steps_begin_again(
     job: Job, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, tried = [], []
+    told: list[str] = []
+    tried: list[Path] = []
 
     def run(self: crew._Crew) -> str:
         tried.append(self.folder)
@@ -288,7 +289,7 @@ def test_processes_that_begin_at_the_same_step_go_on(monkeypatch: pytest.MonkeyP
     def largest(ends: torch.Tensor, _: object) -> None:
         ends.copy_(torch.maximum(ends, torch.tensor([other[0], -other[0]])))
 
-    monkeypatch.setattr(rank.distributed, "all_reduce", largest)
+    monkeypatch.setattr(torch.distributed, "all_reduce", largest)
     heart = pulse.Heart(Path(), 0)
     rank._begin_together(4, heart)
     assert heart.pulse().step == 4
