@@ -109,7 +109,7 @@ def _print(table: TableSpec, cells: Sequence[Cell]) -> None:
     headings = [f"{label}{_unit([c for c in cells if c.column == column])}" for column, label in columns]
     print_table(("", *headings), lines, title=f"{table.id}: {table.title}")
     print(_legend({c.kind for c in cells}))
-    for note in table.notes:
+    for note in (*table.notes, *([table.source.support] if table.source.support else [])):
         print(f"  note: {note}")
     rows: dict[str, list[str]] = {}
     for label, note in dict.fromkeys((c.row_label, c.note) for c in cells if c.note):

@@ -95,6 +95,8 @@ class Counted:
     equal: int = 0
     """Those of them that come out as printed."""
     quoted: int = 0
+    derived: bool = False
+    """Nothing is printed: the computed cells are compared with what the figure's definition gives."""
 
 
 def kendall(published: Sequence[float], measured: Sequence[float]) -> Tau:
@@ -230,7 +232,12 @@ def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: Counted 
     elif counts["not run"]:
         parts.append(f"None of {counts['not run']} testable claims has been run.")
     if counted.computed:
-        parts.append(f"{counted.equal} of {counted.computed} computed figures come out as printed.")
+        what = (
+            "come out as the figure's definition gives; the paper prints no values"
+            if counted.derived
+            else "come out as printed"
+        )
+        parts.append(f"{counted.equal} of {counted.computed} computed figures {what}.")
     if agreed.cells:
         parts.append(agreed.sentence.split(" By distance alone")[0])
         if agreed.scale != "paper":

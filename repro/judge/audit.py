@@ -113,7 +113,9 @@ def audit_suite(suite: Suite, computed: Mapping[str, float] | None = None) -> Au
             found = tuple(audit(claim, suite.cells_of(claim, None)) for claim in paper.claims)
             tables.append(TableAudit(paper.id, f"{short_name(paper.id)} text", paper.title, found))
     doubles, repeats = _doubles(suite)
-    cells = [cell for spec in specs for cell in spec.cells() if cell.id in (computed or {})]
+    # where the paper prints no value there is none that could be misprinted
+    printed = [spec for spec in specs if not spec.source.derived]
+    cells = [cell for spec in printed for cell in spec.cells() if cell.id in (computed or {})]
     misprints = tuple(
         Misprint(cell, value)
         for cell in cells

@@ -121,7 +121,7 @@ def assemble(
             notes=(*head.notes, *band_notes(cells, records.done), *_code_notes(plan, records), *_layout_notes(records)),
         ),
         cells=cells,
-        headline=headline(judged, claims, _counted(cells)),
+        headline=headline(judged, claims, _counted(cells, table.source.derived)),
         scale=request.scale,
         scale_text=suite.scale(request.scale).description,
         seeds=tuple(range(request.seeds)),
@@ -199,7 +199,7 @@ def _mean_iou(rows: list[list[float | None]]) -> tuple[float | None, ...]:
     return tuple(out)
 
 
-def _counted(cells: tuple[CellResult, ...]) -> Counted:
+def _counted(cells: tuple[CellResult, ...], derived: bool) -> Counted:
     distances = [difference(c) for c in cells if c.state == "computed"]
     places = [c.cell.decimals for c in cells if c.state == "computed"]
     known = [(d, n) for d, n in zip(distances, places, strict=True) if d is not None]
@@ -209,6 +209,7 @@ def _counted(cells: tuple[CellResult, ...]) -> Counted:
         computed=len(known),
         equal=sum(abs(d) <= 0.5001 * 10**-n for d, n in known),
         quoted=sum(c.state == "quoted" for c in cells),
+        derived=derived,
     )
 
 

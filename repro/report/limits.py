@@ -12,7 +12,7 @@ def limits(content: ReportContent) -> tuple[str, ...]:
     found = []
     measured = [c for c in content.cells if c.cell.kind == "measured"]
     done = [c for c in measured if c.state == "done"]
-    if content.scale != "paper":
+    if content.scale != "paper" and measured:
         found.append(
             f"The scale is “{content.scale}”, not the paper's. Orders, trends and gains can be compared; absolute "
             "values cannot, and no mark in this report judges one."

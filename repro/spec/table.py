@@ -35,6 +35,8 @@ class Source(Form):
     figure: str = ""
     support: str = ""
     """How well the transcription is supported, where that needs saying."""
+    derived: bool = False
+    """Nothing is printed: the "published" numbers follow from what is drawn being defined so."""
 
 
 class Axis(Form):

@@ -121,6 +121,8 @@ def test_headline_of_tables_without_measured_cells() -> None:
     assert headline(nothing, (), Counted(quoted=18)).startswith("All 18 numbers here are quoted")
     assert headline(nothing, (), Counted(quoted=1)).startswith("Its one number is quoted")
     assert headline(nothing, (), Counted(computed=14, equal=12)) == "12 of 14 computed figures come out as printed."
+    drawn = headline(nothing, (), Counted(computed=33, equal=33, derived=True))
+    assert drawn == "33 of 33 computed figures come out as the figure's definition gives; the paper prints no values."
     unpublished = headline(nothing, (), Counted(measurable=2, alone=2))
     assert unpublished == "2 numbers were measured; the paper gives none to compare with."
     assert headline(nothing, (), Counted(measurable=3, quoted=2)) == "Nothing here has been measured yet."

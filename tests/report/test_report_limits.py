@@ -1,5 +1,7 @@
 """What the report says that it cannot show."""
 
+import dataclasses
+
 from report_fixture import changed, content, usual, without_results
 
 from repro.report.limits import limits
@@ -15,6 +17,15 @@ def test_below_scale_paper():
     assert "the paper's are “voc2012”" in text
     assert "below about 1.8 points" in text
     assert "2 of 20 cells have no number" in text
+
+
+def test_computed_figures_are_those_of_the_paper_at_any_scale():
+    base = content(broken=False)
+    computed = tuple(
+        dataclasses.replace(c, state="computed", cell=dataclasses.replace(c.cell, kind="computed")) for c in base.cells
+    )
+    assert "not the paper's. Orders" in said(base)
+    assert "not the paper's. Orders" not in said(dataclasses.replace(base, cells=computed))
 
 
 def test_at_scale_paper():
