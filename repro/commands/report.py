@@ -46,16 +46,14 @@ def write(
     from repro.report.fresh import Notes, digest
 
     notes = Notes(out)
-    commands = {table.id: command(options, table.id, full=True) for table in plan.request.tables}
-    made_from = {
-        table.id: digest(plan, table, store, __name__, [*formats, commands[table.id]]) for table in plan.request.tables
-    }
-    stale = [
-        table
-        for table in plan.request.tables
-        if as_json or not stale_only or not notes.fresh(table.id, made_from[table.id])
-    ]
+    tables = [table for table in plan.request.tables if plan.of_table(table.id)]
     for table in plan.request.tables:
+        if table not in tables:
+            say(f"{table.id}: --only leaves none of its cells, so no report was written")
+    commands = {table.id: command(options, table.id, full=True) for table in tables}
+    made_from = {table.id: digest(plan, table, store, __name__, [*formats, commands[table.id]]) for table in tables}
+    stale = [table for table in tables if as_json or not stale_only or not notes.fresh(table.id, made_from[table.id])]
+    for table in tables:
         if table not in stale:
             there = ", ".join(str(path) for path in notes.fresh(table.id, made_from[table.id]))
             say(f"{table.id}: everything is stored, and the report is up to date: {there}")

@@ -143,15 +143,19 @@ def _column_entries(table: TableSpec) -> list[_Entry]:
     return out
 
 
+DECIMALS = 2
+"""Of a value of ours that stands where the paper prints none; mIOUs are printed with two nearly everywhere."""
+
+
 def _known_metric(metric: str, place: str) -> None:
     if metric not in METRICS:
         raise InputError(f'{place}: "{metric}" is not one of {", ".join(METRICS)}.{did_you_mean(metric, METRICS)}')
 
 
 def _number(value: Any, place: str) -> tuple[float | None, int]:
-    """(value, printed decimals); ("unknown") -> (None, 0)."""
+    """(value, printed decimals); "unknown" -> (None, those that ours are shown with)."""
     if value == "unknown":
-        return None, 0
+        return None, DECIMALS
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise InputError(f'{place}: {value!r} is not a number. Write the printed number, or "unknown".')
     exponent = value.as_tuple().exponent if isinstance(value, Decimal) else 0

@@ -1,6 +1,7 @@
 """Tables on terminals of several widths and in pipes."""
 
 import io
+import re
 
 import pytest
 
@@ -26,7 +27,7 @@ def terminal(monkeypatch):
         out = Terminal()
         monkeypatch.setattr("sys.stdout", out)
         print_table(HEADINGS, ROWS, TITLE)
-        return [line.rstrip() for line in out.getvalue().splitlines()]
+        return [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in out.getvalue().splitlines()]
 
     return shown
 

@@ -176,6 +176,17 @@ def test_plan_only_and_report(paper, tmp_path):
     assert "not run" in (tmp_path / "reports/local/deep-table1.md").read_text()
 
 
+def test_a_table_that_only_leaves_nothing_of_keeps_its_report(paper, tmp_path):
+    (paper / "table2.toml").write_text(TABLE.replace("deep/table1", "deep/table2").replace("deep1", "deep2").replace(
+        "deep.t1", "deep.t2").replace("[4, 5]", "[6, 7]").replace("= 5", "= 7").replace("= 4", "= 6")
+    )  # fmt: skip
+    common = ["--tables", paper, "--scale", "smoke", "--only", "last_block=5"]
+    result = repro("report", "deep1", "deep2", *common, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "deep/table2: --only leaves none of its cells" in result.stderr
+    assert [path.name for path in (tmp_path / "reports/local").glob("deep-table*.md")] == ["deep-table1.md"]
+
+
 def test_camvid(paper, tmp_path):
     rng = np.random.default_rng(0)
     root = tmp_path / "CamVid"
