@@ -8,6 +8,7 @@ batch's draw, the learning rates, the state of the generator that makes dropout'
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Callable
 
@@ -76,6 +77,7 @@ def cuda_graph(compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
     a recording that broke off leaves the process' stream, memory and generator in the middle of it.
     """
     graph = torch.cuda.CUDAGraph()
+    gc.collect()  # what a dead cycle keeps of earlier steps takes memory, and would tie gradients to their stream
     try:
         # "thread_local": by default any thread's pinning of memory, as for the next batch, would break the recording
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):

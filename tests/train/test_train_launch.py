@@ -21,6 +21,7 @@ from repro.train import launch, loop
 from repro.train.launch import Captured
 from repro.train.loop import Hooks, fit
 from repro.train.supply import Batch
+from repro.train.team import Trainer
 from repro.train.training import network_of, train
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -185,6 +186,35 @@ def test_a_whole_deeplab_is_one_graph_and_the_same_training(images, traced):
     assert layouts[0].launch == "compiled"
     assert compiled == pytest.approx(eager, rel=1e-5)
     assert len(traced) == 1
+
+
+@pytest.mark.parametrize("way", ["eager", "compiled"])
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.usefixtures("traced")
+def test_a_step_leaves_nothing_of_its_graph(images, monkeypatch, way, held):
+    """Else gradients of a recorded step would flow on the stream of the steps before, which breaks the recording."""
+    call, left, kept = Trainer.__call__, [], []
+
+    def node(parameter):
+        return parameter.expand_as(parameter).grad_fn.next_functions[0][0]
+
+    def marking(trainer, x):
+        parameters = list(trainer._call.parameters())
+        left.append(sum("mark" in node(parameter).metadata for parameter in parameters))
+        out = call(trainer, x)
+        for parameter in parameters:
+            node(parameter).metadata["mark"] = True
+        kept.extend(out if held else ())  # the mistake, to see that it would be seen
+        return out
+
+    monkeypatch.setattr(Trainer, "__call__", marking)
+    gc.disable()
+    try:
+        _losses(images, TRAIN.model_copy(update={"iterations": 3}), model=DEEPLAB, launch=way)
+    finally:
+        gc.enable()
+    assert left[0] == 0
+    assert all(left[1:]) if held else not any(left)
 
 
 def test_a_worker_compiles_every_network(tmp_path, monkeypatch, traced):
