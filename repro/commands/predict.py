@@ -22,6 +22,7 @@ from repro.store.store import Record, Store
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
     from repro.run.predict import Network
 
@@ -105,7 +106,7 @@ def read(path: Path) -> NDArray[np.uint8]:
 
     try:
         with Image.open(path) as image:
-            return np.array((ImageOps.exif_transpose(image) or image).convert("RGB"))
+            return np.array(_eight_bits(ImageOps.exif_transpose(image) or image).convert("RGB"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Give pictures, for example a .jpg or .png.") from None
     except IsADirectoryError:
@@ -115,6 +116,21 @@ def read(path: Path) -> NDArray[np.uint8]:
         told = "no known picture format" if isinstance(error, UnidentifiedImageError) else str(error)
         reason = " ".join(told.replace(repr(str(path)), "it").split()) or type(error).__name__
         raise InputError(f"{path}: not a picture that can be read ({reason}). Give a whole .jpg or .png.") from error
+
+
+def _eight_bits(image: Image) -> Image:
+    """Sixteen bits a pixel become eight: Pillow's own conversion would make all but the darkest white.
+
+    Raises ValueError for floating point, which has no white.
+    """
+    import numpy as np
+    from PIL import Image
+
+    if image.mode == "F":
+        raise ValueError("its pixels are floating point")
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image, dtype=np.int64).clip(0, 65535) // 257).astype(np.uint8))
 
 
 def _targets(images: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:

@@ -117,7 +117,8 @@ def summary(tables: Sequence[tuple[CheckedTable, About]]) -> str:
             blocks.append(rows(HEADINGS, shown, numeric=(3, 4, 5, 6)))
             if len(moved) > SHOWN:
                 blocks.append(f"… and {len(moved) - SHOWN} more rows.")
-        facts = [f"Baseline of {text(about.made)}" + (f", commit {code_span(about.commit)}" if about.commit else "")]
+        made = f" of {text(about.made)}" if about.made else ""
+        facts = [f"Baseline{made}" + (f", commit {code_span(about.commit)}" if about.commit else "")]
         if about.modules:
             facts.append(f"Modules changed since: {', '.join(code_span(module) for module in about.modules)}")
         blocks.append(bullets(facts))
