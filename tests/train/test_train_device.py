@@ -6,13 +6,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from repro.data import augment
 from repro.nets.resize import matrix, resize, weights
 from repro.spec.protocol import Model, Pretrain, Train
 from repro.train import loss as losses
 from repro.train.loss import _CrossEntropy
 from repro.train.optimizer import hold_rates, make_optimizer, set_rates
 from repro.train.step import backward
+from repro.train.supply import Batch
 from repro.train.team import ALONE, Trainer
 from repro.train.training import network_of
 
@@ -81,13 +81,14 @@ def test_after_the_first_a_step_neither_copies_from_the_host_nor_waits(name):
         network = network_of(model, 3, settings).train()
         pixels, labels = torch.zeros(7, 40, 40, 3, dtype=torch.uint8), torch.zeros(7, 40, 40, dtype=torch.uint8)
         sizes, drawn = torch.zeros(7, 2, dtype=torch.int32), torch.zeros(4, 6, dtype=torch.int64)
+    batch = Batch(pixels, labels, sizes, drawn)
     optimizer = make_optimizer(network, settings)
     hold_rates(optimizer, CUDA, captured=True)
     trainer = ALONE.trainer(network, settings)
     for step in range(2):
         set_rates(optimizer, 0.01)
         with Watched() as watched:
-            x, y = augment.sample(pixels, labels, sizes, drawn, settings.crop)
+            x, y = batch.samples(settings)
             optimizer.zero_grad(set_to_none=True)
             backward(trainer, x, y, settings, ALONE, None, 0, step)
             optimizer.step()
