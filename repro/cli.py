@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import os
+import select
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import repro
 from repro.cli_checks import checks
@@ -41,7 +45,32 @@ from repro.commands.options import (
     overrides_of,
 )
 
+
+class _Commands(TyperGroup):
+    """The commands, with one more end: whoever reads our output (`head`, say) has seen enough. Exit code 0."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            if not _nobody_reads(sys.stdout.fileno()):
+                raise  # but stderr: a run that can say nothing more has not done what was asked
+            # nor may the interpreter's last flush fail
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+
+
+def _nobody_reads(pipe: int) -> bool:
+    poll = select.poll()
+    poll.register(pipe, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="repro",
     no_args_is_help=True,
     add_completion=True,

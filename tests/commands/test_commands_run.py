@@ -274,6 +274,21 @@ def test_output_that_is_not_utf8_is_spelt_plainly(encoding, tmp_path):
     assert "?" not in text
 
 
+@pytest.mark.parametrize("words", [["list"], ["show", "v3/table3", "--resolved", "--json"]])
+def test_a_reader_that_has_seen_enough_is_no_failure(words, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "repro", *words],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    told = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=60), told) == (0, b"")
+
+
 def test_data_prepare_says_that_scenes_need_nothing(tmp_path):
     result = repro("data", "prepare", "scenes", "--root", ".", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (0, "")
