@@ -16,7 +16,7 @@ intersection-union test needs no correction, Berger 1982), against it the smalle
 | supported | the effect lies in the claimed range, q <= 0.05, and no pair by itself contradicts |
 | contradicted | it lies outside, q <= 0.05 |
 | inconclusive | neither; or one seed only, with which seed noise is unknown |
-| not run | a cell is missing, or nothing measured can decide the claim (`testable` is false) |
+| not run | a cell is missing, two are one measurement, or nothing measured can decide the claim (`testable` is false) |
 
 q is the probability corrected for the number of the table's claims that were judged (Benjamini and Hochberg).
 Computed cells have no noise: their claims are decided exactly, pair by pair.
@@ -78,6 +78,8 @@ def _measured(claim: Claim, cells: Sequence[Cell], evidence: Evidence, published
     seeds = () if computed else evidence.seeds(ids)
     if missing or not (computed or seeds):
         return replace(result, missing=missing)
+    if not computed and (same := evidence.same(ids)):
+        return replace(result, same=same)
     alternatives = [[part_of(effect, asked, evidence, seeds) for effect in a] for a in asked.alternatives]
     return _combined(replace(result, seeds=seeds), alternatives)
 

@@ -40,6 +40,9 @@ class Evidence:
     """(B,) each; the same B for all."""
     images: Mapping[Key, int] = field(default_factory=dict)
     """Validation images behind each entry of `replicates`."""
+    measured_by: Mapping[str, str] = field(default_factory=dict)
+    """Cell id -> the measurement it stands for. Two cells with the same one are not two: a setting by which they differ
+    in the paper was given one value for both."""
 
     def seeds(self, cells: Sequence[str]) -> tuple[int, ...]:
         """Return the seeds that every one of these cells was measured with, in order."""
@@ -48,6 +51,14 @@ class Evidence:
             if cell in of_cell:
                 of_cell[cell].add(seed)
         return tuple(sorted(set.intersection(*of_cell.values()))) if of_cell else ()
+
+    def same(self, cells: Sequence[str]) -> tuple[str, ...]:
+        """Return the first of these cells that stand for one measurement; empty where each has its own."""
+        seen: dict[str, list[str]] = {}
+        for cell in dict.fromkeys(cells):
+            if cell in self.measured_by:
+                seen.setdefault(self.measured_by[cell], []).append(cell)
+        return next((tuple(alike) for alike in seen.values() if len(alike) > 1), ())
 
     def has_replicates(self, cells: Sequence[str], seeds: Sequence[int]) -> bool:
         """Say whether all of these measurements have replicates."""

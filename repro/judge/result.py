@@ -115,6 +115,8 @@ class ClaimResult:
     seeds: tuple[int, ...] = ()
     missing: tuple[str, ...] = ()
     """Ids of cells without a measurement."""
+    same: tuple[str, ...] = ()
+    """Ids of cells that stand for one measurement, so that there is nothing to compare."""
     objecting: tuple[str, ...] = ()
     """Labels of the pairs that by themselves contradict the claim, at 5 % over all of its pairs."""
     why: str = ""

@@ -58,6 +58,12 @@ def _not_run(result: ClaimResult) -> str:
     if result.missing:
         more = f" and {len(result.missing) - 1} more" if len(result.missing) > 1 else ""
         return f"Not run: no measurement of {result.missing[0]}{more}."
+    if result.same:
+        more = f" and {len(result.same) - 2} more" if len(result.same) > 2 else ""
+        return (
+            f"Not run: {' and '.join(result.same[:2])}{more} are one measurement here, as what tells them apart in the "
+            "paper was set to one value for all. There is nothing to compare."
+        )
     return "Not run: the cells have no seed in common, so that nothing can be paired."
 
 

@@ -159,7 +159,9 @@ def _evidence(plan: Plan, store: Store, records: _Records, computed: Mapping[str
                 files[planned.cell.id, seed] = store.file("evaluation", evaluation.key, "confusion.npz")
                 if evaluation.evaluate.average == "image":
                     image_means.add((planned.cell.id, seed))
-    return gather(values, computed, _Matrices(files), image_means=image_means)
+    found = gather(values, computed, _Matrices(files), image_means=image_means)
+    measured_by = {p.cell.id: " ".join(e.key for e in p.evaluations.values()) for p in plan.cells if p.evaluations}
+    return replace(found, measured_by=measured_by)
 
 
 def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, rerun: str) -> CellResult:

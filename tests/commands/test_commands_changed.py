@@ -24,6 +24,24 @@ evaluate = { canvas = [33, 33] }
 """
 """Small as it is, this is the published protocol of a made-up paper."""
 
+TABLE2 = """
+id = "deep/table2"
+aliases = ["deep2"]
+title = "Depth"
+source = { paper = "deep", table = "2" }
+[[axes]]
+key = "model.last_block"
+values = [4, 5]
+[published]
+miou = [60.1, 63.2]
+[[claims]]
+id = "deep.t2.c1"
+text = "Deeper is better."
+kind = "greater"
+left = { last_block = 5 }
+right = { last_block = 4 }
+"""
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -78,6 +96,21 @@ def test_a_cell_that_has_the_value_anyway_is_judged(place: Path) -> None:
     assert marks["aspp"] in ("below", "noisy")
     assert "Of 2 cells, one measured with a setting other than the paper's (evaluate.output\\_stride) says" in markdown
     assert data["changed"] == ["evaluate.output_stride"]
+
+
+def test_cells_that_are_told_apart_no_more_are_not_compared(place: Path) -> None:
+    """The claim is about a setting that the user gave one value for all: both cells are the same measurement."""
+    (place / "table2.toml").write_text(TABLE2)
+    told = ("deep2", "--tables", place, "--scale", "paper", "--store", place / "runs", "--out", place / "out")
+    words = ("--jobs", 1, "--device", "cpu", "--seeds", 2)
+    code, _, err = repro("run", *told, *words)
+    assert code == 0, err
+    markdown = (place / "out/deep-table2.md").read_text()
+    assert "Not run" not in markdown
+    code, _, err = repro("run", *told, *words, "--set", "model.last_block=5")
+    assert code == 0, err
+    markdown = (place / "out/deep-table2.md").read_text()
+    assert "○ not run. Not run: deep/table2/last-block-4 and deep/table2/last-block-5 are one measurement" in markdown
 
 
 def test_a_plan_says_it_beforehand(place: Path) -> None:

@@ -297,3 +297,21 @@ def test_resampled_images_depend_on_seed_and_their_number_only() -> None:
     for key in stored:
         assert (forth.replicates[key] == back.replicates[key]).all()
         assert (forth.replicates[key] != other.replicates[key]).any()
+
+
+def test_cells_of_one_measurement_are_not_compared() -> None:
+    """Else their difference, 0 with every seed and every set of images, would refute any claim with certainty."""
+    measured = values(0.5, 0.5, 0.53)
+    alone = {f"made/up/{k}": f"measurement {k}" for k in range(3)}
+    assert one(made(), Evidence(measured, measured_by=alone)).verdict == one(made(), Evidence(measured)).verdict
+    result = one(made(), Evidence(measured, measured_by={**alone, "made/up/1": "measurement 0"}))
+    assert (result.verdict, result.p, result.parts) == ("not run", None, ())
+    assert result.sentence.startswith("Not run: made/up/0 and made/up/1 are one measurement here")
+    # a claim about other cells is judged, and not corrected for the one that is not
+    both = [
+        (made(name="made.a"), table_of(3)),
+        (made(name="made.b", left={"width": 2}, right={"width": 0}), table_of(3)),
+    ]
+    first, second = judge(both, Evidence(measured, measured_by={**alone, "made/up/1": "measurement 0"}))
+    assert (first.verdict, second.verdict) == ("not run", "supported")
+    assert second.tests == 1
