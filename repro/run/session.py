@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.util import find_spec
@@ -26,7 +26,7 @@ from repro.run.job import ALONE, Job, Way
 from repro.run.order import Work
 from repro.run.scale import default_scale, gpu_count
 from repro.spec.load import Suite, load_suite
-from repro.spec.protocol import Data
+from repro.spec.protocol import Data, Train
 from repro.store.other_code import with_any_code
 from repro.store.store import Store
 
@@ -244,12 +244,14 @@ def work_of(
 ) -> list[Work]:
     """The jobs of what is missing: a training with its evaluations.
 
-    Raises InputError where a training starts from ImageNet weights and `weights` is None.
+    Raises InputError where a training starts from ImageNet weights and `weights` is None, or can't be done in that way:
+    now, rather than when its turn comes.
     """
     # whole paths, as a cluster's machines may work in other folders
     data_root, weights = (None if folder is None else folder.resolve() for folder in (data_root, weights))
     way = way if way.tensorboard is None else replace(way, tensorboard=way.tensorboard.resolve())
     trainings, evaluations = missing(plan, store)
+    _check_way(trainings.values(), plan, way)
     lacking = sorted({weights_name(t.model) for t in trainings.values() if t.needs_weights})
     if lacking and weights is None:
         raise InputError(
@@ -278,6 +280,30 @@ def work_of(
         label = f"{training_label(training, plan.cells)} seed {training.seed} {key[:8]}"
         out.append(Work(key, Job(training, own, data_root, weights, way=way, label=label), after, cost))
     return out
+
+
+def _check_way(trainings: Iterable[Training], plan: Plan, way: Way) -> None:
+    """Raise InputError for a training whose batch can't be parted as asked."""
+    batches: dict[int, Training] = {}
+    for training in trainings:
+        settings = training.settings
+        batches.setdefault(settings.batch_size, training)
+        parted = isinstance(settings, Train) and settings.batch_norm_parts > 1
+        if parted and (way.processes > 1 or way.micro_batch is not None):
+            raise InputError(
+                f"{training_label(training, plan.cells)}: train.batch_norm_parts says how its batch is parted for "
+                "normalisation, and --gpus-per-training and --micro-batch part it otherwise. Leave these two out, or "
+                "choose other cells with --only."
+            )
+    odd = sorted(size for size in batches if size % way.processes)
+    if odd:
+        sizes = ", ".join(map(str, sorted(batches)))
+        fitting = [n for n in range(way.processes, 0, -1) if not any(size % n for size in batches)]
+        raise InputError(
+            f"--gpus-per-training {way.processes}: a batch of {odd[0]} images "
+            f"({training_label(batches[odd[0]], plan.cells)}) cannot be parted evenly among so many. "
+            f"The batches to train are of {sizes}: choose {fitting[0]}, or a table at a time."
+        )
 
 
 def execute(

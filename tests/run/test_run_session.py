@@ -9,6 +9,7 @@ from repro.errors import InputError
 from repro.nets.deeplab import build
 from repro.run import session
 from repro.run.compute import start_of
+from repro.run.job import Way
 from repro.run.session import Options
 from repro.spec.protocol import Model
 from repro.store.store import Store
@@ -67,3 +68,27 @@ def test_a_worker_reads_the_weights_of_its_backbone(tmp_path):
     assert job.training.model.backbone in start.source
     with pytest.raises(InputError, match="no weights are given"):
         start_of(replace(job, weights=None), store)
+
+
+def test_a_way_that_does_not_fit_a_batch_is_refused_before_anything_runs(tmp_path):
+    """v2 trains on batches of 10 and of 30: a run of both tables would come to one of them after days."""
+    options = Options(("v2/table2", "v2/table4"), "paper", store=tmp_path / "runs", overrides=("train.start=random",))
+    store = Store(options.store)
+    store.prepare()
+    plan = session.make_plan(options, session.load(options), store, {})
+    sizes = {training.settings.batch_size for training in plan.trainings.values()}
+    assert sizes == {10, 30}
+    with pytest.raises(InputError, match=r"--gpus-per-training 4: a batch of 10 images \(.*\) cannot .* choose 2"):
+        session.work_of(plan, store, None, None, Way(processes=4))
+    assert session.work_of(plan, store, None, None, Way(processes=2))
+    assert session.work_of(plan, store, None, None, Way(micro_batch=3))
+
+
+@pytest.mark.parametrize("way", [Way(processes=2), Way(micro_batch=1)])
+def test_a_batch_that_is_parted_for_normalisation_is_not_parted_otherwise(tmp_path, way):
+    options = _options(tmp_path)
+    options = replace(options, overrides=("train.batch_norm_parts=2",))
+    plan, store = _plan(options)
+    with pytest.raises(InputError, match=r"train.batch_norm_parts says .* Leave these two out"):
+        session.work_of(plan, store, None, None, way)
+    assert session.work_of(plan, store, None, None)
