@@ -87,9 +87,11 @@ def _by_seed(todo: Iterable[dict[str, Any]], rate: float) -> list[tuple[str, ...
     seeds: dict[tuple[str, ...], list[int]] = {}
     for row in todo:
         if row["kind"] == "training" or row["alone"]:
-            told = (row["kind"], row["label"], duration(row["cost"] / rate), row["state"])
+            told: tuple[str, ...] = (row["kind"], row["label"], duration(row["cost"] / rate), row["state"])
+            if row["seed"] in seeds.get(told, []):
+                told = (*told, row["id"])  # two of one name: tables differ in what they leave unsaid
             seeds.setdefault(told, []).append(row["seed"])
-    return [(kind, label, _spans(found), about, why) for (kind, label, about, why), found in seeds.items()]
+    return [(kind, label, _spans(found), about, why) for (kind, label, about, why, *_), found in seeds.items()]
 
 
 def _spans(numbers: list[int]) -> str:

@@ -109,6 +109,8 @@ def command(options: Options, table: str, *, full: bool = False) -> str:
         words += ["--data", str(options.data_root)]
     if options.weights:
         words += ["--weights", str(options.weights)]
+    if options.store != Options(()).store:
+        words += ["--store", str(options.store)]  # elsewhere everything would be computed again
     if options.tables_dir:
         words += ["--tables", str(options.tables_dir)]
     for assignment in options.overrides:

@@ -9,6 +9,9 @@ from repro.plan.plan import PlannedCell
 from repro.plan.work import Training
 from repro.spec.naming import cell_label, printed, word
 
+LONGEST = 60
+"""Letters of a list of settings that still reads as a label."""
+
 
 def spelt(value: Any) -> str:
     """A value as `--only` and `--set` take it."""
@@ -38,7 +41,10 @@ def training_label(training: Training, cells: Sequence[PlannedCell]) -> str:
 
 
 def _cells_label(training: Training, first: PlannedCell, cells: Sequence[PlannedCell]) -> str:
-    """The row, the column, or both, if they hold cells of this training only; else the settings it was trained with."""
+    """The row, the column, or both, if they hold cells of this training only; else the settings it was trained with.
+
+    Where these are many, the first of the cells.
+    """
     table = [planned for planned in cells if planned.cell.table == first.cell.table and planned.evaluations]
     own = [p for p in table if any(e.training.key == training.key for e in p.evaluations.values())]
     if len(own) == 1:
@@ -50,7 +56,8 @@ def _cells_label(training: Training, first: PlannedCell, cells: Sequence[Planned
         if len(labels) == 1 and sum(getattr(p.cell, place) in labels for p in table) == len(own):
             return printed(first.cell, labels.pop())
     settings = {k: v for k, v in first.cell.settings.items() if not k.startswith("evaluate.")}
-    return ", ".join(f"{word(k)} {in_words(v)}" for k, v in settings.items()) or first.cell.table
+    told = ", ".join(f"{word(k)} {in_words(v)}" for k, v in settings.items()) or first.cell.table
+    return told if len(told) <= LONGEST else f"{cell_label(first.cell)} and {len(own) - 1} more"
 
 
 def in_words(value: Any) -> str:

@@ -1,6 +1,7 @@
 """`repro plan` as a user sees it."""
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -31,6 +32,15 @@ def test_seeds_share_a_line():
     assert " 0 to 4 " in shared[-1]
     found = json.loads(_plan("v3/table4", "--scale", "tiny", "--seeds", "5", "--json"))
     assert sum(row["kind"] == "training" for row in found["rows"]) == 6
+
+
+def test_trainings_have_labels_that_can_be_read():
+    rows = json.loads(_plan("pitfalls/deeplabv3", "v2/table4", "v3/table6", "--scale", "smoke", "--json"))["rows"]
+    labels = [row["label"] for row in rows if row["kind"] == "training"]
+    assert max(map(len, labels)) <= 90
+    assert any(re.fullmatch(r"as published and \d+ more", label) for label in labels)
+    told = _plan("all", "--scale", "smoke")
+    assert " 0, 0 " not in told
 
 
 def test_what_it_costs_on_a_gpu():
