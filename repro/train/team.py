@@ -88,8 +88,9 @@ class Trainer:
         module = _TrainingLogits(network, batch_norm_parts)
         self._compiled = compiled
         if compiled:
-            # a training's shapes are few: each is compiled for itself, as kernels for any shape are slower
-            module.compile(dynamic=False)
+            # a training's shapes are few: each is compiled for itself, as kernels for any shape are slower. Masks of
+            # dropout are those that are drawn without compiling, else a record's key would mean two trainings
+            module.compile(dynamic=False, options={"fallback_random": True})
         # buffers: equal in all processes, as they follow from the whole batch
         self._parallel = DistributedDataParallel(module, broadcast_buffers=False) if team.size > 1 else None
         self._call: nn.Module = self._parallel or module

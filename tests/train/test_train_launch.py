@@ -149,18 +149,20 @@ def test_a_cpu_has_no_graphs(images):
         _losses(images, TRAIN, launch="compiled+captured")
 
 
+def _masks_matter_and_are_the_same(images, device, way):
+    """Losses by `way` are the eager ones, much closer than those without dropout."""
+    settings = TRAIN.model_copy(update={"iterations": 6})
+    without = DEEPLAB.model_copy(update={"dropout": 0.0})
+    eager, _, _ = _losses(images, settings, device, model=DEEPLAB)
+    dry, _, _ = _losses(images, settings, device, model=without)
+    other, layouts, _ = _losses(images, settings, device, model=DEEPLAB, launch=way)
+    assert layouts[0].launch == way
+    assert np.abs(np.subtract(other, eager)).max() < 0.2 * np.abs(np.subtract(dry, eager)).max()
+
+
 @pytest.mark.slow
-def test_a_compiled_training_is_the_eager_one(images, monkeypatch):
-    monkeypatch.setitem(SETTINGS, "short", TRAIN.model_copy(update={"iterations": 3}))
-    small = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 1))
-    state = {name: tensor.clone() for name, tensor in small.state_dict().items()}
-    found = []
-    for way in ("eager", "compiled"):
-        small.load_state_dict(state)
-        curve, layouts = fit(small, images, SETTINGS["short"], 0, CPU, Hooks(), launch=way)
-        assert layouts[0].launch == way
-        found.append(curve.loss)
-    assert found[1] == pytest.approx(found[0], rel=1e-4)
+def test_a_compiled_training_is_the_eager_one_masks_of_dropout_included(images):
+    _masks_matter_and_are_the_same(images, CPU, "compiled")
 
 
 @pytest.fixture
@@ -172,7 +174,7 @@ def traced(monkeypatch):
         graphs.append(graph)
         return lookup_backend("aot_eager")(graph, inputs)
 
-    monkeypatch.setattr(nn.Module, "compile", lambda module, **told: compile_(module, **told, backend=backend))
+    monkeypatch.setattr(nn.Module, "compile", lambda module, **_: compile_(module, dynamic=False, backend=backend))
     torch.compiler.reset()
     yield graphs
     torch.compiler.reset()
@@ -236,7 +238,7 @@ def test_a_network_that_cannot_be_compiled_is_told_in_one_line(images, monkeypat
         raise RuntimeError("Failed to find C compiler.\nPlease specify via CC environment variable.")
 
     compile_ = nn.Module.compile
-    monkeypatch.setattr(nn.Module, "compile", lambda module, **told: compile_(module, **told, backend=backend))
+    monkeypatch.setattr(nn.Module, "compile", lambda module, **_: compile_(module, dynamic=False, backend=backend))
     torch.compiler.reset()
     with pytest.raises(InputError, match=r"torch.compile failed .*Failed to find C compiler.*--launch eager") as raised:
         _losses(images, TRAIN, launch="compiled")
@@ -278,21 +280,17 @@ def test_on_a_gpu_too(images, name, way):
     eager, _, _ = _losses(images, SETTINGS[name], GPU)
     other, layouts, _ = _losses(images, SETTINGS[name], GPU, launch=way)
     assert layouts[0].launch == way
-    # the first training computes in bfloat16, which compiled code rounds less often
-    assert other == pytest.approx(eager, rel=5e-2 if name == "presence" and way != "captured" else 1e-2)
+    # replays are the same kernels; compiled code rounds otherwise, and less often where the first training is bfloat16
+    half = name == "presence"
+    assert other == pytest.approx(eager, rel=(1e-3 if half else 1e-4) if way == "captured" else 5e-2 if half else 1e-2)
 
 
 @gpu
 @pytest.mark.parametrize("resident", [True, False])
-def test_on_a_gpu_a_captured_deeplab_draws_the_same_dropout(images, monkeypatch, resident):
+@pytest.mark.parametrize("way", ["captured", "compiled", "compiled+captured"])
+def test_on_a_gpu_a_deeplab_draws_the_same_dropout(images, monkeypatch, resident, way):
     monkeypatch.setattr("repro.train.supply.fits", lambda *_: resident)
-    settings = TRAIN.model_copy(update={"iterations": 30})
-    eager, _, _ = _losses(images, settings, GPU, model=DEEPLAB)
-    captured, _, _ = _losses(images, settings, GPU, model=DEEPLAB, launch="captured")
-    assert captured == pytest.approx(eager, rel=1e-2)
-    dry = DEEPLAB.model_copy(update={"dropout": 0.0})
-    other, _, _ = _losses(images, settings, GPU, model=dry)
-    assert other != pytest.approx(eager, rel=1e-2)  # so masks do matter here
+    _masks_matter_and_are_the_same(images, GPU, way)
 
 
 @gpu
@@ -304,7 +302,7 @@ def test_on_a_gpu_a_training_that_was_stopped_goes_on(images, tmp_path, way):
     with pytest.raises(loop.StoppedError):
         _losses(images, settings, GPU, Hooks(tmp_path, should_stop=lambda: next(asked)), model=DEEPLAB, launch=way)
     again, _, _ = _losses(images, settings, GPU, Hooks(tmp_path), model=DEEPLAB, launch=way)
-    assert again == pytest.approx(whole, rel=1e-2)
+    assert again == pytest.approx(whole, rel=1e-3)
 
 
 @gpu
