@@ -131,10 +131,10 @@ def _facts(found: Audit) -> list[dict[str, str]]:
     counts = {status: sum(c.status == status for c in found.claims) for status in ("holds", "fails", "not testable")}
     facts = (
         ("Sentences that hold as printed", str(counts["holds"])),
-        ("that do not", str(counts["fails"])),
-        ("rest on too little", str(len(found.close()))),
-        ("are no comparison", str(counts["not testable"])),
-        ("Numbers that contradict", str(len(found.doubles) + len(found.misprints))),
+        ("Sentences that fail as printed", str(counts["fails"])),
+        ("In part too close to tell", str(len(found.close()))),
+        ("Sentences that no number decides", str(counts["not testable"])),
+        ("Numbers in contradiction", str(len(found.doubles) + len(found.misprints))),
     )
     return [{"name": name, "value": value} for name, value in facts]
 
