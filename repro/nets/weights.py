@@ -68,7 +68,13 @@ def read(path: Path) -> dict[str, Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file.") from None
-    except (SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, OSError) as error:
+    except pickle.UnpicklingError as error:
+        # torch's own words advise to run what the file holds
+        raise InputError(
+            f"{path}: damaged, or holds more than tensors, which is not loaded. Download the file again, or save the "
+            "tensors alone as .safetensors."
+        ) from error
+    except (SafetensorError, zipfile.BadZipFile, RuntimeError, EOFError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(f"{path}: not readable as weights ({reason}). Download the file again.") from error
     for wrapped in ("state_dict", "model"):

@@ -164,9 +164,9 @@ def cut(path: Path, write: Callable[[Path], None]) -> None:
     [
         ("a.safetensors", lambda p: cut(p, lambda q: save_file(SMALL, q)), "not readable as weights"),
         ("a.pth", lambda p: cut(p, lambda q: torch.save(SMALL, q)), "not readable as weights"),
-        ("a.pth", lambda p: p.write_text("not found\n"), "not readable as weights"),
+        ("a.pth", lambda p: p.write_text("not found\n"), "damaged, or holds more than tensors"),
         ("a.pth", lambda p: p.write_bytes(b""), "not readable as weights"),
-        ("a.pth", lambda p: torch.save(nn.Linear(2, 2), p), "not readable as weights"),
+        ("a.pth", lambda p: torch.save(nn.Linear(2, 2), p), "damaged, or holds more than tensors"),
         ("a.pth", lambda p: torch.save({"epoch": 3}, p), "no state dict"),
         ("a.pth", lambda _p: None, "no such file"),
     ],
