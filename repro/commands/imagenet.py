@@ -9,7 +9,7 @@ from typing import Any
 from repro.commands.data import percent
 from repro.commands.output import print_json, print_table, say
 from repro.errors import InputError
-from repro.run import hub
+from repro.run import hub, session
 from repro.spec.load import load_suite
 
 TABLE = "v3plus/table4"
@@ -29,7 +29,7 @@ def errors_of(
     if weights is None:
         raise InputError("--weights: give a folder with the weights' files, or hub to download them.")
     images = validation(data)[:count]
-    place = torch_device(device)
+    place = torch_device(session.devices(device, 1)[0])
     published = {(c.row_label, c.metric): c.published for c in load_suite().find(TABLE).cells()}
     rows: list[dict[str, Any]] = []
     for backbone in backbones:

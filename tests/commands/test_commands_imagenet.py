@@ -40,7 +40,7 @@ def test_weights_that_always_guess_one_class(
         ("resnet50/top5_error", 33.33),
     ]
     assert {row["published"] for row in rows} == {None}
-    errors_of(["resnet50"], imagenet, tmp_path, 2, "cpu", False)
+    errors_of(["resnet50"], imagenet, tmp_path, 2, "auto", False)
     assert "50.00" in capsys.readouterr().out
 
 
