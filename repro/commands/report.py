@@ -13,6 +13,7 @@ from repro.run import session
 from repro.run.computed import cells_for, published_values
 from repro.run.session import Options
 from repro.spec.load import Suite
+from repro.store.other_code import with_any_code
 from repro.store.store import Store
 
 if TYPE_CHECKING:
@@ -27,6 +28,20 @@ def main(options: Options, out: Path, formats: str, as_json: bool) -> None:
     store = Store(options.store)
     plan = session.make_plan(options, suite, store)
     write(options, suite, plan, store, out, parse_formats(formats), as_json)
+    _tell_of_other_code(options, plan, store)
+
+
+def _tell_of_other_code(options: Options, plan: Plan, store: Store) -> None:
+    """What is not reported as the code has changed since is still there."""
+    if options.any_code or not session.missing(plan, store)[1]:
+        return
+    others = with_any_code(plan, store).evaluations.keys() - plan.evaluations.keys()
+    count = sum(store.peek("evaluation", key) is not None for key in others)
+    if count:
+        say(
+            f"{count} of the evaluations that are missing here are stored by another version of the code, all else "
+            "the same: --any-code reports them, `repro plan` says what has changed."
+        )
 
 
 def write(

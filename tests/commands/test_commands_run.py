@@ -187,6 +187,34 @@ def test_a_table_that_only_leaves_nothing_of_keeps_its_report(paper, tmp_path):
     assert [path.name for path in (tmp_path / "reports/local").glob("deep-table*.md")] == ["deep-table1.md"]
 
 
+def test_a_report_tells_of_what_other_code_has_stored(paper, tmp_path):
+    assert run(paper, tmp_path).returncode == 0
+    common = ["report", "deep1", "--tables", paper, "--scale", "smoke", *SMALL]
+    assert "--any-code" not in repro(*common, cwd=tmp_path).stderr
+    code = (  # the same command with a suite of which one module has changed
+        "import sys, repro.plan.code as code, repro.__main__ as m\n"
+        "own = code.closure\n"
+        "other = lambda entries: code.Code(tuple((k, v[::-1]) for k, v in own(entries).modules))\n"
+        "code.closure = other\n"
+        "import repro.run.session as s; s.closure = other\n"
+        f"sys.argv = ['repro', *{[str(word) for word in common]!r}, *sys.argv[1:]]\n"
+        "m.main()\n"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", code, *words],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stderr
+        for words in ((), ("--any-code",))
+    ]
+    assert "2 of the evaluations that are missing here are stored by another version of the code" in told[0]
+    assert "missing here" not in told[1]
+
+
 def test_camvid(paper, tmp_path):
     rng = np.random.default_rng(0)
     root = tmp_path / "CamVid"
