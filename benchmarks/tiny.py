@@ -32,10 +32,12 @@ def bench(device: str) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         words = ["run", "v3/table3", *options, "--device", device]
         command = [sys.executable, "-m", "repro", *words, "--store", f"{folder}/runs", "--out", f"{folder}/reports"]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        seconds, code, most = peak_memory(command, **quiet)
-        if code:
-            raise RuntimeError(f"{' '.join(command)}: ended with {code}")
+        with Path(folder, "told.txt").open("w+") as told:
+            seconds, code, most = peak_memory(command, stdout=subprocess.DEVNULL, stderr=told)
+            if code:
+                told.seek(0)
+                last = (told.read().strip().splitlines() or [""])[-1]
+                raise RuntimeError(f"{' '.join(command)}: ended with {code}: {last}")
         records = [json.loads(p.read_text()) for p in Path(folder, "runs/trainings").glob("*/record.json")]
     spent = sum(record["seconds"] for record in records)
     note = f"{len(records)} trainings, {spent:.0f} s of training in all workers together"

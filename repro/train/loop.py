@@ -92,8 +92,9 @@ def fit(
     A `Pretrain` learns which classes are present, a `Train` segments. `order` (M,) are the images of one pass, some of
     them more than once (None: each once). Every process of `team` calls this with the same arguments; each computes its
     share of a batch, `micro_batch` images at once (None: all; a resumed training keeps to a smaller one that it had).
-    Steps are captured only where one process computes a batch at once. Returns the curve, and how batches were
-    computed. Raises DivergedError, StoppedError, or InputError for a `launch` that the device can't do.
+    Steps are compiled only where one process computes, and captured only where it computes a batch at once. Returns the
+    curve, and how batches were computed. Raises DivergedError, StoppedError, or InputError for a `launch` that the
+    device can't do.
     """
     if captures(launch) and device.type != "cuda":
         raise InputError(
@@ -130,8 +131,8 @@ def fit(
         compute = _compute(network, optimizer, train, seed, device, team, layout, supply)
         hooks.on_start(start)
         saved, apart = time.monotonic(), hooks.checkpoint_seconds
+        told, told_at = start, time.monotonic()
         for step in range(start, train.iterations):
-            began = time.monotonic()
             set_rates(optimizer, train.lr * multiplier(train, step))
             loss = compute(step)
             last = step == train.iterations - 1
@@ -146,7 +147,10 @@ def fit(
                 curve.step.append(step)
                 curve.loss.append(value)
                 curve.lr.append(train.lr * multiplier(train, step))
-                hooks.on_step(step + 1, value, time.monotonic() - began)
+                # a GPU's host runs ahead: only between two waits is there a time that a step took
+                now = time.monotonic()
+                hooks.on_step(step + 1, value, (now - told_at) / (step + 1 - told))
+                told, told_at = step + 1, now
             stop = team.agree(hooks.should_stop()) and not last
             due = hooks.checkpoint_steps is not None and (step + 1) % hooks.checkpoint_steps == 0
             if stop or due or time.monotonic() - saved > apart:
@@ -200,5 +204,6 @@ def _layout(
     if before and before[-1].processes == team.size:
         sizes.append(before[-1].micro_batch)
     at_once = min(sizes)
-    alone = team.size == 1 and at_once == share
-    return Layout(start, team.size, at_once, launch if alone else uncaptured(launch))
+    # torch.compile would part the network at each normalisation over processes: hundreds of graphs
+    way: Launch = "eager" if team.size > 1 else launch if at_once == share else uncaptured(launch)
+    return Layout(start, team.size, at_once, way)

@@ -8,6 +8,7 @@ meanwhile. All give the same batches.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from repro.spec.protocol import Pretrain, Train
 
 RESIDENT_SHARE = 0.3
 """Of a GPU's free memory: VOC's trainaug (11 GB) lies on a card of 40 GB, COCO's images on none."""
+
+STEPS_AHEAD = 2
+"""Batches read from the host that a GPU may have before it."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class Supply:
             arrays = (images.pixels, images.labels, images.sizes)
             self._whole = tuple(torch.from_numpy(array).to(device) for array in arrays)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._taken: deque[torch.cuda.Event] = deque()
         self._rows = _Ahead(self._thread, self._gather, train.iterations)
         self._samples = _Ahead(self._thread, lambda step: self(step).samples(train), train.iterations)
 
@@ -124,7 +129,22 @@ class Supply:
         if self._whole is not None:
             pixels, labels, sizes = self._whole
             return Batch(pixels, labels, sizes, self._onto(torch.from_numpy(self._draw(step).packed())))
-        return Batch(*(self._onto(row) for row in self._rows(step)))
+        batch = Batch(*(self._onto(row) for row in self._rows(step)))
+        if self._device.type == "cuda":
+            self._keep_pace()
+        return batch
+
+    def _keep_pace(self) -> None:
+        """Wait until the device has taken the batch of some steps ago.
+
+        A host that reads no loss runs ahead by as many steps as the device's queue holds, and would pin a batch for
+        each.
+        """
+        taken = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        taken.record()
+        self._taken.append(taken)
+        if len(self._taken) > STEPS_AHEAD:
+            self._taken.popleft().synchronize()
 
     def samples(self, step: int) -> tuple[Tensor, Tensor]:
         """The samples of a step's batch. A GPU makes them when it comes to them, a CPU beside the step before."""

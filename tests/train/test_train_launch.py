@@ -140,6 +140,7 @@ def test_only_whole_batches_of_one_process_are_captured():
     assert loop._layout(*told, 2, "compiled+captured", []).launch == "compiled"
     team = loop.Team(0, 2)
     assert loop._layout(0, team, slice(0, 2), None, "captured", []).launch == "eager"
+    assert loop._layout(0, team, slice(0, 2), None, "compiled", []).launch == "eager"
 
 
 def test_a_cpu_has_no_graphs(images):

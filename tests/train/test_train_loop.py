@@ -1,5 +1,7 @@
 """The loop: resuming, freezing, parameter groups, divergence."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from repro.data.images import Images
 from repro.nets.deeplab import build
 from repro.nets.init import initialise
 from repro.spec.protocol import Model, Pretrain, Train
-from repro.train import checkpoint
+from repro.train import checkpoint, loop
 from repro.train.loop import DivergedError, Hooks, StoppedError, fit
 from repro.train.optimizer import parameter_groups, set_batch_norm
 from repro.train.training import train
@@ -178,3 +180,30 @@ def test_weight_decay_on_all_spares_nothing():
 def test_a_mistake_in_training_changes_the_training(images, mistake):
     right = SETTINGS.model_copy(update={"weight_decay": 0.5, "scales": (0.5, 1.0)})
     assert _run(images, right.model_copy(update=mistake)).curve != _run(images, right).curve
+
+
+def test_a_step_takes_its_share_of_the_time_between_two_waits(monkeypatch):
+    """As on a GPU, whose host waits for many steps at once where it reads a loss."""
+
+    clock = [0.0]
+
+    class Late(torch.Tensor):
+        def __float__(self):
+            clock[0] += 5.0
+            return 1.0
+
+    late = torch.zeros(()).as_subclass(Late)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(loop, "_compute", lambda *_: lambda *_: late)
+    monkeypatch.setattr(loop, "CURVE_POINTS", 4)
+    told = []
+    train = Train(crop=9, batch_size=2, iterations=40, lr=0.1)
+    images = Images(
+        np.zeros((2, 9, 9, 3), dtype=np.uint8),
+        np.zeros((2, 9, 9), dtype=np.uint8),
+        np.full((2, 2), 9, dtype=np.int32),
+        ("a", "b"),
+    )
+    hooks = Hooks(on_step=lambda step, _, seconds: told.append((step, seconds)))
+    loop.fit(torch.nn.Conv2d(3, 2, 1), images, train, 0, torch.device("cpu"), hooks)
+    assert told == [(1, 5.0), (11, 0.5), (21, 0.5), (31, 0.5), (40, pytest.approx(5 / 9))]

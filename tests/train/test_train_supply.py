@@ -109,3 +109,22 @@ def test_an_epoch_holds_every_image_once():
     first, second = np.split(np.concatenate(steps), 2)
     assert sorted(first) == sorted(second) == list(range(10))
     assert first.tolist() != second.tolist()
+
+
+def test_the_host_is_no_more_than_some_batches_ahead_of_a_gpu(images, monkeypatch):
+    happened = []
+
+    class Event:
+        def record(self):
+            happened.append("taken")
+
+        def synchronize(self):
+            happened.append("waited")
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(Supply, "_onto", lambda _, tensor: tensor)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    with Supply(images, np.arange(5), TRAIN, 0, slice(0, 6), torch.device("cuda"), resident=False) as batches:
+        for step in range(5):
+            batches(step)
+    assert happened == ["taken"] * supply.STEPS_AHEAD + ["taken", "waited"] * (5 - supply.STEPS_AHEAD)
