@@ -42,6 +42,9 @@ CLASSES = 21
 FLOAT32, AMP, SMP = "torchvision DeepLabv3, float32", "torchvision DeepLabv3, AMP", "smp DeepLabV3Plus, AMP"
 ASPP = {"head": "aspp", "atrous_rates": (6, 12, 18), "image_pooling": True}
 OURS = {"DeepLabv3": Model(**ASPP), "DeepLabv3+": Model(**ASPP, decoder=("conv2",))}
+LIKE_SMP = {"DeepLabv3+ separable": Model(**ASPP, decoder=("conv2",), separable=True)}
+"""smp's DeepLabV3Plus has separable convolutions in ASPP and decoder; timed eagerly alone, as one network of a kind tells
+what a way brings."""
 
 
 def bench(device: str) -> list[Row]:
@@ -75,7 +78,7 @@ def rows(device: str, crop: int, batch: int) -> list[Row]:
         note = "segmentation_models_pytorch is not installed: not compared with"
     found: dict[str, Row] = {}
     for way in ways(device):
-        for name, model in OURS.items():
+        for name, model in {**OURS, **(LIKE_SMP if way == "eager" else {})}.items():
             against = SMP if model.decoder and SMP in peers else AMP
             others = (against,) if FLOAT32 in found else (against, FLOAT32)
             beside = {other: peers[other] for other in others}
