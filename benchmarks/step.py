@@ -43,8 +43,7 @@ FLOAT32, AMP, SMP = "torchvision DeepLabv3, float32", "torchvision DeepLabv3, AM
 ASPP = {"head": "aspp", "atrous_rates": (6, 12, 18), "image_pooling": True}
 OURS = {"DeepLabv3": Model(**ASPP), "DeepLabv3+": Model(**ASPP, decoder=("conv2",))}
 LIKE_SMP = {"DeepLabv3+ separable": Model(**ASPP, decoder=("conv2",), separable=True)}
-"""smp's DeepLabV3Plus has separable convolutions in ASPP and decoder; timed eagerly alone, as one network of a kind tells
-what a way brings."""
+"""smp's DeepLabV3Plus has separable convolutions in ASPP and decoder. Timed eagerly alone: the others show the ways."""
 
 
 def bench(device: str) -> list[Row]:

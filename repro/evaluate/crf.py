@@ -36,7 +36,7 @@ def _pydensecrf(probabilities: Tensor, pixels: Tensor, crf: CRF) -> Tensor:
         from pydensecrf import densecrf
     except ImportError:
         raise InputError(
-            "evaluate.crf.backend: pydensecrf is not installed. Install the extra `crf` (pip install 'repro[crf]'), or "
+            'evaluate.crf.backend: pydensecrf is not installed. Install the extra `crf` (pip install ".[crf]"), or '
             "set evaluate.crf.backend=torch."
         ) from None
     classes, height, width = probabilities.shape

@@ -26,7 +26,9 @@ def step(monkeypatch):
 
 def test_each_of_ours_is_beside_the_one_it_is_compared_with(step):
     rows = {row.name: row for row in step.rows("cpu", 33, 2)}
-    assert list(rows) == ["DeepLabv3, eager", step.AMP, step.FLOAT32, "DeepLabv3+, eager", step.SMP]
+    ours = ["DeepLabv3, eager", "DeepLabv3+, eager", "DeepLabv3+ separable, eager"]
+    assert list(rows) == [ours[0], step.AMP, step.FLOAT32, ours[1], step.SMP, ours[2]]
+    assert rows[ours[2]].against == step.SMP
     assert rows["DeepLabv3, eager"].against == step.AMP
     assert rows["DeepLabv3+, eager"].against == step.SMP
     assert 0 < rows["DeepLabv3, eager"].share < 1

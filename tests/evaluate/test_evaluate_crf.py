@@ -83,7 +83,7 @@ def test_an_impossible_label_has_finite_energy():
 
 def test_without_pydensecrf_the_remedy_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydensecrf", None)
-    with pytest.raises(InputError, match=r"pydensecrf is not installed.*repro\[crf\].*backend=torch"):
+    with pytest.raises(InputError, match=r"pydensecrf is not installed.*\.\[crf\].*backend=torch"):
         refine(*([one] for one in _sample()), SETTINGS)
 
 
