@@ -1,6 +1,9 @@
 """Kinds of GPU: the built-in table, and the user's own before it."""
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import resnet50
 
 from repro.errors import InputError
 from repro.nets.cost import cost
@@ -38,6 +41,14 @@ def test_a_published_step_is_turned_into_a_rate():
     assert v100.rate * 1e6 == pytest.approx(3 * each * 2 / 0.85, rel=2e-3)
     assert v100.rate * 1e6 < 15.7e12 / 2  # the maker's float32 peak
     assert not v100.bfloat16
+
+
+def test_published_images_a_second_are_turned_into_a_rate():
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        resnet50().eval()(torch.empty(1, 3, 224, 224))
+    a100 = load_suite().gpus["a100"]
+    assert a100.rate * 1e6 == pytest.approx(3 * counter.get_total_flops() / 2 * 2470, rel=5e-3)
+    assert 0.19 < a100.rate * 1e6 / (312e12 / 2) < 0.20
 
 
 def test_the_users_own_goes_first_and_adds_kinds(own):
