@@ -28,8 +28,8 @@ class AtrousConv2d(nn.Conv2d):
     """Convolution of stride 1 with an odd kernel that keeps the size and computes no tap that reads padding only.
 
     A tap further from the centre than the map is wide meets zeros wherever the kernel lies: at large rates a 3x3
-    convolution "degenerates to a simple 1x1 filter" (paper v3, section 3.3). Left out it gives the same map, and a
-    gradient of zero to that weight, for up to a ninth of the multiply-adds; counts of costs stay those of all taps.
+    convolution is a 1x1 one (paper v3, section 3.3). Left out, such taps leave the same map, and a gradient of zero for
+    their weights, for down to a ninth of the multiply-adds; counts of costs stay those of all taps.
     """
 
     def __init__(
