@@ -9,13 +9,15 @@ from typer.testing import CliRunner
 from repro.cli import app
 from repro.errors import InputError
 
-PAPER = """
+IDENTITY = """
 id = "deep"
 title = "Depth"
 arxiv = "0000.00000"
 year = 2020
 authors = "Nobody"
-
+"""
+"""Of a paper whose protocol is DeepLab v3's."""
+PAPER = f"""{IDENTITY}
 [protocol.train]
 iterations = 4000 # 4 at scale smoke
 [protocol.model]
@@ -69,6 +71,31 @@ published = [63.2, 40.0]
 [rows.set]
 train.optimizer = "sgd"
 model.last_block = 5
+"""
+
+
+def depth_table(number: int, shallow: int = 4) -> str:
+    """Another table of that paper: two depths, and that the deeper one is better."""
+    deep = shallow + 1
+    return f"""
+id = "deep/table{number}"
+aliases = ["deep{number}"]
+title = "Depth"
+source = {{ paper = "deep", table = "{number}" }}
+
+[[axes]]
+key = "model.last_block"
+values = [{shallow}, {deep}]
+
+[published]
+miou = [60.1, 63.2]
+
+[[claims]]
+id = "deep.t{number}.c1"
+text = "Deeper is better."
+kind = "greater"
+left = {{ last_block = {deep} }}
+right = {{ last_block = {shallow} }}
 """
 
 

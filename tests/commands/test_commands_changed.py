@@ -6,41 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
-from small_paper import TABLE, repro
+from small_paper import IDENTITY, TABLE, depth_table, repro
 
 from repro.report.changes import read_data
 
-PAPER = """
-id = "deep"
-title = "Depth"
-arxiv = "0000.00000"
-year = 2020
-authors = "Nobody"
+PAPER = f"""{IDENTITY}
 [protocol]
-data = { name = "scenes", side = 33, train_split = "train", classes = 9, train_images = 8, val_images = 6 }
-model = { width = 2, stem_width = 2, head_channels = 4 }
-train = { start = "random", crop = 33, batch_size = 4, iterations = 3 }
-evaluate = { canvas = [33, 33] }
+data = {{ name = "scenes", side = 33, train_split = "train", classes = 9, train_images = 8, val_images = 6 }}
+model = {{ width = 2, stem_width = 2, head_channels = 4 }}
+train = {{ start = "random", crop = 33, batch_size = 4, iterations = 3 }}
+evaluate = {{ canvas = [33, 33] }}
 """
 """Small as it is, this is the published protocol of a made-up paper."""
-
-TABLE2 = """
-id = "deep/table2"
-aliases = ["deep2"]
-title = "Depth"
-source = { paper = "deep", table = "2" }
-[[axes]]
-key = "model.last_block"
-values = [4, 5]
-[published]
-miou = [60.1, 63.2]
-[[claims]]
-id = "deep.t2.c1"
-text = "Deeper is better."
-kind = "greater"
-left = { last_block = 5 }
-right = { last_block = 4 }
-"""
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +77,7 @@ def test_a_cell_that_has_the_value_anyway_is_judged(place: Path) -> None:
 
 def test_cells_that_are_told_apart_no_more_are_not_compared(place: Path) -> None:
     """The claim is about a setting that the user gave one value for all: both cells are the same measurement."""
-    (place / "table2.toml").write_text(TABLE2)
+    (place / "table2.toml").write_text(depth_table(2))
     told = ("deep2", "--tables", place, "--scale", "paper", "--store", place / "runs", "--out", place / "out")
     words = ("--jobs", 1, "--device", "cpu", "--seeds", 2)
     code, _, err = repro("run", *told, *words)

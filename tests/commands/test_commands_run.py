@@ -11,34 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from small_paper import IDENTITY, depth_table
 
-TABLE = """
-id = "deep/table1"
-aliases = ["deep1"]
-title = "Depth"
-source = { paper = "deep", table = "1" }
-
-[[axes]]
-key = "model.last_block"
-values = [4, 5]
-
-[published]
-miou = [60.1, 63.2]
-
-[[claims]]
-id = "deep.t1.c1"
-text = "Deeper is better."
-kind = "greater"
-left = { last_block = 5 }
-right = { last_block = 4 }
-"""
-PAPER = """
-id = "deep"
-title = "Depth"
-arxiv = "0000.00000"
-year = 2020
-authors = "Nobody"
-"""
 SMALL = [
     f"--set={assignment}"
     for assignment in (
@@ -61,8 +35,8 @@ SMALL = [
 def paper(tmp_path):
     folder = tmp_path / "deep"
     folder.mkdir()
-    (folder / "paper.toml").write_text(PAPER)
-    (folder / "table1.toml").write_text(TABLE)
+    (folder / "paper.toml").write_text(IDENTITY)
+    (folder / "table1.toml").write_text(depth_table(1))
     return folder
 
 
@@ -177,9 +151,7 @@ def test_plan_only_and_report(paper, tmp_path):
 
 
 def test_a_table_that_only_leaves_nothing_of_keeps_its_report(paper, tmp_path):
-    (paper / "table2.toml").write_text(TABLE.replace("deep/table1", "deep/table2").replace("deep1", "deep2").replace(
-        "deep.t1", "deep.t2").replace("[4, 5]", "[6, 7]").replace("= 5", "= 7").replace("= 4", "= 6")
-    )  # fmt: skip
+    (paper / "table2.toml").write_text(depth_table(2, shallow=6))
     common = ["--tables", paper, "--scale", "smoke", "--only", "last_block=5"]
     result = repro("report", "deep1", "deep2", *common, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
