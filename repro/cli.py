@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 import repro
 from repro.cli_checks import checks
+from repro.cli_scores import scores
 from repro.commands.data_app import data_app
 from repro.commands.options import (
     OUT,
@@ -292,4 +293,4 @@ def predict(
     main(images, cell, seed, options, out, device, json)
 
 
-app.registered_commands += checks.registered_commands
+app.registered_commands += scores.registered_commands + checks.registered_commands

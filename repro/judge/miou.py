@@ -20,11 +20,12 @@ def class_sums(confusion: NDArray[np.integer]) -> tuple[Floats, Floats]:
     """Return intersections and unions, each (..., C) float64 pixel counts, of confusion matrices (..., C, C).
 
     Both are sums over images, so the sums of any set of images are the sums of its images' sums: a bootstrap replicate
-    needs these two rows per image, never the whole matrix. Counts below 2**53 are exact in float64.
+    needs these two rows per image, never the whole matrix. Counts below 2**53 are exact in float64. One more column,
+    (..., C, C + 1), may hold pixels without an answer: they count as ground truth alone.
     """
     intersection = np.diagonal(confusion, axis1=-2, axis2=-1).astype(np.float64)
     truth = confusion.sum(axis=-1, dtype=np.float64)
-    prediction = confusion.sum(axis=-2, dtype=np.float64)
+    prediction = confusion[..., : confusion.shape[-2]].sum(axis=-2, dtype=np.float64)
     return intersection, truth + prediction - intersection
 
 

@@ -1,0 +1,88 @@
+"""The commands for numbers of one's own: see `repro.cli`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repro.commands.options import OUT, Json, Out
+
+scores = typer.Typer()
+
+Void = typer.Option(metavar="N", help="Number that is not counted. Repeatable. Default: 255.", show_default=False)
+Ending = typer.Option(metavar="TEXT", help="Only files whose name ends so, e.g. _labelIds.png.")
+
+
+@scores.command(short_help="Score your own predictions against ground truth.")
+def score(
+    predictions: Annotated[
+        Path,
+        typer.Argument(metavar="PREDICTIONS", help="Folder of label maps, or a list of files.", show_default=False),
+    ],
+    truth: Annotated[
+        Path | None,
+        typer.Argument(metavar="[GROUND_TRUTH]", help="The same; or name a data set instead.", show_default=False),
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Data set, e.g. voc2012.", show_default=False)] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Folder of that data set.", show_default=False)
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Its split. Default: val.", show_default=False)] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|NAMES",
+            help="Number of classes, or their names with commas between. Default: the data set's, else counted.",
+            show_default=False,
+        ),
+    ] = None,
+    void: Annotated[list[int] | None, Void] = None,
+    offset: Annotated[int, typer.Option(metavar="N", help="Taken off every label; below 0 is void.")] = 0,
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            "--map", metavar="NAME|FILE", help="Label to class: cityscapes, or a TOML file.", show_default=False
+        ),
+    ] = None,
+    truth_ending: Annotated[str, Ending] = "",
+    prediction_void: Annotated[list[int] | None, Void] = None,
+    prediction_offset: Annotated[int, typer.Option(metavar="N", help="The same for predictions.")] = 0,
+    prediction_map: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="The same for predictions.", show_default=False)
+    ] = None,
+    prediction_ending: Annotated[str, Ending] = "",
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Score the images that both sides have, and leave out the rest.")
+    ] = False,
+    unanswered: Annotated[
+        bool, typer.Option("--unanswered", help="Void in a prediction is a wrong answer, instead of an error.")
+    ] = False,
+    formats: Annotated[str, typer.Option("--format", help="md, html, json, csv.")] = "md,html,json,csv",
+    out: Out = OUT,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes. Default: one per core.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Score label maps that your network made: mean IOU with an interval, and by every other rule in use.
+
+    Label maps are PNGs (indexed or grey; in a known data set's colours) or .npy, paired by name without suffix. Writes
+    score.md, .html, .json and .csv: classes, trimap curve, confusion matrix, worst and best images.
+
+    Examples:
+
+      repro score predictions --dataset voc2012 --data path/to/VOCdevkit
+
+      repro score predictions ground_truth --classes 21
+
+      repro score results cityscapes/gtFine/val --truth-ending _labelIds.png --map cityscapes --dataset cityscapes
+    """
+    from repro.commands.score import Side, main
+
+    sides = (
+        Side(tuple(void or [255]), offset, mapping, truth_ending),
+        Side(tuple(prediction_void or [255]), prediction_offset, prediction_map, prediction_ending),
+    )
+    main(predictions, truth, dataset, data, split, classes, sides, partial, unanswered, formats, out, jobs, json)

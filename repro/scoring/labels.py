@@ -1,0 +1,146 @@
+"""Label maps as people store them (PNG indexed, grey or in colour; .npy), read as classes, and 255 for void."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repro.data.images import ByteArray, decode
+from repro.errors import InputError
+from repro.scoring.matrix import VOID
+
+SUFFIXES = (".png", ".npy", ".tif", ".tiff", ".bmp", ".gif")
+"""Forms that lose nothing; a JPEG's labels are not those that were written."""
+LOSSY = (".jpg", ".jpeg", ".webp")
+
+# Cityscapes' 34 label ids -> the 19 classes that are scored (cityscapesScripts, helpers/labels.py); the rest is void.
+CITYSCAPES = dict(
+    zip((7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33), range(19), strict=True)
+)
+MAPS: Mapping[str, Mapping[int, int]] = {"cityscapes": CITYSCAPES}
+
+
+@dataclass(frozen=True)
+class LabelForm:
+    """What the numbers in a label file mean. Steps in this order: colours, map or offset, void."""
+
+    classes: int
+    void: frozenset[int] = frozenset({VOID})
+    """Numbers in the file that are not counted."""
+    offset: int = 0
+    """Taken off every number; what falls below 0 is void (ADE20K's 0 with offset 1)."""
+    mapping: Mapping[int, int] | None = None
+    """Number in the file -> class; numbers that it lacks are void."""
+    colours: Mapping[tuple[int, int, int], int] = field(default_factory=dict)
+    """RGB -> number, for images in colour."""
+
+
+def read_labels(path: Path, form: LabelForm) -> ByteArray:
+    """Decode a label file to (H, W) uint8: a class, or 255 for void.
+
+    Raises InputError for a file that is no label map, a colour that is no class's, a number that is neither.
+    """
+    values = _values(path, form)
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    if low < -1 or high > 65535:
+        raise InputError(f"{path}: label {low if low < -1 else high}; labels are small whole numbers.")
+    table = _table(form, high)
+    labels = table[values]  # -1 takes the last entry, which is void where void has -1
+    wrong = labels < 0
+    if wrong.any():
+        row, column = (int(k) for k in np.argwhere(wrong)[0])
+        raise InputError(
+            f"{path}: label {int(values[row, column])} at row {row}, column {column} is neither one of the "
+            f"{form.classes} classes nor void. Name what it means: --void, --offset or --map."
+        )
+    return np.asarray(labels, np.uint8)
+
+
+def _table(form: LabelForm, high: int) -> NDArray[np.int16]:
+    """Number in the file -> class, 255 (void) or -1 (neither); one more entry at the end for the number -1."""
+    numbers = np.arange(high + 2)
+    numbers[-1] = -1
+    if form.mapping is not None:
+        table = np.array([form.mapping.get(int(k), VOID) for k in numbers])
+        known = table == VOID
+    else:
+        table = numbers - form.offset
+        known = (table < 0) & (numbers >= 0)
+    known |= np.isin(numbers, list(form.void))
+    table[(table < 0) | (table >= form.classes)] = -1
+    table[known] = VOID
+    return table.astype(np.int16)
+
+
+def _values(path: Path, form: LabelForm) -> NDArray[Any]:
+    """(H, W) integers as they stand in the file; colours are turned into their numbers."""
+    suffix = path.suffix.lower()
+    if suffix in LOSSY:
+        raise InputError(f"{path}: a {suffix[1:].upper()} loses labels. Store label maps as PNG or .npy.")
+    values = _npy(path) if suffix == ".npy" else decode(path)
+    if suffix == ".npy" and values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
+        values = values[0] if values.shape[0] == 1 else values[..., 0]
+    if values.ndim == 3 and values.shape[2] in (3, 4):
+        return _of_colours(path, values[..., :3], form)
+    if values.ndim != 2:
+        raise InputError(f"{path}: shape {values.shape}; a label map has one number a pixel: (height, width).")
+    if values.dtype.kind not in "uib":
+        raise InputError(f"{path}: {values.dtype} numbers; labels are whole numbers. Store the largest class's index.")
+    return values.astype(np.int64) if values.dtype.kind == "b" or values.dtype.itemsize > 2 else values
+
+
+def _npy(path: Path) -> NDArray[Any]:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not an array that can be read ({reason}). Write it with numpy.save.") from None
+
+
+def _of_colours(path: Path, values: NDArray[Any], form: LabelForm) -> NDArray[Any]:
+    if not form.colours:
+        raise InputError(
+            f"{path}: an image in colour, and what its colours mean is not known. Name a data set "
+            "(--dataset), or store one class index a pixel."
+        )
+    packed = (values[..., 0].astype(np.int64) << 16) | (values[..., 1].astype(np.int64) << 8) | values[..., 2]
+    keys = np.array(sorted((r << 16) | (g << 8) | b for r, g, b in form.colours))
+    numbers = np.array([form.colours[k >> 16, (k >> 8) & 255, k & 255] for k in keys.tolist()])
+    place = np.minimum(np.searchsorted(keys, packed), len(keys) - 1)
+    wrong = keys[place] != packed
+    if wrong.any():
+        row, column = (int(k) for k in np.argwhere(wrong)[0])
+        colour = tuple(int(part) for part in values[row, column])
+        raise InputError(f"{path}: colour {colour} at row {row}, column {column} is no class's colour.")
+    return np.asarray(numbers[place])
+
+
+def read_map(name: str) -> Mapping[int, int]:
+    """Return a map of numbers: a built-in one by name, or `number = class` lines of a TOML file."""
+    if name in MAPS:
+        return MAPS[name]
+    path = Path(name)
+    try:
+        lines = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError(f"--map {name}: no such file, and no built-in map; there is {', '.join(MAPS)}.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"--map {name}: not a TOML file of lines such as `7 = 0` ({error}).") from None
+    try:
+        mapping = {int(number): int(label) for number, label in lines.items()}
+    except (TypeError, ValueError):
+        raise InputError(
+            f"--map {name}: every line must be `number = class`, whole numbers, such as `7 = 0`."
+        ) from None
+    return mapping
+
+
+def largest_label(labels: ByteArray) -> int:
+    """Return the largest class in a label map, -1 where all of it is void."""
+    return int(np.where(labels == VOID, -1, labels.astype(np.int16)).max(initial=-1))
