@@ -67,7 +67,7 @@ class ConfusionMatrix:
         point, (C, H, W) or (N, C, H, W), whose largest counts. NumPy arrays, tensors on any device, nested lists.
         Raises ValueError for shapes that differ and labels that are neither a class nor void; nothing is counted then.
         """
-        right, answered = _array(truth), _array(prediction)
+        right, answered = as_array(truth), as_array(prediction)
         if answered.dtype.kind == "f":
             answered = self._largest(answered, right.ndim)
         self.counts += count(answered, right, self.classes, self.void)
@@ -156,7 +156,7 @@ def scores(counts: NDArray[np.integer]) -> Scores:
     )
 
 
-def _array(value: Any) -> NDArray[Any]:
+def as_array(value: Any) -> NDArray[Any]:
     """Return a tensor of any device, an array or nested lists as an array."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()

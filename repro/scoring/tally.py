@@ -6,11 +6,12 @@ rules that average over images follow; the confusion matrices are sums over the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from repro.data.format import Sample
 from repro.data.images import ByteArray
 from repro.errors import InputError
 from repro.scoring.labels import LabelForm, read_labels
-from repro.scoring.matrix import VOID, Counts
+from repro.scoring.matrix import VOID, Counts, count
 from repro.scoring.pairs import Pair
 
 BATCH = 16
@@ -102,9 +103,41 @@ def tally_batch(pairs: Sequence[Pair], reading: Reading) -> Tally:
     return _with_batch(total)
 
 
+def tally_arrays(
+    pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]], classes: int, void: int = VOID
+) -> tuple[Tally, int]:
+    """Count (prediction, ground truth) label maps (H, W) of integers; return the counts and the number of images.
+
+    Raises ValueError for shapes that differ, labels that are neither a class nor void, and where there are no images.
+    """
+    total: Tally | None = None
+    batch: Tally | None = None
+    images = 0
+    for prediction, truth in pairs:
+        count(prediction, truth, classes, void)  # refuses what the rule does not know
+        right = np.where(truth == void, VOID, truth)
+        answer = np.where((prediction >= 0) & (prediction < classes), prediction, VOID)
+        part = _tally_labels(right.astype(np.uint8), answer.astype(np.uint8), classes)
+        batch = part if batch is None else _joined(batch, part)
+        images += 1
+        if images % BATCH == 0:
+            total, batch = _with(total, batch), None
+    if batch is not None:
+        total = _with(total, batch)
+    if total is None:
+        raise ValueError("no images to score")
+    return _finished(total), images
+
+
+def _with(total: Tally | None, batch: Tally) -> Tally:
+    return _with_batch(batch) if total is None else _joined(total, _with_batch(batch))
+
+
 def _tally_image(pair: Pair, reading: Reading) -> Tally:
-    truth, prediction = read_pair(pair, reading)
-    classes = reading.classes
+    return _tally_labels(*read_pair(pair, reading), reading.classes)
+
+
+def _tally_labels(truth: ByteArray, prediction: ByteArray, classes: int) -> Tally:
     right = np.minimum(truth, classes)
     answer = np.minimum(prediction, classes)
     cell = right.astype(np.int32)
