@@ -117,7 +117,7 @@ def _print(table: TableSpec, cells: Sequence[Cell]) -> None:
     for note, labels in rows.items():
         print(f"  {'; '.join(labels)}: {note}")
     for claim in table.claims:
-        print(f"  {claim.id} ({claim.kind}): {claim.text}")
+        print(f"  {claim.id} ({claim.kind}{f', over {claim.over}' if claim.over else ''}): {claim.text}")
     print()
 
 

@@ -145,12 +145,12 @@ def printed_number(cell: Cell) -> str:
 
 def too_close(claim: Published) -> bool:
     """Say whether some difference that a claim rests on is too small for single runs to tell."""
-    return claim.clear is not None and claim.clear < len(claim.pairs)
+    return claim.clear is not None and claim.clear < len(claim.effects)
 
 
 def share_of_limit(claim: Published) -> float:
     """Return the smallest distance of a claim's differences from one that would speak otherwise, in its limit."""
-    return min((pair.distance / pair.limit for pair in claim.pairs if pair.limit > 0), default=math.inf)
+    return min((effect.distance / effect.limit for effect in claim.effects if effect.limit > 0), default=math.inf)
 
 
 def _printed(suite: Suite) -> list[TableSpec]:
@@ -218,7 +218,7 @@ def _alike(misprints: Sequence[Misprint]) -> list[list[Misprint]]:
 
 def _narrowest(audit: Audit, claims: Sequence[tuple[TableAudit, Published]]) -> str:
     """Return the claims of an order whose whole point is a difference far below what single runs can tell."""
-    found = [(table, claim, claim.pairs[claim.decisive]) for table, claim in claims]
+    found = [(table, claim, claim.effects[claim.decisive]) for table, claim in claims]
     found = sorted((f for f in found if len(f[2].cells) == 2), key=lambda f: f[2].distance / f[2].limit)
     told = [f"{table.place}, {audit.printed(p.cells)} ({p.value:.2f}; {claim.id})" for table, claim, p in found[:7]]
     return f"The smallest of them, in points: {'; '.join(told)}."

@@ -1,20 +1,20 @@
 """Verdicts: a paper's claims put to our measurements.
 
-Each effect of a claim (see `repro.judge.questions`) is estimated from values paired by seed and by image: the contrast
+Each effect of a claim (see `repro.spec.questions`) is estimated from values paired by seed and by image: the contrast
 is formed for each seed, and for each resampled set of images, before anything is averaged. What two networks share, a
 hard image or a lucky order of the training data, cancels. Seeds and images both count as noise, because the paper's
 sentence is meant for other trainings and other images; their parts add as in `repro.judge.intervals`. Where no
 per-image matrices are stored, seeds alone count, and the result says so.
 
-The mean over a claim's pairs (over blocks, over backbones) is tested, once: the stronger test, which says "on
-average"; a pair that by itself speaks against the claim turns "supported" into "inconclusive". Where a claim needs
-several effects at once (monotone, best) the weakest decides: in favour counts the largest probability (an
-intersection-union test needs no correction, Berger 1982), against it the smallest times their number (Bonferroni).
+What is tested is what the claim's `over` says. Of "every" comparison the weakest decides: in favour counts the largest
+probability (an intersection-union test needs no correction, Berger 1982), against it the smallest times their number
+(Bonferroni). Of a "mean" over pairs (over blocks, over backbones) the mean is tested, once, and says "on average"; a
+pair that by itself says the opposite is named.
 
 | verdict | when |
 | --- | --- |
-| supported | the effect lies in the claimed range, q <= 0.05, and no pair by itself contradicts |
-| contradicted | it lies outside, q <= 0.05 |
+| supported | every effect lies in its claimed range, q <= 0.05 |
+| contradicted | one lies outside, q <= 0.05 |
 | inconclusive | neither; or one seed only, with which seed noise is unknown |
 | not run | a cell is missing, two are one measurement, or nothing measured can decide the claim (`testable` is false) |
 
@@ -30,11 +30,11 @@ from dataclasses import replace
 from repro.judge.effects import part_of
 from repro.judge.evidence import Evidence
 from repro.judge.published import VOC_VAL, audit
-from repro.judge.questions import question
 from repro.judge.result import ClaimResult, Part, Verdict
 from repro.judge.significance import false_discovery, two_sided
 from repro.judge.wording import sentence
 from repro.spec.claim import Claim
+from repro.spec.questions import question
 from repro.spec.table import Cell
 
 ALPHA = 0.05
@@ -61,7 +61,7 @@ def judge(
 def _measured(claim: Claim, cells: Sequence[Cell], evidence: Evidence, published_images: int) -> ClaimResult:
     """Everything but q, verdict and sentence."""
     published = audit(claim, cells, published_images)
-    result = ClaimResult(claim.id, claim.text, claim.kind, claim.metric, published, why=claim.why)
+    result = ClaimResult(claim.id, claim.text, claim.kind, claim.metric, published, claim.over, why=claim.why)
     if claim.kind == "text":
         return replace(result, testable=False)
     asked = question(claim, cells)
@@ -115,14 +115,14 @@ def _verdict(result: ClaimResult) -> Verdict:
         return "supported" if result.p_for == 0 else "contradicted"
     if result.q is None or result.q > ALPHA:
         return "inconclusive"
-    if result.p_against < result.p_for:
-        return "contradicted"
-    return "inconclusive" if result.objecting else "supported"
+    return "contradicted" if result.p_against < result.p_for else "supported"
 
 
 def _objecting(result: ClaimResult) -> tuple[str, ...]:
-    """Return the labels of the pairs that by themselves contradict the claim, at 5 % over all of its pairs."""
+    """Return the labels of a mean's pairs that by themselves contradict the claim, at 5 % over all of its pairs."""
     pairs = result.pairs
+    if result.over != "mean":
+        return ()
     if len(result.seeds) < 2:
         return tuple(pair.label for pair in pairs if not pair.holds) if not result.seeds else ()
     return tuple(pair.label for pair in pairs if 2 * len(pairs) * pair.p_outside <= ALPHA)

@@ -14,9 +14,9 @@ import numpy as np
 from repro.judge.evidence import Evidence
 from repro.judge.intervals import Estimate, estimate, exact
 from repro.judge.miou import Floats
-from repro.judge.questions import Contrast, Effect, Question
 from repro.judge.result import Pair, Part
 from repro.judge.significance import contains, p_inside, p_outside
+from repro.spec.questions import Contrast, Effect, Question
 
 RangeTest = Callable[[Estimate, float, float], float]
 

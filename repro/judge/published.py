@@ -1,12 +1,13 @@
 """A claim put to the paper's own printed numbers, without any training.
 
-Two questions. Does the sentence hold on what was printed, every pair of it? And are the numbers far enough apart to
-tell? The papers print single runs. The only hint that they give of what another run would say is v3 Table 11: six
-trainings that differ in the number of asynchronous replicas, 77.21, 77.15, 76.79, 77.02, 77.18, 76.69, have a standard
-deviation of 0.22 points. (Runs that others repeated on the same validation set agree: 0.17 for DeepLab v2 five times,
-zhaozhengChen/ReCAM issue 23; 0.17 for v3+ three times, LiheYoung/UniMatch issue 61.) What the choice of validation
-images adds is nowhere published; see `IMAGE_ERROR`. Both are hints: a difference below the limit is "too close to
-tell", which does not say that it is not there.
+Two questions, both of what the judge asks too: of every comparison, or of their mean, as the claim's `over` says. Does
+the sentence hold on what was printed? And are the numbers far enough apart to tell? The papers print single runs. The
+only hint that they give of what another run would say is v3 Table 11: six trainings that differ in the number of
+asynchronous replicas, 77.21, 77.15, 76.79, 77.02, 77.18, 76.69, have a standard deviation of 0.22 points. (Runs that
+others repeated on the same validation set agree: 0.17 for DeepLab v2 five times, zhaozhengChen/ReCAM issue 23; 0.17 for
+v3+ three times, LiheYoung/UniMatch issue 61.) What the choice of validation images adds is nowhere published; see
+`IMAGE_ERROR`. Both are hints: a difference below the limit is "too close to tell", which does not say that it is not
+there.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from repro.judge.intervals import mixed_quantile
-from repro.judge.questions import Contrast, Question, question
-from repro.judge.result import Published, PublishedPair
+from repro.judge.result import Published, PublishedEffect, PublishedPair
 from repro.judge.significance import contains
 from repro.judge.wording import published_note
 from repro.spec.claim import Claim
 from repro.spec.expand import shared_settings
 from repro.spec.load import Suite
+from repro.spec.questions import Contrast, Effect, Question, mean_contrast, question
 from repro.spec.table import Cell, TableSpec
 
 SEED_DEVIATION = 0.22
@@ -51,38 +52,50 @@ def audit(claim: Claim, cells: Iterable[Cell], images: int = VOC_VAL) -> Publish
     if claim.kind == "text":
         return Published(claim.id, claim.text, "not testable", note=f"Not a comparison of printed numbers: {claim.why}")
     asked = question(claim, cells)
-    effects = asked.effects
-    low, high = effects[0].low, effects[0].high
+    as_printed = math.exp if asked.logarithmic else float
+    low, high = as_printed(asked.effects[0].low), as_printed(asked.effects[0].high)
     blank = [cell.id for cell in asked.cells if cell.published is None]
     if blank:
         note = f"The paper prints no number for {blank[0]}."
-        return Published(claim.id, claim.text, "not testable", asked.unit, low, high, note=note)
-    places = [(e, c) for e in effects for c in e.contrasts]
-    values = [_value(contrast, asked) for _, contrast in places]
-    limits = [_limit(contrast, asked, images) for _, contrast in places]
-    held = [contains(v, e.low, e.high, asked.strict) for v, (e, _) in zip(values, places, strict=True)]
-    depth = [min(v - e.low, e.high - v) for v, (e, _) in zip(values, places, strict=True)]
-    as_printed = math.exp if asked.logarithmic else float
-    pairs = tuple(
-        PublishedPair(
-            contrast.label, tuple(cell for cell, _ in contrast.weights), as_printed(v), h, limit, _distance(v, claim)
-        )
-        for (_, contrast), v, h, limit in zip(places, values, held, limits, strict=True)
-    )
-    first = 0
+        return Published(claim.id, claim.text, "not testable", claim.over, asked.unit, low, high, note=note)
+    effects: list[PublishedEffect] = []
     ranked = []
-    for effects_of in asked.alternatives:
-        span = range(first, first + sum(len(e.contrasts) for e in effects_of))
-        first = span.stop
-        ranked.append((all(held[k] for k in span), min(span, key=lambda k: depth[k])))
-    holds, weakest = max(ranked, key=lambda r: (r[0], depth[r[1]]))
+    for alternative in asked.alternatives:
+        printed = [_effect(effect, asked, images) for effect in alternative]
+        depths = [_depth(effect, asked) for effect in alternative]
+        weakest = depths.index(min(depths))
+        ranked.append((all(effect.holds for effect in printed), depths[weakest], len(effects) + weakest))
+        effects += printed
+    holds, _, decisive = max(ranked, key=lambda r: r[:2])
     noisy = any(cell.kind != "computed" for cell in asked.cells) and claim.metric == "miou"
-    clear = sum(pair.distance >= pair.limit for pair in pairs) if noisy else None
+    clear = sum(effect.distance >= effect.limit for effect in effects) if noisy else None
     result = Published(
-        claim.id, claim.text, "holds" if holds else "fails", asked.unit,
-        as_printed(low), as_printed(high), pairs[weakest].value, weakest, pairs, clear,
+        claim.id, claim.text, "holds" if holds else "fails", claim.over, asked.unit,
+        low, high, tuple(effects), decisive, clear,
     )  # fmt: skip
     return replace(result, note=published_note(result, claim.kind))
+
+
+def _effect(effect: Effect, asked: Question, images: int) -> PublishedEffect:
+    """Put one effect to the printed numbers, and each comparison that it is the mean of."""
+
+    def read(contrast: Contrast) -> tuple[float, bool, float, float]:
+        value = _value(contrast, asked)
+        return (
+            math.exp(value) if asked.logarithmic else value,
+            contains(value, effect.low, effect.high, asked.strict),
+            _limit(contrast, asked, images),
+            math.inf if asked.logarithmic else min(abs(value - effect.low), abs(value - effect.high)),
+        )
+
+    pairs = tuple(PublishedPair(c.label, tuple(cell for cell, _ in c.weights), *read(c)) for c in effect.contrasts)
+    return PublishedEffect(effect.label, *read(mean_contrast(effect)), pairs)
+
+
+def _depth(effect: Effect, asked: Question) -> float:
+    """How far inside its range an effect is as printed; negative outside."""
+    value = _value(mean_contrast(effect), asked)
+    return min(value - effect.low, effect.high - value)
 
 
 def _value(contrast: Contrast, asked: Question) -> float:
@@ -100,7 +113,8 @@ def _limit(contrast: Contrast, asked: Question, images: int) -> float:
     """Return the smallest difference (points) that single runs on so many images can tell from none; 0 without noise.
 
     Cells that differ only in how they are evaluated are one training: its seed noise cancels. The seed part has the
-    degrees of freedom of its six runs, the image part infinitely many.
+    degrees of freedom of its six runs, the image part infinitely many; a mean has the image part of one comparison, as
+    if all of them erred alike on the same images.
     """
     if asked.claim.metric != "miou":
         return 0.0
@@ -118,12 +132,3 @@ def _training(cell: Cell) -> object:
     if not cell.settings:
         return cell.id
     return cell.table, tuple(sorted((k, str(v)) for k, v in cell.settings.items() if not k.startswith("evaluate.")))
-
-
-def _distance(value: float, claim: Claim) -> float:
-    """How far a printed difference is from the nearest one that would speak otherwise."""
-    if claim.kind == "equal":
-        return abs((claim.tolerance or 0.0) - abs(value))
-    if claim.kind == "ratio":
-        return math.inf
-    return abs(value - claim.margin)

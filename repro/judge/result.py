@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from repro.judge.intervals import Estimate
-from repro.spec.claim import Kind
+from repro.spec.claim import Kind, Over
 
 Verdict = Literal["supported", "contradicted", "inconclusive", "not run"]
 Holds = Literal["holds", "fails", "not testable"]
 
 
+def average(values: Sequence[float], unit: str) -> float:
+    """Return the mean that effects of a unit are averaged by: geometric for ratios ("x"), else arithmetic."""
+    if unit == "x":
+        return math.exp(sum(math.log(value) for value in values) / len(values))
+    return sum(values) / len(values)
+
+
 @dataclass(frozen=True)
 class PublishedPair:
-    """One difference between the paper's own numbers."""
+    """One comparison of the paper's own numbers."""
 
     label: str
     cells: tuple[str, ...]
@@ -28,26 +36,61 @@ class PublishedPair:
 
 
 @dataclass(frozen=True)
+class PublishedEffect:
+    """What a claim is decided on as printed: a comparison, or the mean of several. Fields as in `PublishedPair`."""
+
+    label: str
+    value: float
+    holds: bool
+    limit: float
+    distance: float
+    pairs: tuple[PublishedPair, ...]
+    """The comparisons it is the mean of; the one that it is."""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Ids of the cells of a single comparison; none for a mean."""
+        return self.pairs[0].cells if len(self.pairs) == 1 else ()
+
+
+@dataclass(frozen=True)
 class Published:
     """A claim put to the numbers that the paper printed."""
 
     id: str
     text: str
     status: Holds
-    """"holds" if every pair lies in the claimed range as printed."""
+    """"holds" if every effect lies in the claimed range as printed."""
+    over: Over | None = None
     unit: str = "points"
     low: float = float("-inf")
     """Ends of the claimed range."""
     high: float = float("inf")
-    effect: float | None = None
-    """Of the pair that is weakest for the claim."""
+    effects: tuple[PublishedEffect, ...] = ()
+    """Every comparison, or the means of those that ask the same thing: as the claim's `over` says."""
     decisive: int = 0
-    """Index of that pair."""
-    pairs: tuple[PublishedPair, ...] = ()
+    """Index of the effect that is weakest for the claim."""
     clear: int | None = None
-    """Pairs farther from the end of the claimed range than their limit; None where noise is no question."""
+    """Effects farther from the end of the claimed range than their limit; None where noise is no question."""
     note: str = ""
     """In plain words: what the printed numbers say, and whether noise could have said it."""
+
+    @property
+    def effect(self) -> float | None:
+        """The effect that is weakest for the claim."""
+        return self.effects[self.decisive].value if self.effects else None
+
+    @property
+    def pairs(self) -> tuple[PublishedPair, ...]:
+        """The comparisons of all effects."""
+        return tuple(pair for effect in self.effects for pair in effect.pairs)
+
+    def mean_over(self, pairs: Iterable[tuple[str, ...]]) -> float | None:
+        """Return the mean of the printed comparisons of these cells; None if one of them was not printed."""
+        printed = {pair.cells: pair.value for pair in self.pairs}
+        values = [printed.get(cells) for cells in pairs]
+        known = [value for value in values if value is not None]
+        return average(known, self.unit) if known and len(known) == len(values) else None
 
 
 @dataclass(frozen=True)
@@ -93,6 +136,8 @@ class ClaimResult:
     kind: Kind
     metric: str
     published: Published
+    over: Over | None = None
+    """Whether each comparison has to bear the claim out, or their mean; None where it makes only one."""
     testable: bool = True
     """False: no measurement of this suite can decide it (a text, or a comparison with quoted numbers)."""
     verdict: Verdict = "not run"
@@ -142,14 +187,7 @@ class ClaimResult:
         """The printed counterpart of `effect`: the mean over the same pairs; None if one was not printed."""
         if not self.parts:
             return self.published.effect
-        printed = {pair.cells: pair.value for pair in self.published.pairs}
-        values = [printed.get(pair.cells) for pair in self.parts[self.decisive].pairs]
-        known = [value for value in values if value is not None]
-        if not known or len(known) < len(values):
-            return None
-        if self.unit == "x":
-            return math.exp(sum(math.log(value) for value in known) / len(known))
-        return sum(known) / len(known)
+        return self.published.mean_over(pair.cells for pair in self.parts[self.decisive].pairs)
 
     @property
     def n_seeds(self) -> int:

@@ -12,6 +12,15 @@ SEEDS_FOR_JUDGING = 5
 MINUS = "−"
 
 
+WEAKEST = {"best": "the strongest rival", "monotone": "the weakest step"}
+"""Kind of claim -> what its deciding effect is called where there are several; else "the weakest"."""
+
+
+def mean_of(pairs: int, unit: str) -> str:
+    """Return what an effect over several pairs is: "mean of 3 differences", "geometric mean of 3 ratios"."""
+    return f"geometric mean of {pairs} ratios" if unit == "x" else f"mean of {pairs} differences"
+
+
 def number(value: float, unit: str, sign: bool = True) -> str:
     """Return an effect with its unit: +1.48 points, 3.36 ×."""
     return f"{_figure(value, unit, sign)} {'×' if unit == 'x' else unit}"
@@ -36,14 +45,12 @@ def sentence(result: ClaimResult) -> str:
     if result.effect is None:
         return _not_run(result)
     effect, part = result.effect, result.parts[result.decisive]
-    mean = f"mean of {len(part.pairs)} differences" if len(part.pairs) > 1 else ""
-    if len(result.parts) == 1:
-        label = f"the {mean}" if mean else part.label
-    else:
-        label = f"{part.label} ({mean})" if mean else part.label
-        label = {"best": f"against the strongest rival, {label}", "monotone": f"the weakest step, {label},"}.get(
-            result.kind, label
-        )
+    label = part.label
+    if len(part.pairs) > 1:
+        mean = f"the {mean_of(len(part.pairs), result.unit)}"
+        label = mean if len(result.parts) == 1 else f"{label} ({mean})"
+    if len(result.parts) > 1:
+        label = f"{WEAKEST.get(result.kind, 'the weakest')} of {len(result.parts)}, {label},"
     found = f"{label} is {number(effect.value, result.unit)}"
     printed = result.published_effect
     published = f" The paper's: {number(printed, result.unit)}." if printed is not None else ""
@@ -89,15 +96,14 @@ def _judged(result: ClaimResult, found: str, effect: Estimate) -> str:
     noise = "" if effect.covers == "images and seeds" else ", the choice of images not counted"
     spread = f"(95 % interval {interval(effect, result.unit)}, {result.n_seeds} seeds{noise}; {_chance(result)})"
     if result.verdict != "inconclusive":
-        return f"{result.verdict.capitalize()}: {found} {spread}."
+        but = f" But {_listed(result.objecting)} by itself says the opposite." if result.objecting else ""
+        return f"{result.verdict.capitalize()}: {found} {spread}.{but}"
     return f"Undecided: {found} {spread}. {_reason(result)}"
 
 
 def _reason(result: ClaimResult) -> str:
     """Say why a claim with several seeds stays undecided, where its interval seems to say otherwise."""
     part = result.parts[result.decisive]
-    if result.q is not None and result.q <= 0.05:
-        return f"But {_listed(result.objecting)} by itself says the opposite."
     if result.p is not None and result.p <= 0.05:
         return f"Enough for one claim alone, not for one of {result.tests}: some would look like this by chance."
     if 2 * part.p_outside <= 0.05:
@@ -120,25 +126,32 @@ def _listed(labels: Sequence[str]) -> str:
 
 def published_note(published: Published, kind: Kind) -> str:
     """Return what the paper's own numbers say of a claim, and whether single runs can tell that."""
-    pairs, unit = published.pairs, published.unit
-    weakest = pairs[published.decisive]
-    held = sum(pair.holds for pair in pairs)
-    if len(pairs) == 1:
-        said = f"{published.status.capitalize()} as printed: {number(weakest.value, unit)}."
+    effects, unit = published.effects, published.unit
+    weakest = effects[published.decisive]
+    held = sum(effect.holds for effect in effects)
+    size = number(weakest.value, unit)
+    if len(weakest.pairs) > 1:
+        values = [pair.value for pair in weakest.pairs]
+        size += f", the {mean_of(len(values), unit)} from {_figure(min(values), unit)} to {_figure(max(values), unit)}"
+    if len(effects) == 1:
+        verdict = f"{published.status.capitalize()} as printed: {size}."
     elif published.status == "holds":
-        said = f"Holds as printed; the narrowest is {weakest.label} with {number(weakest.value, unit)}."
+        verdict = f"Holds as printed; the narrowest of {len(effects)} is {weakest.label} with {size}."
     else:
-        said = (
-            f"Fails as printed for {len(pairs) - held} of {len(pairs)} comparisons; "
-            f"the worst is {weakest.label} with {number(weakest.value, unit)}."
+        verdict = (
+            f"Fails as printed for {len(effects) - held} of {len(effects)} comparisons; "
+            f"the worst is {weakest.label} with {size}."
         )
     if published.clear is None or kind == "ratio":
-        return said
-    limit = f"{max(pair.limit for pair in pairs):.2f} {unit}"
-    few = len(pairs) - published.clear
+        return verdict
+    limit = f"{max(effect.limit for effect in effects):.2f} {unit}"
+    few = len(effects) - published.clear
     if few == 0:
-        return f"{said} More than single runs differ by chance ({limit})."
+        return f"{verdict} More than single runs differ by chance ({limit})."
     be = "is" if few == 1 else "are"
-    where = "Too close to tell" if len(pairs) == 1 else f"{few} of {len(pairs)} comparisons {be} too close to tell"
-    aim = f" from a difference of {number(published.high, unit, sign=False)}" if kind == "equal" else ""
-    return f"{said} {where}{aim}: single runs differ by up to {limit} by chance."
+    where = "Too close to tell" if len(effects) == 1 else f"{few} of {len(effects)} comparisons {be} too close to tell"
+    aim = {
+        "equal": f" from a difference of {number(published.high, unit, sign=False)}",
+        "gain": " from the range's end",
+    }
+    return f"{verdict} {where}{aim.get(kind, '')}: single runs differ by up to {limit} by chance."

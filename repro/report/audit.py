@@ -84,11 +84,11 @@ def _contradictions(found: Audit) -> list[list[str]]:
 
 
 def _close_line(found: Audit, table: TableAudit, claim: Published) -> list[str]:
-    pair = claim.pairs[claim.decisive]
-    few = len(claim.pairs) - (claim.clear or 0)
-    of = "yes" if len(claim.pairs) == 1 else f"{few} of {len(claim.pairs)}"
-    printed = found.printed(pair.cells) or pair.label
-    return [table.place, claim.id, claim.text, printed, signed(pair.value), fixed(pair.limit), of]
+    effect = claim.effects[claim.decisive]
+    few = len(claim.effects) - (claim.clear or 0)
+    of = "yes" if len(claim.effects) == 1 else f"{few} of {len(claim.effects)}"
+    printed = found.printed(effect.cells) or effect.label
+    return [table.place, claim.id, claim.text, printed, signed(effect.value), fixed(effect.limit), of]
 
 
 def audit_html(found: Audit, command: str, version: str) -> str:

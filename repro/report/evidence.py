@@ -37,18 +37,15 @@ def lines(claim: ClaimResult) -> tuple[Line, ...]:
     if not claim.parts:
         return ()
     published = {pair.cells: pair.value for pair in claim.published.pairs}
-    decisive = claim.parts[claim.decisive]
-    own = [published[pair.cells] for pair in decisive.pairs if pair.cells in published]
-    average = sum(own) / len(own) if own else None
-    found = [Line(decisive.label, decisive.estimate, decisive.per_seed, average, decisive.low, decisive.high, True)]
+    decisive, printed = claim.parts[claim.decisive], claim.published_effect
+    found = [Line(decisive.label, decisive.estimate, decisive.per_seed, printed, decisive.low, decisive.high, True)]
     rest = [
         Line(pair.label, pair.estimate, pair.per_seed, published.get(pair.cells), decisive.low, decisive.high, False)
         for pair in (decisive.pairs if len(decisive.pairs) > 1 else ())
     ]
     for index, part in enumerate(claim.parts):
         if index != claim.decisive:
-            values = [published[pair.cells] for pair in part.pairs if pair.cells in published]
-            mean = sum(values) / len(values) if values else None
+            mean = claim.published.mean_over(pair.cells for pair in part.pairs)
             rest.append(Line(part.label, part.estimate, part.per_seed, mean, part.low, part.high, False))
     if len(rest) >= LINES:
         kept = sorted(range(len(rest)), key=lambda k: rest[k].estimate.value)[: LINES - 1]
@@ -70,24 +67,18 @@ def effect_text(value: float | None, unit: str) -> str:
     return f"{fixed(value)} ×" if unit == "x" else f"{signed(value)} {unit}"
 
 
-def published_effect(claim: ClaimResult) -> float | None:
-    """Return the paper's number beside ours: the same mean over pairs; its weakest pair where nothing was measured."""
-    shown = lines(claim)
-    return shown[0].published if shown else claim.published.effect
-
-
 def numbers(claim: ClaimResult) -> tuple[tuple[str, str], ...]:
     """Return what the reader needs to check a verdict, as (name, text) in order."""
     published, unit = claim.published, claim.published.unit
     printed = {"holds": "holds as printed", "fails": "does not hold as printed"}.get(published.status, published.status)
-    words, value = [printed], published_effect(claim)
+    words, value = [printed], claim.published_effect
     if published.effect is not None and value is not None:
         words = [effect_text(value, unit), printed]
-        if len(published.pairs) > 1:
+        if len(published.effects) > 1:
             own = "" if value == published.effect else f" {effect_text(published.effect, unit)}"
-            words.insert(1, f"weakest of {len(published.pairs)} differences{own}")
-    if published.clear is not None and published.pairs:
-        n = len(published.pairs)
+            words.insert(1, f"weakest of {len(published.effects)}{own}")
+    if published.clear is not None and published.effects:
+        n = len(published.effects)
         words.append(
             f"{published.clear} of {n} clear of noise"
             if n > 1

@@ -9,7 +9,7 @@ from repro.report import crf
 from repro.report.claims import claims_line
 from repro.report.content import ReportContent
 from repro.report.curves import final_losses
-from repro.report.evidence import effect_text, numbers, published_effect
+from repro.report.evidence import effect_text, numbers
 from repro.report.grid import Grid, GridCell, grid, mean
 from repro.report.limits import limits
 from repro.report.marks import LEGEND, VERDICTS
@@ -158,7 +158,7 @@ def _claims(content: ReportContent) -> list[str]:
                 NONE if effect is None else effect_text(effect.value, claim.unit),
                 span(effect.low, effect.high) if known and effect else NONE,
                 probability(claim.q),
-                effect_text(published_effect(claim), published.unit),
+                effect_text(claim.published_effect, published.unit),
                 published.status,
             ]
         )

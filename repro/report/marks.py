@@ -82,10 +82,8 @@ def mark_of(result: CellResult, scale: str) -> Mark:
 
 
 VERDICTS: dict[Verdict, Legend] = {
-    "supported": Legend(
-        "✓", "supported", "the effect lies in the claimed range, and no pair by itself speaks against it"
-    ),
-    "contradicted": Legend("✗", "contradicted", "the effect lies outside the claimed range"),
+    "supported": Legend("✓", "supported", "every effect, or their mean where the claim is about that, is as claimed"),
+    "contradicted": Legend("✗", "contradicted", "an effect, or the mean where the claim is about that, is not"),
     "inconclusive": Legend(
         "?", "inconclusive", "neither can be told at 5 % after correction, or seed noise is unknown"
     ),

@@ -1,7 +1,8 @@
 """What a paper concludes from a table, in a form that numbers can be put to.
 
-A claim compares cells that selectors pick. With several pairs (left and right agree on every other setting) the
-claim is about every pair. Its effect is in the metric's printed unit: points of per cent for mIOU.
+A claim compares cells that selectors pick: pairs of cells that agree on every other setting. Where it makes several
+comparisons it says over what it speaks: `over = "every"`, each of them must bear it out, or `over = "mean"`, their mean
+must. Effects are in the metric's printed unit: points of per cent for mIOU.
 
 | kind | says |
 | --- | --- |
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Kind = Literal["greater", "monotone", "best", "gain", "ratio", "equal", "largest-gain-at", "text"]
+Over = Literal["every", "mean"]
 Selector = dict[str, Any]
 
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -38,13 +40,13 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "text": ("why",),
 }
 TAKES: dict[str, tuple[str, ...]] = {
-    "greater": ("margin",),
-    "gain": ("low", "high"),
-    "ratio": ("low", "high"),
-    "equal": (),
-    "monotone": ("margin",),
-    "best": ("margin",),
-    "largest-gain-at": (),
+    "greater": ("margin", "over"),
+    "gain": ("low", "high", "over"),
+    "ratio": ("low", "high", "over"),
+    "equal": ("over",),
+    "monotone": ("margin", "over"),
+    "best": ("margin", "over"),
+    "largest-gain-at": ("over",),
     "text": (),
 }
 COMMON = {"id", "text", "metric", "kind", "where", "holds", "why"}
@@ -71,6 +73,8 @@ class Claim(BaseModel):
     """best: what `left` is compared with; {} means every cell of the table."""
     at: Any = None
     """largest-gain-at: value, or {any = [...]}, of `along` where the gain is largest."""
+    over: Over | None = None
+    """What a claim of several comparisons quantifies over; see `repro.spec.questions`. None where it makes only one."""
     margin: float = 0.0
     low: float | None = None
     high: float | None = None

@@ -20,8 +20,8 @@ from repro.spec.explain import first, first_error
 from repro.spec.gpu import Gpu, own_gpus
 from repro.spec.keys import flatten, keys, unknown
 from repro.spec.places import built_in
+from repro.spec.questions import question
 from repro.spec.scales import Rule, Scale, TableRule, lineage
-from repro.spec.select import pairs, select, value_of
 from repro.spec.table import Axis, Cell, Column, Paper, Point, Row, Source, TableSpec
 
 Form = TypeVar("Form", bound=BaseModel)
@@ -138,21 +138,11 @@ class Suite:
                 raise InputError(f"{at}.scale: {error}") from None
 
     def check_claim(self, claim: Claim, own: TableSpec | None, place: str) -> None:
-        """Try a claim's selectors. Raises InputError that names the claim."""
+        """Put a claim to the table's cells. Raises InputError that names the claim."""
         if claim.kind == "text":
             return
         try:
-            cells = select(self.cells_of(claim, own), claim.where)
-            if {"left", "right"} <= claim.model_fields_set:
-                for pair in pairs(cells, claim.left, claim.right):
-                    for cell in pair if claim.along else ():
-                        value_of(cell, claim.along or "")
-            elif claim.kind == "best":
-                select(cells, claim.left)
-                select(cells, claim.among or {})
-            else:
-                for cell in cells:
-                    value_of(cell, claim.along or "")
+            question(claim, self.cells_of(claim, own))
         except InputError as error:
             raise InputError(f"{place}: {error}") from None
         except KeyError:

@@ -100,7 +100,7 @@ def test_ratio_is_tested_on_logarithms_and_shown_as_ratio() -> None:
 
 
 def test_monotone_is_as_sure_as_its_weakest_step() -> None:
-    claim = made("monotone", along="width", direction="increasing")
+    claim = made("monotone", over="every", along="width", direction="increasing")
     result = one(claim, Evidence(values(0.5, 0.53, 0.54)))
     tails = [stats.t.sf(p.estimate.value / p.estimate.standard_error, 4) for p in result.parts]
     assert result.p_for == pytest.approx(max(tails))
@@ -110,19 +110,21 @@ def test_monotone_is_as_sure_as_its_weakest_step() -> None:
     against = one(claim, Evidence(values(0.5, 0.53, 0.51)))
     assert against.verdict == "contradicted"
     assert against.p_against == pytest.approx(2 * min(p.p_outside for p in against.parts))
-    assert "the weakest step, net 2 − net 1, is −2.00 points" in against.sentence
+    assert "the weakest step of 2, net 2 − net 1, is −2.00 points" in against.sentence
 
 
 def test_best_must_beat_every_rival() -> None:
-    claim = made("best", left={"width": 2}, among={})
+    claim = made("best", over="every", left={"width": 2}, among={})
     assert one(claim, Evidence(values(0.5, 0.51, 0.54))).verdict == "supported"
     assert one(claim, Evidence(values(0.5, 0.539, 0.54))).verdict == "inconclusive"
     lost = one(claim, Evidence(values(0.5, 0.56, 0.54)))
     assert lost.verdict == "contradicted"
     assert lost.parts[lost.decisive].label == "net 2 − net 1"
-    assert "against the strongest rival, net 2 − net 1 is −2.00 points" in lost.sentence
+    assert "the strongest rival of 2, net 2 − net 1, is −2.00 points" in lost.sentence
     rivals = table_of(12)
-    behind = one(made("best", left={"width": 11}, among={}), Evidence(values(*[0.5] * 10, 0.518, 0.51)), rivals)
+    behind = one(
+        made("best", over="every", left={"width": 11}, among={}), Evidence(values(*[0.5] * 10, 0.518, 0.51)), rivals
+    )
     assert behind.verdict == "inconclusive"
     assert behind.effect is not None
     assert behind.effect.high < 0
@@ -151,7 +153,7 @@ def curve(gains: Sequence[float], seeds: int = 5) -> tuple[tuple[Cell, ...], Evi
 )
 def test_largest_gain_is_where_it_is_said_to_be(at: Any, verdict: str) -> None:
     cells, evidence = curve([4.0, 2.0, 1.0])
-    claim = made("largest-gain-at", left={"width": 1}, right={"width": 0}, along="trimap_px", at=at)
+    claim = made("largest-gain-at", over="every", left={"width": 1}, right={"width": 0}, along="trimap_px", at=at)
     jitter = {k: v + 0.0002 * math.sin(7 * i) for i, (k, v) in enumerate(evidence.values.items())}
     assert one(claim, Evidence(jitter), cells).verdict == verdict
 
@@ -172,7 +174,7 @@ def test_several_pairs_are_averaged_by_seed_and_an_objecting_pair_is_heard() -> 
             for s in range(5)
         }
 
-    both = one(made(), Evidence(found(1.0, 3.0)), cells)
+    both = one(made(over="mean"), Evidence(found(1.0, 3.0)), cells)
     assert both.effect is not None
     assert both.effect.value == pytest.approx(2.0)
     assert [p.estimate.value for p in both.pairs] == pytest.approx([1.0, 3.0])
@@ -180,10 +182,29 @@ def test_several_pairs_are_averaged_by_seed_and_an_objecting_pair_is_heard() -> 
     assert "The paper's: +1.00 points." in both.sentence
     assert both.verdict == "supported"
     assert "the mean of 2 differences is +2.00 points" in both.sentence
-    mixed = one(made(), Evidence(found(-1.0, 5.0)), cells)
-    assert mixed.verdict == "inconclusive"
+    mixed = one(made(over="mean"), Evidence(found(-1.0, 5.0)), cells)
+    assert mixed.verdict == "supported"
     assert mixed.objecting == ("net 1, block4 − net 0, block4",)
     assert "net 1, block4 − net 0, block4 by itself says the opposite" in mixed.sentence
+
+
+def test_every_pair_has_to_bear_it_out_and_the_weakest_decides() -> None:
+    """Gains of 3, 2.5, 2 and -0.8 points: as a mean supported, over every pair contradicted by the last."""
+    gains = (3.0, 2.5, 2.0, -0.8)
+    cells, _ = curve(gains)
+    measured = {
+        (c.id, s): 0.5 + c.row * gains[c.column] / 100 + 0.3 * NOISE[(s + c.row + 2 * c.column) % 5]
+        for c in cells
+        for s in range(5)
+    }
+    mean = one(made(over="mean"), Evidence(measured), cells)
+    assert (mean.verdict, mean.over, len(mean.parts)) == ("supported", "mean", 1)
+    every = one(made(over="every"), Evidence(measured), cells)
+    assert (every.verdict, every.over, len(every.parts)) == ("contradicted", "every", 4)
+    assert every.effect is not None
+    assert every.effect.value == pytest.approx(-0.8)
+    assert every.p_for == pytest.approx(max(part.p_inside for part in every.parts))
+    assert "the weakest of 4, net 1, 3 px − net 0, 3 px, is −0.80 points" in every.sentence
 
 
 def test_one_seed_is_never_a_verdict() -> None:
@@ -281,7 +302,7 @@ def test_many_claims_raise_the_bar() -> None:
 
 
 def test_order_of_claims_and_cells_changes_nothing() -> None:
-    claims = [made(), made("best", "made.best", left={"width": 2}, among={})]
+    claims = [made(), made("best", "made.best", over="every", left={"width": 2}, among={})]
     evidence = Evidence(values(0.5, 0.52, 0.55))
     forth = judge([(c, table_of(3)) for c in claims], evidence)
     back = judge([(c, tuple(reversed(table_of(3)))) for c in reversed(claims)], evidence)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from repro.judge.result import Published
 from repro.judge.simulate import table_of
 from repro.spec.claim import Claim
 from repro.spec.load import Suite, load_suite
+from repro.spec.table import Cell
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,32 @@ def test_unprinted_numbers_are_not_testable() -> None:
     found = audit(claim, (cells[0], replace(cells[1], published=None)))
     assert found.status == "not testable"
     assert "made/up/1" in found.note
+
+
+def test_a_mean_holds_though_a_pair_does_not_and_every_fails() -> None:
+    """As printed +3, -1 and +1: the mean is +1."""
+    cells = tuple(
+        Cell("made/up", k, c, f"net {k}", f"crop {c}", "miou", "measured", {"model.width": k, "train.crop": c},
+             50.0 + k * gain, 2, f"made/up/{k}/{c}")
+        for k in (0, 1)
+        for c, gain in enumerate((3.0, -1.0, 1.0))
+    )  # fmt: skip
+    fields: dict[str, Any] = {"kind": "greater", "left": {"width": 1}, "right": {"width": 0}}
+    mean = audit(Claim(id="made.up", text="", over="mean", **fields), cells)
+    assert (mean.status, mean.effect, len(mean.effects)) == ("holds", pytest.approx(1.0), 1)
+    assert [pair.value for pair in mean.pairs] == [3.0, -1.0, 1.0]
+    assert "+1.00 points, the mean of 3 differences from −1.00 to +3.00" in mean.note
+    single = audit(Claim(id="made.up", text="", over="every", **fields), cells)
+    assert (single.status, single.effect, len(single.effects)) == ("fails", -1.0, 3)
+    assert "Fails as printed for 1 of 3" in single.note
+    # three trainings on either side: their mean is 1.73 times as sharp in what seeds do, not in what images do
+    seeds, image = np.sqrt(2) * SEED_DEVIATION, IMAGE_ERROR
+    assert np.hypot(seeds / np.sqrt(3), image) * 1.96 < mean.effects[0].limit < single.effects[0].limit
+
+
+def test_a_gain_is_as_far_from_telling_as_from_the_ends_of_its_range() -> None:
+    claim = Claim(id="made.up", text="", kind="gain", low=0.9, high=4.0, left={"width": 1}, right={"width": 0})
+    assert audit(claim, table_of(2)).effects[0].distance == pytest.approx(0.1)
 
 
 def test_failure_names_the_worst_pair(audited: dict[str, Published]) -> None:

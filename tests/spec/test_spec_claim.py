@@ -36,6 +36,16 @@ def with_claim(body: str) -> str:
             'kind = "greater"\nleft = { last_block = 4 }\nright = { last_block = 4, table = "v3/tabel3" }',
             "there is no table \"v3/tabel3\". Did you mean 'v3/table3'",
         ),
+        (
+            'kind = "monotone"\nalong = "last_block"\ndirection = "increasing"',
+            'lacks `over`. Write over = "every" if each of them must bear it out, or over = "mean" if their mean must.',
+        ),
+        ('kind = "text"\nwhy = "words"\nover = "every"', 'kind "text" does not use `over`. Remove it.'),
+        ('kind = "best"\nleft = {}\namong = {}\nover = "all"', 'over: "all" is not one of every, mean.'),
+        (
+            'kind = "best"\nleft = { last_block = 4 }\namong = { last_block = 4 }\nover = "every"',
+            "(m.t1.c1): claim m.t1.c1: `among` picks no cell but `left` itself. Widen it.",
+        ),
         ('kind = "greater"\nmetric = "parameters"\nleft = {}\nright = {}', "(m.t1.c1): "),
     ],
 )

@@ -88,6 +88,10 @@ def bears_out(claim: Claim, table: TableSpec | None) -> bool:
             others = tuple(v for k, v in sorted(cell.settings.items()) if not k.endswith("." + claim.along))
             lines.setdefault(others, []).append(cell)
         sign = 1 if claim.direction == "increasing" else -1
+        if claim.over == "mean":
+            sorted_lines = [sorted(line, key=lambda c: get(c, claim.along or "")) for line in lines.values()]
+            means = [sum(map(score, place)) / len(place) for place in zip(*sorted_lines, strict=True)]
+            return all(sign * (b - a) > claim.margin for a, b in pairwise(means))
         for line in lines.values():
             assert len(line) > 1
             line.sort(key=lambda c: get(c, claim.along or ""))
@@ -99,6 +103,9 @@ def bears_out(claim: Claim, table: TableSpec | None) -> bool:
     low = float("-inf") if claim.low is None else claim.low
     high = float("inf") if claim.high is None else claim.high
     differences = [score(a) - score(b) for a, b in found]
+    if claim.over == "mean" and claim.kind != "largest-gain-at":
+        assert claim.kind in ("greater", "gain")
+        differences = [sum(differences) / len(differences)]
     if claim.kind == "greater":
         return all(d > claim.margin + EPS for d in differences)
     if claim.kind == "gain":
@@ -113,6 +120,9 @@ def bears_out(claim: Claim, table: TableSpec | None) -> bool:
         moving = {k for k in a.settings if a.settings[k] != b.settings[k] or k.endswith(f".{claim.along}")}
         curve = tuple(sorted((k, v) for k, v in a.settings.items() if k not in moving))
         gains.setdefault(str(curve), {})[get(a, claim.along or "")] = d
+    if claim.over == "mean":
+        every = next(iter(gains.values()))
+        gains = {"mean": {place: sum(g[place] for g in gains.values()) / len(gains) for place in every}}
     for places in gains.values():
         at = [place for place in places if fits(place, claim.at)]
         if max(places, key=lambda p: places[p]) not in at:

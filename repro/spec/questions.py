@@ -1,18 +1,21 @@
 """A claim as questions to numbers: which differences of cells must lie in which range.
 
 Every kind of claim comes down to the same form. A *contrast* is a difference between two cells (left - right), or a
-difference of two such gains. Those that ask the same thing at another place of the table, at another block or
-backbone, are averaged into an *effect* with a range that the claim gives it. A claim holds if all of its effects lie
-in their ranges:
+difference of two such gains. Contrasts become *effects*, each with the range that the claim gives it, and a claim holds
+if all of its effects lie in their ranges:
 
-| kind | effects | range, in points |
+| kind | contrasts | range, in points |
 | --- | --- | --- |
 | greater | left - right | above margin |
 | gain, equal | left - right | low to high; -tolerance to tolerance |
 | ratio | log(left / right) | log low to log high |
-| monotone | each step along the key, in the claimed direction | above margin |
+| monotone | each step along the key, in the claimed direction, on each line | above margin |
 | best | left - each other cell | above margin |
-| largest-gain-at | gain there - gain at each other place | above 0 |
+| largest-gain-at | gain there - gain at each other place, on each curve | above 0 |
+
+With `over = "every"` each contrast is an effect by itself. With `over = "mean"` those that ask the same thing at
+another place of the table, at another block or backbone, are averaged into one: all pairs, or each step over its lines,
+or each place over its curves. A claim that makes one comparison has nothing to be "over".
 
 "largest-gain-at" may name several places; then the effects of one of these alternatives must all lie in range.
 """
@@ -44,13 +47,22 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Effect:
-    """The mean of the contrasts that ask the same thing, and the range the claim gives it."""
+    """A contrast, or the mean of those that ask the same thing, and the range the claim gives it."""
 
     label: str
     contrasts: tuple[Contrast, ...]
     low: float
     """-inf or inf: no such end. Points for mIOU, the printed unit for other metrics, natural logarithms for a ratio."""
     high: float
+
+
+def mean_contrast(effect: Effect) -> Contrast:
+    """Return the mean of an effect's contrasts as one weighted sum of cells."""
+    weights: dict[str, float] = {}
+    for contrast in effect.contrasts:
+        for cell, weight in contrast.weights:
+            weights[cell] = weights.get(cell, 0.0) + weight / len(effect.contrasts)
+    return Contrast(effect.label, tuple(weights.items()))
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,8 @@ def question(claim: Claim, cells: Iterable[Cell]) -> Question:
     """Return what a claim asks.
 
     `cells` are those the claim may speak of: its metric, its tables (`Suite.cells_of`). Raises InputError if a selector
-    picks nothing, no two cells pair, or the claim is a text.
+    picks nothing, no two cells pair, `over` is missing or means nothing, or the claim is a text; KeyError if a cell
+    lacks `along`.
     """
     if claim.kind == "text":
         raise InputError(f"claim {claim.id}: a text asks nothing of numbers: {claim.why}")
@@ -97,12 +110,43 @@ def question(claim: Claim, cells: Iterable[Cell]) -> Question:
         found = pairs(pool, claim.left, claim.right)
         contrasts = tuple(_difference(a, b, names, " / " if claim.kind == "ratio" else " − ") for a, b in found)
         alternatives = ((Effect(_common(contrasts), contrasts, low, high),),)
+    _check_over(claim, alternatives)
+    if claim.over != "mean":
+        alternatives = tuple(tuple(single for effect in a for single in _single(effect)) for a in alternatives)
     used = {cell for a in alternatives for e in a for c in e.contrasts for cell, _ in c.weights}
     unit = "x" if claim.kind == "ratio" else "points" if claim.metric == "miou" else METRICS[claim.metric].unit
     return Question(
         claim, tuple(c for c in pool if c.id in used), alternatives,
         logarithmic=claim.kind == "ratio", strict=claim.kind not in ("gain", "ratio", "equal"), unit=unit,
     )  # fmt: skip
+
+
+def _check_over(claim: Claim, alternatives: Sequence[Sequence[Effect]]) -> None:
+    """Raise InputError where a claim of several comparisons lacks `over`, or where what it says means nothing."""
+    effects = [effect for a in alternatives for effect in a]
+    contrasts = [contrast for effect in effects for contrast in effect.contrasts]
+    averages = any(len(effect.contrasts) > 1 for effect in effects)
+    if claim.over is None and len(contrasts) > 1:
+        labels = "; ".join(c.label for c in contrasts[:2]) + ("; ..." if len(contrasts) > 2 else "")
+        mean = ', or over = "mean" if their mean must' if averages else ""
+        raise InputError(
+            f"claim {claim.id}: it makes {len(contrasts)} comparisons ({labels}) and lacks `over`. "
+            f'Write over = "every" if each of them must bear it out{mean}.'
+        )
+    if claim.over is not None and len(contrasts) == 1:
+        raise InputError(f"claim {claim.id}: over: it makes one comparison, {contrasts[0].label}. Remove `over`.")
+    if claim.over == "mean" and not averages:
+        raise InputError(
+            f"claim {claim.id}: over: its {len(effects)} comparisons ask different things: "
+            '"mean" would average nothing. Write over = "every".'
+        )
+
+
+def _single(effect: Effect) -> tuple[Effect, ...]:
+    """Return an effect's contrasts as effects of their own."""
+    if len(effect.contrasts) == 1:
+        return (effect,)
+    return tuple(Effect(c.label, (c,), effect.low, effect.high) for c in effect.contrasts)
 
 
 def _range(claim: Claim) -> tuple[float, float]:
