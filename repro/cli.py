@@ -225,10 +225,10 @@ def run(
     from repro.run.job import Way
     from repro.run.session import Options
 
-    given = tuple(only or ()), overrides_of(set_, crf, crf_backend)
+    given = tuple(only or ()), overrides_of(set_, crf, crf_backend, micro_batch)
     options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code)
     place = Place(executor, device, jobs, tuple(slurm or ()))
-    raise typer.Exit(main(options, out, place, Way(gpus_per_training, micro_batch, launch, tensorboard), json))
+    raise typer.Exit(main(options, out, place, Way(gpus_per_training, launch, tensorboard), json))
 
 
 @app.command()

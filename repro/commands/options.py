@@ -107,7 +107,8 @@ MicroBatch = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="Images that a GPU takes at once, where memory is short; gradients add up to the whole batch's.",
+        help="Images of a batch that are computed at once, where memory is short; --set train.micro_batch=N. A "
+        "departure where batch normalisation learns.",
         show_default=False,
     ),
 ]
@@ -127,7 +128,9 @@ TensorBoard = Annotated[
 STORE, OUT, BASELINES = Path("runs"), Path("reports/local"), Path("reports/baselines")
 
 
-def overrides_of(assignments: list[str] | None, crf: str | None, crf_backend: str | None) -> tuple[str, ...]:
+def overrides_of(
+    assignments: list[str] | None, crf: str | None, crf_backend: str | None, micro_batch: int | None = None
+) -> tuple[str, ...]:
     """All changes of the protocol, in the words of --set."""
-    told = {"evaluate.crf?": crf, "evaluate.crf?.backend": crf_backend}
-    return (*(assignments or ()), *(f"{key}={value}" for key, value in told.items() if value))
+    told = {"evaluate.crf?": crf, "evaluate.crf?.backend": crf_backend, "train.micro_batch": micro_batch}
+    return (*(assignments or ()), *(f"{key}={value}" for key, value in told.items() if value is not None))

@@ -19,6 +19,7 @@ from repro.run.order import Work
 from repro.run.progress import Progress
 from repro.run.session import Options
 from repro.run.view import watch
+from repro.store.short_of_memory import in_micro_batches
 from repro.store.store import Store
 
 if TYPE_CHECKING:
@@ -56,6 +57,18 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
         say(unjudged)
     ready_folder(out)  # a folder that cannot be written to is told now, not after hours
     code = compute(plan, work, store, workers, cluster)
+    tried = {one.key for one in work}
+    while (
+        code == EXIT_CELL_FAILED and (parted := in_micro_batches(plan, store)).trainings.keys() != plan.trainings.keys()
+    ):
+        say("memory was short: going on in micro-batches, which reports list as departures")
+        plan = parted
+        work = session.work_of(plan, store, options.data_root, options.weights, way)
+        left = [one for one in work if one.key not in tried]
+        tried |= {one.key for one in left}
+        code = compute(plan, left, store, workers, cluster)
+        if code == EXIT_OK and any(session.missing(plan, store)):
+            code = EXIT_CELL_FAILED  # what failed before for other reasons
     if code != EXIT_INTERRUPTED:
         write(options, suite, plan, store, out, FORMATS, as_json, stale_only=True)
     return code
@@ -65,8 +78,6 @@ def check(way: Way) -> None:
     """InputError for what cannot be."""
     if way.processes < 1:
         raise InputError(f"--gpus-per-training {way.processes}: at least 1 is needed.")
-    if way.micro_batch is not None and way.micro_batch < 1:
-        raise InputError(f"--micro-batch {way.micro_batch}: at least 1 image is needed.")
     if way.tensorboard is not None:
         from repro.run.scalars import check_tensorboard
 

@@ -99,15 +99,15 @@ def training_bytes(training: Training, *, bfloat16: bool = True) -> float:
     `bfloat16`: whether the GPU has instructions for it, as most have.
     """
     settings, classes = training.settings, training.images.data.classes
-    crop, batch = settings.crop, settings.batch_size
-    wish = settings.precision if isinstance(settings, Train) else "auto"
+    crop, at_once = settings.crop, settings.micro_batch or settings.batch_size
+    wish = settings.precision or "auto"
     half = wish == "bfloat16" or (wish == "auto" and bfloat16)
     numbers = _parameters(training)
     own = numbers * (4 * (2 + _moments(training)) + (2 if half else 0))
     kept = kept_values(training.model, settings.output_stride, crop, crop, classes) * (2 if half else 4)
     # logits at the labels' size, their logarithms of probabilities and the gradient, float32
     full = 3 * 4.0 * classes * crop**2 if isinstance(settings, Train) and settings.upsample_logits else 0.0
-    return RESERVE * (own + batch * (kept + full))
+    return RESERVE * (own + at_once * (kept + full))
 
 
 def _parameters(training: Training) -> int:

@@ -58,8 +58,8 @@ def training_of(protocol: Protocol, seed: int, inputs: Inputs) -> Training:
     first = Training("segment", protocol.model, images, train, seed, parent, code, weights)
     if stage is None:
         return first
-    told = {"output_stride": stage.output_stride, "iterations": stage.iterations, "lr": stage.lr}
-    settings = train.model_copy(update={**told, "batch_norm": "frozen"})
+    changed = {"output_stride": stage.output_stride, "iterations": stage.iterations, "lr": stage.lr}
+    settings = train.model_copy(update={**changed, "batch_norm": "frozen"})
     images = _split(data.model_copy(update={"train_split": stage.train_split}), stage.train_split, inputs, twice=True)
     return Training("segment", protocol.model, images, settings, seed, first, code)
 
@@ -72,15 +72,22 @@ def evaluation_of(protocol: Protocol, training: Training, inputs: Inputs) -> Eva
 
 def _parent(protocol: Protocol, train: Train, inputs: Inputs) -> Training | None:
     if train.start == "presence":
-        return _presence(protocol, inputs)
+        return _presence(protocol, train, inputs)
     if train.start == "coco":
         return _coco(protocol, train, inputs)
     return None
 
 
-def _presence(protocol: Protocol, inputs: Inputs) -> Training:
-    """The first training of small scales."""
+def _presence(protocol: Protocol, train: Train, inputs: Inputs) -> Training:
+    """The first training of small scales, computed as the one that it is for, unless it says otherwise."""
     data, settings = protocol.data, protocol.pretrain
+    at_once = settings.micro_batch or train.micro_batch or settings.batch_size
+    settings = settings.model_copy(
+        update={
+            "precision": settings.precision or train.precision,
+            "micro_batch": at_once if at_once < settings.batch_size else None,
+        }
+    )
     if settings.images is not None:
         data = data.model_copy(update={"train_images": settings.images})
     images = _split(data, data.train_split, inputs)
@@ -103,7 +110,7 @@ def _coco(protocol: Protocol, train: Train, inputs: Inputs) -> Training:
         side=protocol.data.side,
     )
     images = _split(data, coco.train_split, inputs)
-    parent = _presence(protocol, inputs) if coco.start == "presence" else None
+    parent = _presence(protocol, train, inputs) if coco.start == "presence" else None
     weights = inputs.weights(weights_name(protocol.model)) if coco.start == "imagenet" else ""
     code = inputs.code("training", data)
     return Training("segment", protocol.model, images, settings, FIRST_SEED, parent, code, weights)

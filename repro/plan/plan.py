@@ -93,8 +93,13 @@ def choose(tables: Sequence[TableSpec], only: Sequence[str]) -> dict[str, tuple[
 
 def build(suite: Suite, request: Request, inputs: Inputs) -> Plan:
     """Plan a request. Raises InputError for a protocol that cannot be."""
-    plan = Plan(request, tuple(_planned(suite, request, inputs)))
-    for planned in plan.cells:
+    return of_cells(request, tuple(_planned(suite, request, inputs)))
+
+
+def of_cells(request: Request, cells: tuple[PlannedCell, ...], other_code: frozenset[str] = frozenset()) -> Plan:
+    """The plan of cells: their trainings and evaluations, each once."""
+    plan = Plan(request, cells, other_code=other_code)
+    for planned in cells:
         for evaluation in planned.evaluations.values():
             for training in evaluation.training.chain():
                 plan.trainings.setdefault(training.key, training)

@@ -66,10 +66,13 @@ class Training:
 
     def config(self) -> dict[str, Any]:
         """The resolved settings, as records keep them."""
+        train = self.settings.model_dump(mode="json")
+        if self.settings.micro_batch is None:
+            del train["micro_batch"]  # batches computed at once, as in nearly all: nothing to say
         told: dict[str, Any] = {
             "model": self.model.model_dump(mode="json"),
             "data": self.images.config(),
-            "train": self.settings.model_dump(mode="json"),
+            "train": train,
         }
         return {**told, "weights": self.weights} if self.weights else told
 

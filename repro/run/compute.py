@@ -37,7 +37,6 @@ def compute(job: Job, store: Store, device: torch.device, hooks: Hooks, team: Te
         hooks,
         twice,
         team,
-        job.way.micro_batch,
         job.way.launch,
     )
 

@@ -1,7 +1,7 @@
 """One training by several processes of this machine, each on a GPU of its own (or on the CPU, over Gloo).
 
-The worker starts them through torchrun, hears of their progress and watches over them: where one fails all end, where
-memory was short all begin again from the last checkpoint with half the images at once, and where none moves it says so.
+The worker starts them through torchrun, hears of their progress and watches over them: where one fails all end, and
+where none moves it says so.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, TextIO
 
 import safetensors.torch
@@ -33,7 +32,7 @@ from repro.run.rank import JOB, REST, STOP, WEIGHTS, OutOfStepError, writing
 from repro.store.store import Store
 from repro.train import checkpoint
 from repro.train.loop import Curve, DivergedError, Hooks, Layout, StoppedError
-from repro.train.training import Trained, halved, short_of_memory
+from repro.train.training import Trained
 
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 30.0
@@ -59,8 +58,7 @@ def train_together(job: Job, store: Store, device: str, hooks: Hooks) -> Trained
     """
     assert hooks.folder is not None
     settings = job.training.settings
-    share = settings.batch_size // job.way.processes
-    if share * job.way.processes != settings.batch_size:
+    if settings.batch_size % job.way.processes:
         raise InputError(
             f"--gpus-per-training {job.way.processes}: a batch of {settings.batch_size} images cannot be parted evenly "
             f"among so many. Choose a divisor of {settings.batch_size}."
@@ -70,16 +68,11 @@ def train_together(job: Job, store: Store, device: str, hooks: Hooks) -> Trained
         crew = _Crew(job, store, device, hooks)
         try:
             return crew.run()
-        except torch.OutOfMemoryError as error:
-            micro_batch = halved(min(job.way.micro_batch or share, share), error)
-            job = replace(job, way=replace(job.way, micro_batch=micro_batch))
-            told = short_of_memory(micro_batch)
         except (StalledError, OutOfStepError) as error:
             again += 1
             if again > _AGAIN:
                 raise CrewError(f"{error} (after {again} attempts)") from None
-            told = f"{error}. Going on from the last checkpoint."
-        hooks.tell(told)
+            hooks.tell(f"{error}. Going on from the last checkpoint.")
         await_writer(job, store, hooks)
 
 

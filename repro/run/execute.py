@@ -20,6 +20,7 @@ from repro.evaluate.measure import Measured, Workshop, measure
 from repro.evaluate.portions import said
 from repro.evaluate.search import Found
 from repro.nets.precision import precision
+from repro.plan.parts import smaller
 from repro.plan.work import Evaluation, Training
 from repro.run.compute import WEIGHTS, compute, images_of, load_weights
 from repro.run.crew import await_writer, train_together
@@ -36,7 +37,7 @@ from repro.run.events import (
     TrainingStarted,
     TrainingStep,
 )
-from repro.run.job import Job
+from repro.run.job import Job, ShortOfMemoryError
 from repro.run.remarks import remarks
 from repro.run.scalars import Scalars, scalars
 from repro.spec.protocol import Train
@@ -113,6 +114,11 @@ def _train(job: Job, store: Store, device: str, written: Scalars, emit: Emit, sh
     try:
         together = job.way.processes > 1
         trained = train_together(job, store, device, hooks) if together else compute(job, store, place, hooks)
+    except torch.OutOfMemoryError as error:
+        # fewer images at once are another training, with a key of its own: whoever planned this one plans that
+        if (micro_batch := smaller(training, job.way.processes)) is None:
+            raise
+        raise ShortOfMemoryError(settings, micro_batch) from error
     finally:
         _note_seconds(folder, before + time.monotonic() - began)
     seconds = before + time.monotonic() - began
@@ -130,7 +136,7 @@ def _training_record(
     training: Training, trained: Trained, started: str, seconds: float, device: torch.device
 ) -> dict[str, Any]:
     curve = trained.curve
-    wish = training.settings.precision if isinstance(training.settings, Train) else "auto"
+    wish = training.settings.precision or "auto"
     return {
         **training.identity(),
         "parent": training.parent.key if training.parent else None,

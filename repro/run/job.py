@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repro.plan.work import Evaluation, Training
+from repro.spec.protocol import Pretrain, Train
 from repro.train.ways import Launch
 
 
@@ -13,17 +14,25 @@ from repro.train.ways import Launch
 class Way:
     """How trainings are computed: what their keys do not hold, since the result is the same but for what records say.
 
-    `processes` train one network together; `micro_batch` is how many images one of them takes at once (None: its whole
-    share of a batch); `launch` is how steps reach the device; `tensorboard` is a folder for scalars.
+    `processes` train one network together; `launch` is how steps reach the device; `tensorboard` is a folder for
+    scalars.
     """
 
     processes: int = 1
-    micro_batch: int | None = None
     launch: Launch = "eager"
     tensorboard: Path | None = None
 
 
 ALONE = Way()
+
+
+class ShortOfMemoryError(Exception):
+    """A training needs more memory than there is; with `micro_batch` images at once it may do with less."""
+
+    def __init__(self, settings: Train | Pretrain, micro_batch: int) -> None:
+        at_once = settings.micro_batch or settings.batch_size
+        super().__init__(f"out of memory with {at_once} images at once; {micro_batch} may fit (--micro-batch)")
+        self.micro_batch = micro_batch
 
 
 @dataclass(frozen=True)

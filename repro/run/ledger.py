@@ -88,17 +88,24 @@ class Ledger:
         """Leave a job alone for so long."""
         self._not_before[work.key] = time.monotonic() + seconds
 
-    def fail(self, work: Work, reason: str, traceback: str, started: str) -> None:
-        """Record that `work` failed and, unless its training was stored before that, all that starts from it."""
+    def fail(self, work: Work, reason: str, traceback: str, started: str, micro_batch: int | None = None) -> None:
+        """Record that `work` failed and, unless its training was stored before that, all that starts from it.
+
+        `micro_batch`: the images at once to try next, where memory was short.
+        """
         if self.store.peek("training", work.key) is not None:
             self._record_failure(work, "evaluation", reason, traceback, started)
             return
         for one in dependents(list(self.open.values()), work.key):
             self._record_failure(one, "training", f"its first training failed: {reason}", "", started)
-        self._record_failure(work, "training", reason, traceback, started)
+        self._record_failure(work, "training", reason, traceback, started, micro_batch)
 
-    def _record_failure(self, work: Work, of: Stored, reason: str, traceback: str, started: str) -> None:
+    def _record_failure(
+        self, work: Work, of: Stored, reason: str, traceback: str, started: str, micro_batch: int | None = None
+    ) -> None:
         del self.open[work.key]
         self.failed[work.key] = reason
-        self.store.put_failure(work.key, of, reason, traceback, started=started, environment=environment())
+        self.store.put_failure(
+            work.key, of, reason, traceback, started=started, environment=environment(), micro_batch=micro_batch
+        )
         self.listener(Failed(work.key, reason))

@@ -205,7 +205,7 @@ class _Run:
             self.ledger.put_off(work)
         elif end.how == "failed":
             worker.state = "leaving"
-            self.ledger.fail(work, end.reason, end.traceback, worker.started)
+            self.ledger.fail(work, end.reason, end.traceback, worker.started, end.micro_batch)
         else:
             # Stopped without having been asked by us: whoever sent the worker SIGTERM wants the run to end.
             self.wrong_input = self.wrong_input or end.reason

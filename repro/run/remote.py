@@ -138,7 +138,7 @@ class _Run:
             self.ledger.put_off(one.work)
             self._withdraw_what_waits_for(one.work.key)
         elif end.how == "failed":
-            self._fail(one, end.reason, end.traceback)
+            self._fail(one, end.reason, end.traceback, end.micro_batch)
         elif end.how == "wrong_input":
             self.wrong_input = self.wrong_input or end.reason
             self._stop()
@@ -166,8 +166,8 @@ class _Run:
             self._leave(other)
             self._withdraw_what_waits_for(other.work.key)
 
-    def _fail(self, one: _Submitted, reason: str, traceback: str) -> None:
-        self.ledger.fail(one.work, reason, traceback, one.began)
+    def _fail(self, one: _Submitted, reason: str, traceback: str, micro_batch: int | None = None) -> None:
+        self.ledger.fail(one.work, reason, traceback, one.began, micro_batch)
         for other in [other for other in self.seats.values() if other.work.key not in self.ledger.open]:
             self._leave(other)
 

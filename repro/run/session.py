@@ -18,6 +18,7 @@ from repro.plan.chain import Inputs
 from repro.plan.code import Code, closure
 from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.labels import training_label
+from repro.plan.parts import check as check_parts
 from repro.plan.plan import Plan, Request, build
 from repro.plan.work import Evaluation, Training, weights_name
 from repro.run import hub
@@ -28,6 +29,7 @@ from repro.run.scale import default_scale, gpu_count
 from repro.spec.load import Suite, load_suite
 from repro.spec.protocol import Data, Train
 from repro.store.other_code import with_any_code
+from repro.store.short_of_memory import in_micro_batches
 from repro.store.store import Store
 
 if TYPE_CHECKING:
@@ -149,6 +151,9 @@ def make_plan(options: Options, suite: Suite, store: Store, absent: dict[str, st
         overrides=options.overrides,
     )
     plan = build(suite, request, inputs(options, suite, store, absent))
+    for training in plan.trainings.values():
+        check_parts(training, training_label(training, plan.cells))
+    plan = in_micro_batches(plan, store)
     asked = [text for text in options.overrides if text.startswith("evaluate.crf?")]
     if asked and not any(c.resolved and c.resolved.protocol.evaluate.crf for c in plan.cells):
         option = "--crf-backend" if asked[0].startswith("evaluate.crf?.backend=") else "--crf"
@@ -283,26 +288,27 @@ def work_of(
 
 
 def _check_way(trainings: Iterable[Training], plan: Plan, way: Way) -> None:
-    """Raise InputError for a training whose batch can't be parted as asked."""
+    """Raise InputError for a training whose batch, or micro-batch, can't be parted among processes."""
     batches: dict[int, Training] = {}
     for training in trainings:
         settings = training.settings
-        batches.setdefault(settings.batch_size, training)
+        batches.setdefault(settings.micro_batch or settings.batch_size, training)
         parted = isinstance(settings, Train) and settings.batch_norm_parts > 1
-        if parted and (way.processes > 1 or way.micro_batch is not None):
+        if parted and way.processes > 1:
             raise InputError(
                 f"{training_label(training, plan.cells)}: train.batch_norm_parts says how its batch is parted for "
-                "normalisation, and --gpus-per-training and --micro-batch part it otherwise. Leave these two out, or "
-                "choose other cells with --only."
+                "normalisation, and --gpus-per-training parts it otherwise. Leave the latter out, or choose other "
+                "cells with --only."
             )
     odd = sorted(size for size in batches if size % way.processes)
     if odd:
         sizes = ", ".join(map(str, sorted(batches)))
         fitting = [n for n in range(way.processes, 0, -1) if not any(size % n for size in batches)]
+        what = "a micro-batch" if batches[odd[0]].settings.micro_batch else "a batch"
         raise InputError(
-            f"--gpus-per-training {way.processes}: a batch of {odd[0]} images "
+            f"--gpus-per-training {way.processes}: {what} of {odd[0]} images "
             f"({training_label(batches[odd[0]], plan.cells)}) cannot be parted evenly among so many. "
-            f"The batches to train are of {sizes}: choose {fitting[0]}, or a table at a time."
+            f"What is computed at once are {sizes} images: choose {fitting[0]}, or a table at a time."
         )
 
 

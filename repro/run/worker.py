@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from repro.errors import InputError
 from repro.run.events import Event, Message, Stopped, TrainingStep
+from repro.run.job import ShortOfMemoryError
 from repro.store.errors import no_space, refusal
 from repro.store.store import Store
 
@@ -48,6 +49,8 @@ class End:
     how: Literal["done", "busy", "stopped", "failed", "wrong_input"]
     reason: str = ""
     traceback: str = ""
+    micro_batch: int | None = None
+    """Of a training that failed for want of memory: the images at once to try next."""
 
 
 def main(connection: Connection, execute: str, store: Store, device: str, threads: int) -> None:
@@ -112,6 +115,8 @@ def work_on(
             return End("stopped" if stopped else "done")
     except InputError as error:
         return End("wrong_input", str(error))
+    except ShortOfMemoryError as error:
+        return End("failed", str(error), traceback.format_exc(), error.micro_batch)
     except Exception as error:
         if no_space(error):
             # A checkpoint, usually. It would be the same for every other job.

@@ -2,7 +2,8 @@
 
 At scale `paper` a measured value is held against the printed one, but only where nothing of that kind was changed, be
 it on the command line, by another data set or by a rule of a table's own. What changes only how a result is computed
-(rounding, or how many images are evaluated at once) leaves the two comparable, and so does what this cell never reads.
+(rounding, how many images are evaluated at once, or trained at once where no statistics are learned from them) leaves
+the two comparable, and so does what this cell never reads.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from repro.spec.protocol import Protocol
     from repro.spec.resolve import Deviation
 
-COMPUTING = ("train.precision", "evaluate.precision", "evaluate.batch_size")
+COMPUTING = ("train.precision", "pretrain.precision", "evaluate.precision", "evaluate.batch_size")
 """Settings of how, not of what: the same arithmetic but for rounding."""
 COMPUTING_OF_CRF = ("backend",)
 """The same of a CRF: both backends label alike (docs/crf.md)."""
@@ -27,7 +28,7 @@ def departures(protocol: Protocol, deviations: Sequence[Deviation]) -> tuple[Dev
 
     `protocol`: what the cell runs under, deviations included.
     """
-    return tuple(d for d in deviations if not _computing(d) and not _idle(d.key, protocol))
+    return tuple(d for d in deviations if not _computing(d, protocol) and not _idle(d.key, protocol))
 
 
 def asked_for(deviations: Sequence[Deviation]) -> tuple[Deviation, ...]:
@@ -51,9 +52,12 @@ def changed_line(changed: int, cells: int, settings: Sequence[str]) -> str:
     return f"Of {cells} cells, {those} measured with {what} say{'s' * (changed == 1)} nothing about absolute values."
 
 
-def _computing(deviation: Deviation) -> bool:
+def _computing(deviation: Deviation, protocol: Protocol) -> bool:
     if deviation.key in COMPUTING:
         return True
+    if deviation.key.endswith(".micro_batch"):
+        learned = protocol.train.batch_norm == "train" or deviation.key == "pretrain.micro_batch"
+        return not (learned and protocol.model.normed)
     published, value = deviation.published, deviation.value
     if deviation.key != "evaluate.crf" or published is None or value is None:
         return False

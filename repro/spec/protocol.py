@@ -104,6 +104,11 @@ class Model(Section):
             usual["batch_norm_eps"] = XCEPTION_BATCH_NORM_EPS
         return {**usual, **values}
 
+    @property
+    def normed(self) -> bool:
+        """Whether the network has batch normalisation."""
+        return self.backbone != "vgg16" or self.vgg_batch_norm or self.head == "aspp"
+
     def contradiction(self) -> str | None:
         """What is wrong with these settings together: one that this network would ignore, a head without what it needs.
 
@@ -167,6 +172,9 @@ class Train(Section):
     output_stride: OutputStride = 16
     crop: Positive = 513
     batch_size: Positive = 16
+    micro_batch: Positive | None = None
+    """Images of a batch that are computed at once, a divisor of `batch_size` (None: all of them); gradients are summed.
+    Batch normalisation in training then has the statistics of so many images: a departure."""
     iterations: Positive = 30_000
     optimizer: Literal["sgd", "adamw"] = "sgd"
     lr: Annotated[float, Field(gt=0)] = 0.007
@@ -223,6 +231,8 @@ class Pretrain(Section):
     output_stride: OutputStride = 32
     crop: Positive = 129
     batch_size: Positive = 16
+    micro_batch: Positive | None = None
+    """As in `train`; None: as `train.micro_batch`."""
     iterations: Positive = 700
     lr: Annotated[float, Field(gt=0)] = 5e-3
     weight_decay: float = 1e-4
@@ -230,6 +240,8 @@ class Pretrain(Section):
     batch_norm_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
     scales: tuple[float, ...] = (0.75, 1.0, 1.25)
     images: Positive | None = None
+    precision: Precision | None = None
+    """As in `train`; None: as `train.precision`."""
 
 
 class Coco(Section):

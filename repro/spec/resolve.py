@@ -95,6 +95,9 @@ def resolve(
             told[key] = (rule.reason, rule.direction)
             places[key] = f"{place} ({rule.key})"
     _set_where_on(where_on, now, told, places)
+    for section in ("train", "pretrain"):  # a micro-batch of the whole batch is none
+        if (now[f"{section}.micro_batch"] or 0) >= now[f"{section}.batch_size"]:
+            now[f"{section}.micro_batch"] = None
     protocol = build(now, places)
     if wrong := protocol.model.contradiction():
         raise InputError(f"{table.place}: protocol.model: {wrong}")

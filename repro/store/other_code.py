@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from repro.plan.code import Code
-from repro.plan.plan import Plan, PlannedCell
+from repro.plan.plan import Plan, PlannedCell, of_cells
 from repro.plan.work import Evaluation, Training
 from repro.store.explain import History
 from repro.store.store import Store
@@ -29,12 +29,7 @@ def with_any_code(plan: Plan, store: Store) -> Plan:
         PlannedCell(one.cell, one.resolved, {seed: taken.evaluation(e) for seed, e in one.evaluations.items()})
         for one in plan.cells
     )
-    found = Plan(plan.request, cells, other_code=frozenset(taken.others))
-    for evaluation in (e for one in cells for e in one.evaluations.values()):
-        for training in evaluation.training.chain():
-            found.trainings.setdefault(training.key, training)
-        found.evaluations.setdefault(evaluation.key, evaluation)
-    return found
+    return of_cells(plan.request, cells, frozenset(taken.others))
 
 
 class _Taken:

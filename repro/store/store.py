@@ -223,11 +223,16 @@ class Store:
         *,
         started: str = "",
         environment: Mapping[str, Any] | None = None,
+        micro_batch: int | None = None,
     ) -> Record:
-        """Store that the training or evaluation `key` failed; `reason` is one line. Earlier failures stay."""
+        """Store that the training or evaluation `key` failed; `reason` is one line. Earlier failures stay.
+
+        `micro_batch`: images at once with which a training that ran out of memory shall be tried next.
+        """
         record: Record = {
             "schema": SCHEMA, "kind": "failure", "key": key, "of": of, "reason": " ".join(reason.split()),
             "traceback": traceback, "started": started, "environment": dict(environment or {}),
+            **({"micro_batch": micro_batch} if micro_batch is not None else {}),
         }  # fmt: skip
         folder = self.root / "failures"
         with told_as_input_error(folder):

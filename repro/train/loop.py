@@ -23,7 +23,7 @@ from repro.train.checkpoint import Checkpoint
 from repro.train.launch import Captured, cuda_graph
 from repro.train.optimizer import hold_rates, make_optimizer, set_batch_norm, set_rates
 from repro.train.schedule import multiplier
-from repro.train.step import backward, keep_averages_per_step, parts, seed_dropout
+from repro.train.step import backward, keep_averages_per_step, seed_dropout
 from repro.train.supply import Supply
 from repro.train.team import ALONE, Team
 from repro.train.ways import Launch, captures, compiles, uncaptured
@@ -84,17 +84,15 @@ def fit(
     hooks: Hooks,
     order: npt.NDArray[np.int64] | None = None,
     team: Team = ALONE,
-    micro_batch: int | None = None,
     launch: Launch = "eager",
 ) -> tuple[Curve, list[Layout]]:
     """Train `network` in place for `train.iterations` steps; resumes from `hooks.folder` if a checkpoint is there.
 
     A `Pretrain` learns which classes are present, a `Train` segments. `order` (M,) are the images of one pass, some of
     them more than once (None: each once). Every process of `team` calls this with the same arguments; each computes its
-    share of a batch, `micro_batch` images at once (None: all; a resumed training keeps to a smaller one that it had).
-    Steps are compiled only where one process computes, and captured only where it computes a batch at once. Returns the
-    curve, and how batches were computed. Raises DivergedError, StoppedError, or InputError for a `launch` that the
-    device can't do.
+    share of a batch, and of each micro-batch. Steps are compiled only where one process computes, and captured only
+    where it computes a batch at once. Returns the curve, and how batches were computed. Raises DivergedError,
+    StoppedError, or InputError for a `launch` that the device can't do.
     """
     if captures(launch) and device.type != "cuda":
         raise InputError(
@@ -115,11 +113,11 @@ def fit(
         curve, start = Curve(**state.notes["curve"]), state.step
         layouts = [Layout(**one) for one in state.notes["layouts"]]
     mine = team.share(train.batch_size)
-    layout = _layout(start, team, mine, micro_batch, launch, layouts)
+    layout = _layout(start, team, train, launch)
     if not layouts or replace(layout, from_step=layouts[-1].from_step) != layouts[-1]:
         layouts = [*(one for one in layouts if one.from_step < start), layout]
     hold_rates(optimizer, device, captured=captures(layout.launch))
-    keep_averages_per_step(network, len(parts(mine.stop - mine.start, layout.micro_batch)))
+    keep_averages_per_step(network, train.batch_size // (train.micro_batch or train.batch_size))
     every = max(1, train.iterations // CURVE_POINTS)
 
     def save(step: int) -> None:
@@ -178,7 +176,7 @@ def _compute(
 
     def learn(x: Tensor, y: Tensor, step: int) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
-        loss = backward(trainer, x, y, train, team, layout.micro_batch, seed, step)
+        loss = backward(trainer, x, y, train, team, seed, step)
         optimizer.step()
         return loss
 
@@ -195,15 +193,9 @@ def _compute(
     return replayed
 
 
-def _layout(
-    start: int, team: Team, mine: slice, micro_batch: int | None, launch: Launch, before: list[Layout]
-) -> Layout:
+def _layout(start: int, team: Team, train: Train | Pretrain, launch: Launch) -> Layout:
     """How batches are computed from step `start` on."""
-    share = mine.stop - mine.start
-    sizes = [share, micro_batch or share]
-    if before and before[-1].processes == team.size:
-        sizes.append(before[-1].micro_batch)
-    at_once = min(sizes)
+    share, at_once = (n // team.size for n in (train.batch_size, train.micro_batch or train.batch_size))
     # torch.compile would part the network at each normalisation over processes: hundreds of graphs
     way: Launch = "eager" if team.size > 1 else launch if at_once == share else uncaptured(launch)
     return Layout(start, team.size, at_once, way)

@@ -18,10 +18,10 @@ from repro.train.loss import VOID, pixel_loss, presence_loss, subsample
 from repro.train.team import Team, Trainer
 
 
-def parts(count: int, micro_batch: int | None) -> list[slice]:
-    """`count` samples in runs of `micro_batch`, the last one possibly shorter; None: all at once."""
-    size = micro_batch or count
-    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
+def parts(count: int, train: Train | Pretrain) -> list[slice]:
+    """A process's `count` samples of a batch in equal parts, one for each micro-batch."""
+    size = count * (train.micro_batch or train.batch_size) // train.batch_size
+    return [slice(first, first + size) for first in range(0, count, size)]
 
 
 def backward(
@@ -30,7 +30,6 @@ def backward(
     y: Tensor,
     train: Train | Pretrain,
     team: Team,
-    micro_batch: int | None,
     seed: int,
     step: int,
 ) -> Tensor:
@@ -38,7 +37,7 @@ def backward(
 
     Returns this share's part of the loss, without gradient: the parts of all processes sum up to the loss.
     """
-    pieces = parts(len(x), micro_batch)
+    pieces = parts(len(x), train)
     counts: list[Tensor] | None = None
     total = None
     for number, piece in enumerate(pieces):
@@ -48,7 +47,7 @@ def backward(
         whole = len(pieces) == 1
         images, labels = (x, y) if whole else (x[piece], y[piece])
         with trainer.gathering(wait=number < len(pieces) - 1):
-            with autocast(x.device, train.precision if isinstance(train, Train) else "auto"):
+            with autocast(x.device, train.precision or "auto"):
                 outs = trainer(images.contiguous(memory_format=torch.channels_last))
             if isinstance(train, Train):
                 if counts is None and not (whole and team.size == 1):

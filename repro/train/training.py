@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -96,63 +95,13 @@ def train(
     hooks: Hooks,
     twice: Sequence[int] = (),
     team: Team = ALONE,
-    micro_batch: int | None = None,
     launch: Launch = "eager",
 ) -> Trained:
     """Run a training, or what its checkpoint leaves of it.
 
-    `start`: None for random weights; `twice`: labels whose images a pass holds twice; `micro_batch`: images that a
-    process takes at once (None: its whole share of a batch); `launch`: how steps reach the device. Where memory is
-    short, goes on from the last checkpoint with half of the images at once; a team's processes can't each decide that:
-    they raise torch.OutOfMemoryError. Raises DivergedError, StoppedError, InputError.
+    `start`: None for random weights; `twice`: labels whose images a pass holds twice; `launch`: how steps reach the
+    device. Raises DivergedError, StoppedError, InputError, and torch.OutOfMemoryError where memory is short.
     """
-    in_parts = isinstance(settings, Train) and settings.batch_norm_parts > 1
-    if in_parts and (team.size > 1 or micro_batch):
-        raise InputError(
-            "train.batch_norm_parts: says how a batch is parted for normalisation, and --gpus-per-training and "
-            "--micro-batch part it otherwise. Leave these two out."
-        )
-    told = (model, classes, settings, seed, images, start, device, hooks, twice, team)
-    if team.size > 1 or in_parts:
-        return _attempt(*told, micro_batch, launch)
-    while True:
-        try:
-            return _attempt(*told, micro_batch, launch)
-        except torch.OutOfMemoryError as error:
-            micro_batch = halved(micro_batch or settings.batch_size, error)
-        # outside of the handler, as the error keeps the tensors of the step alive
-        gc.collect()
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-        hooks.tell(short_of_memory(micro_batch))
-
-
-def halved(micro_batch: int, error: torch.OutOfMemoryError) -> int:
-    """The next smaller micro-batch; raises `error` where there is none."""
-    if micro_batch == 1:
-        raise error
-    return micro_batch // 2
-
-
-def short_of_memory(micro_batch: int) -> str:
-    """What the user is told."""
-    return f"out of memory; going on from the last checkpoint with {micro_batch} images at once, in the same batches"
-
-
-def _attempt(
-    model: Model,
-    classes: int,
-    settings: Train | Pretrain,
-    seed: int,
-    images: Images,
-    start: Start | None,
-    device: torch.device,
-    hooks: Hooks,
-    twice: Sequence[int],
-    team: Team,
-    micro_batch: int | None,
-    launch: Launch,
-) -> Trained:
     network = network_of(model, classes, settings)
     initialise(network, seed)
     if start is not None:
@@ -166,7 +115,7 @@ def _attempt(
 
     began = time.monotonic()
     told = replace(hooks, on_start=on_start)
-    curve, layouts = fit(network, images, settings, seed, device, told, order, team, micro_batch, launch)
+    curve, layouts = fit(network, images, settings, seed, device, told, order, team, launch)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     seconds = time.monotonic() - began

@@ -7,6 +7,7 @@ of its own.
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -25,7 +26,9 @@ from repro.run import compute as computing
 from repro.run import execute as executing
 from repro.run import local, rounding
 from repro.run.events import Failed
+from repro.run.ledger import Ledger
 from repro.run.local import Outcome
+from repro.run.worker import load, work_on
 from repro.train import loop, optimizer
 
 Patch = pytest.MonkeyPatch
@@ -241,6 +244,26 @@ def run_here(patch: Patch) -> None:
 
     patch.setattr(local, "run", run)
     patch.setattr(rounding, "run", run)
+
+
+def run_workers_here(patch: Patch) -> None:
+    """Let workers' jobs run in this process, one after another, with what a run makes of their failures."""
+
+    def run(work: Sequence, execute: str, store, _devices, listener, *, threads: int = 1) -> Outcome:
+        store.prepare()
+        ledger = Ledger(work, store, listener)
+        while (one := ledger.next(())) is not None:
+            end = work_on(
+                pickle.dumps((one.key, one.job)), load(execute, threads), store, "cpu", listener, lambda: False
+            )
+            if end.how == "failed":
+                ledger.fail(one, end.reason, end.traceback, "", end.micro_batch)
+            else:
+                assert end.how == "done", end
+                ledger.finish(one)
+        return ledger.outcome
+
+    patch.setattr(local, "run", run)
 
 
 def main(baselines: str, stores: str, *words: str) -> None:

@@ -301,3 +301,38 @@ def test_data_show_draws_a_sheet(tmp_path):
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width >= 130
         assert len(sheet.getcolors(1 << 20)) > 100
+
+
+def test_short_memory_is_answered_with_micro_batches_that_the_report_lists(paper, tmp_path, monkeypatch):
+    """Four images at once are too many for one of two trainings, so that it becomes another, as do its results."""
+    import torch
+    from planted_faults import run_workers_here
+    from small_paper import repro as here
+
+    from repro.train import loop
+
+    whole, sizes = loop.backward, []
+
+    def short(trainer, x, y, train, *more):
+        deep = "block5" in trainer._call.network.backbone.blocks
+        sizes.append((deep, train.micro_batch or train.batch_size))
+        if deep and sizes[-1][1] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(trainer, x, y, train, *more)
+
+    run_workers_here(monkeypatch)
+    monkeypatch.setattr(loop, "backward", short)
+    told = ["deep1", "--tables", paper, "--scale", "smoke", "--store", tmp_path / "runs", "--out", tmp_path / "out"]
+    told += [*SMALL, "--device", "cpu"]
+    code, _, errors = here("run", *told, "--jobs", 1)
+    assert code == 0, errors
+    assert "out of memory with 4 images at once; 2 may fit" in errors
+    assert "going on in micro-batches" in errors
+    assert set(sizes) == {(False, 4), (True, 4), (True, 2)}
+    report = (tmp_path / "out" / "deep-table1.md").read_text()
+    assert "train.micro_batch" in report
+    code, _, errors = here("run", *told, "--jobs", 1)
+    assert (code, sizes.count((True, 4))) == (0, 1), errors  # the same command has nothing left to do
+    code, _, errors = here("run", *told, "--jobs", 1, "--set", "train.micro_batch=none")
+    assert code == 3
+    assert "out of memory with 4 images at once" in errors

@@ -11,9 +11,9 @@ import torch
 from repro.errors import InputError
 from repro.plan.chain import training_of
 from repro.run import crew
-from repro.run.events import Message, Stopped, TrainingDone, TrainingStarted, TrainingStep
+from repro.run.events import Stopped, TrainingDone, TrainingStarted, TrainingStep
 from repro.run.execute import execute
-from repro.run.job import Job, Way
+from repro.run.job import Job, ShortOfMemoryError, Way
 from repro.run.remarks import remarks
 from repro.run.session import Options, inputs
 from repro.spec.load import load_suite
@@ -70,20 +70,22 @@ def test_two_processes_train_as_one_and_resume_each_others_checkpoints(store, tm
 
 @pytest.mark.slow  # up to four processes that import torch
 @pytest.mark.parametrize(
-    ("way", "batch_norm"), [(Way(processes=4), "train"), (Way(processes=4), "frozen"), (Way(2, 1), "frozen")]
+    ("processes", "batch_norm", "micro_batch"), [(4, "train", None), (4, "frozen", None), (2, "frozen", 2)]
 )
-def test_more_processes_and_micro_batches_train_as_one(store, tmp_path, way, batch_norm):
-    """Five steps of batches of four: one image for each of four processes, or two by two in micro-batches of one."""
+def test_more_processes_and_micro_batches_train_as_one(store, tmp_path, processes, batch_norm, micro_batch):
+    """Five steps of batches of four: one image for each of four processes, or of two in micro-batches of two."""
     alone = Store(tmp_path / "alone")
     alone.prepare()
     job = _job(store, batch_norm=batch_norm)
     execute(job, alone, "cpu", lambda _: None, lambda: False)
-    execute(replace(job, way=way), store, "cpu", lambda _: None, lambda: False)
-    expected, found = (s.get("training", job.training.key)["result"] for s in (alone, store))
+    parted = _job(store, Way(processes=processes), batch_norm=batch_norm, micro_batch=micro_batch)
+    execute(parted, store, "cpu", lambda _: None, lambda: False)
+    jobs = ((alone, job.training.key), (store, parted.training.key))
+    expected, found = (s.get("training", key)["result"] for s, key in jobs)
     assert len(expected["curve"]["loss"]) == 5
     assert found["curve"]["loss"] == pytest.approx(expected["curve"]["loss"], abs=1e-5)
-    assert [(one["processes"], one["micro_batch"]) for one in found["layouts"]] == [(way.processes, 1)]
-    weights = [s.file("training", job.training.key, "weights.safetensors") for s in (alone, store)]
+    assert [(one["processes"], one["micro_batch"]) for one in found["layouts"]] == [(processes, 1)]
+    weights = [s.file("training", key, "weights.safetensors") for s, key in jobs]
     one, many = (crew.safetensors.torch.load_file(path) for path in weights)
     for name, tensor in one.items():
         torch.testing.assert_close(many[name], tensor, atol=1e-4, rtol=1e-4)
@@ -100,20 +102,10 @@ def test_a_process_that_fails_ends_all_at_once_and_tells_why(store, tmp_path, mo
         "    loop.backward = short\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path / "site"), os.getcwd())))
-    told, tried = [], []
-    run = crew._Crew.run
-
-    def timed(self):
-        tried.append(self.job.way.micro_batch)
-        return run(self)
-
-    monkeypatch.setattr(crew._Crew, "run", timed)
-    hooks = Hooks(folder=tmp_path / "checkpoints", tell=told.append)
+    hooks = Hooks(folder=tmp_path / "checkpoints")
     began = time.monotonic()
     with pytest.raises(torch.OutOfMemoryError):
         crew.train_together(_job(store, Way(processes=2)), store, "cpu", hooks)
-    assert tried == [None, 1]  # once more with one image at a time, in vain
-    assert "with 1 images at once" in told[0]
     assert time.monotonic() - began < 600  # not until a sum gives up, after half an hour
 
 
@@ -187,23 +179,6 @@ def test_a_process_that_dies_without_a_word_is_told_with_its_last_lines(store, t
     assert str(one._failure(1)).endswith("Segmentation fault")
 
 
-def test_short_memory_halves_the_images_at_once_until_it_fits(store, monkeypatch):
-    tried = []
-
-    def run(self):
-        tried.append(self.job.way.micro_batch)
-        if self.job.way.micro_batch != 1:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return "trained"
-
-    monkeypatch.setattr(crew._Crew, "run", run)
-    told = []
-    hooks = Hooks(folder=store.root, tell=told.append)
-    assert crew.train_together(_job(store, Way(processes=2)), store, "cpu", hooks) == "trained"
-    assert tried == [None, 1]
-    assert "with 1 images at once" in told[0]
-
-
 @pytest.mark.parametrize(
     ("visible", "device", "expected"),
     [("", "cuda:2,3", "2,3"), ("4,5,6,7", "cuda:2,3", "6,7"), ("GPU-a,GPU-b", "cuda:1", "GPU-b")],
@@ -224,34 +199,26 @@ def test_what_departs_from_a_whole_batch_is_said():
     assert "statistics" not in remarks(settings.model_copy(update={"batch_norm": "frozen"}), layouts)[0]
 
 
-def test_memory_that_is_short_in_one_process_is_answered_and_recorded(store, monkeypatch):
-    from repro.train import loop
+@pytest.mark.parametrize(("batch_norm", "processes", "fits"), [("frozen", 1, 2), ("train", 1, 2), ("train", 4, None)])
+def test_memory_that_is_short_asks_for_smaller_parts(store, monkeypatch, batch_norm, processes, fits):
+    """Four images at once are too many. Of four processes each has one image already."""
 
-    whole = loop.backward
+    def short(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
-    def short(trainer, x, y, train, team, micro_batch, seed, step):
-        if step >= 2 and (micro_batch or len(x)) > 1:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        return whole(trainer, x, y, train, team, micro_batch, seed, step)
-
-    monkeypatch.setattr(loop, "backward", short)
-    job, events = replace(_job(store, batch_norm="frozen"), checkpoint_steps=1), []
-    execute(job, store, "cpu", events.append, lambda: False)
-    found = store.get("training", job.training.key)["result"]
-    assert [e.resumed_at for e in events if isinstance(e, TrainingStarted)] == [0, 2, 2]
-    assert [one["micro_batch"] for one in found["layouts"]] == [4, 1]
-    assert found["layouts"][1]["from_step"] == 2
-    assert found["remarks"][0].startswith("from step 2 on, batches of 4 were computed 1 images at a time")
-    assert [e.text for e in events if isinstance(e, Message)][-1].startswith("out of memory; going on")
-    other = Store(store.root.parent / "other")
-    other.prepare()
-    monkeypatch.setattr(loop, "backward", whole)
-    execute(job, other, "cpu", lambda _: None, lambda: False)
-    expected = other.get("training", job.training.key)["result"]["curve"]["loss"]
-    assert found["curve"]["loss"] == pytest.approx(expected, abs=1e-5)
+    monkeypatch.setattr("repro.run.execute.train_together", short)
+    monkeypatch.setattr("repro.train.loop.backward", short)
+    job = _job(store, Way(processes=processes), batch_norm=batch_norm)
+    kind = torch.OutOfMemoryError if fits is None else ShortOfMemoryError
+    with pytest.raises(kind, match="memory") as failure:
+        execute(job, store, "cpu", lambda _: None, lambda: False)
+    if fits is not None:
+        assert failure.value.micro_batch == fits
+        assert str(failure.value).startswith("out of memory with 4 images at once; 2 may fit")
 
 
-def test_memory_that_is_short_for_one_image_is_a_failure(store, monkeypatch):
+@pytest.mark.parametrize(("batch_norm", "fewest"), [("frozen", 1), ("train", 2)])
+def test_memory_that_is_short_for_the_fewest_images_is_a_failure(store, monkeypatch, batch_norm, fewest):
     from repro.train import loop
 
     def short(*_):
@@ -259,4 +226,4 @@ def test_memory_that_is_short_for_one_image_is_a_failure(store, monkeypatch):
 
     monkeypatch.setattr(loop, "backward", short)
     with pytest.raises(torch.OutOfMemoryError):
-        execute(_job(store), store, "cpu", lambda _: None, lambda: False)
+        execute(_job(store, batch_norm=batch_norm, micro_batch=fewest), store, "cpu", lambda _: None, lambda: False)

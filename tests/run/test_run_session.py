@@ -81,14 +81,20 @@ def test_a_way_that_does_not_fit_a_batch_is_refused_before_anything_runs(tmp_pat
     with pytest.raises(InputError, match=r"--gpus-per-training 4: a batch of 10 images \(.*\) cannot .* choose 2"):
         session.work_of(plan, store, None, None, Way(processes=4))
     assert session.work_of(plan, store, None, None, Way(processes=2))
-    assert session.work_of(plan, store, None, None, Way(micro_batch=3))
 
 
-@pytest.mark.parametrize("way", [Way(processes=2), Way(micro_batch=1)])
-def test_a_batch_that_is_parted_for_normalisation_is_not_parted_otherwise(tmp_path, way):
-    options = _options(tmp_path)
-    options = replace(options, overrides=("train.batch_norm_parts=2",))
-    plan, store = _plan(options)
-    with pytest.raises(InputError, match=r"train.batch_norm_parts says .* Leave these two out"):
-        session.work_of(plan, store, None, None, way)
+def test_a_batch_that_is_parted_for_normalisation_is_not_parted_otherwise(tmp_path):
+    parted = replace(_options(tmp_path), overrides=("train.batch_norm_parts=2", "train.start=random"))
+    plan, store = _plan(parted)
+    with pytest.raises(InputError, match=r"train.batch_norm_parts says .* --gpus-per-training parts it otherwise"):
+        session.work_of(plan, store, None, None, Way(processes=2))
     assert session.work_of(plan, store, None, None)
+    with pytest.raises(InputError, match=r"train.batch_norm_parts says .* train.micro_batch .* parts it otherwise"):
+        _plan(replace(parted, overrides=(*parted.overrides, "train.micro_batch=8")))
+
+
+def test_processes_share_micro_batches_evenly(tmp_path):
+    plan, store = _plan(replace(_options(tmp_path), overrides=("train.micro_batch=2", "train.start=random")))
+    assert session.work_of(plan, store, None, None, Way(processes=2))
+    with pytest.raises(InputError, match=r"--gpus-per-training 4: a micro-batch of 2 images .* choose 2"):
+        session.work_of(plan, store, None, None, Way(processes=4))

@@ -87,8 +87,8 @@ def replaying(monkeypatch):
     def record(compute):
         return lambda: (replays.append(1), compute())[1]
 
-    def layout(start, team, mine, *_):
-        return loop.Layout(start, team.size, mine.stop - mine.start, "captured")
+    def layout(start, team, train, _launch):
+        return loop.Layout(start, team.size, train.batch_size // team.size, "captured")
 
     monkeypatch.setattr(loop, "cuda_graph", record)
     monkeypatch.setattr(loop, "_layout", layout)
@@ -132,15 +132,16 @@ def test_replays_read_the_batch_where_it_was_when_recorded():
 
 
 def test_only_whole_batches_of_one_process_are_captured():
-    told = (0, loop.ALONE, slice(0, 4))
-    assert loop._layout(*told, None, "captured", []).launch == "captured"
-    assert loop._layout(*told, 2, "captured", []).launch == "eager"
-    assert loop._layout(*told, 2, "compiled", []).launch == "compiled"
-    assert loop._layout(*told, None, "compiled+captured", []).launch == "compiled+captured"
-    assert loop._layout(*told, 2, "compiled+captured", []).launch == "compiled"
+    whole, parted = Train(batch_size=4), Train(batch_size=4, micro_batch=2)
+    assert loop._layout(0, loop.ALONE, whole, "captured").launch == "captured"
+    assert loop._layout(0, loop.ALONE, parted, "captured").launch == "eager"
+    assert loop._layout(0, loop.ALONE, parted, "compiled").launch == "compiled"
+    assert loop._layout(0, loop.ALONE, whole, "compiled+captured").launch == "compiled+captured"
+    assert loop._layout(0, loop.ALONE, parted, "compiled+captured").launch == "compiled"
     team = loop.Team(0, 2)
-    assert loop._layout(0, team, slice(0, 2), None, "captured", []).launch == "eager"
-    assert loop._layout(0, team, slice(0, 2), None, "compiled", []).launch == "eager"
+    assert loop._layout(0, team, whole, "captured").launch == "eager"
+    assert loop._layout(0, team, whole, "compiled").launch == "eager"
+    assert loop._layout(0, team, parted, "eager").micro_batch == 1
 
 
 def test_a_cpu_has_no_graphs(images):
@@ -307,24 +308,23 @@ def test_on_a_gpu_a_training_that_was_stopped_goes_on(images, tmp_path, way):
 
 
 @gpu
-def test_on_a_gpu_short_of_memory_a_captured_training_goes_on_in_micro_batches(images):
+def test_on_a_gpu_short_of_memory_a_captured_training_says_so_and_fits_in_micro_batches(images):
     settings = TRAIN.model_copy(update={"iterations": 6, "crop": 257, "batch_size": 16})
     model = DEEPLAB.model_copy(update={"width": 16})
 
-    def trained(told):
+    def trained(settings):
         gc.collect()
         torch.cuda.empty_cache()
-        return train(model, 3, settings, 0, images, None, GPU, Hooks(tell=told.append), launch="captured")
+        return train(model, 3, settings, 0, images, None, GPU, Hooks(), launch="captured").layouts[-1]
 
     torch.cuda.reset_peak_memory_stats()
-    assert trained([]).layouts[-1].launch == "captured"
+    assert trained(settings).launch == "captured"
     share = 0.6 * torch.cuda.max_memory_reserved() / torch.cuda.mem_get_info()[1]
-    told = []
     try:
         torch.cuda.set_per_process_memory_fraction(share)
-        layout = trained(told).layouts[-1]
+        with pytest.raises(torch.OutOfMemoryError):
+            trained(settings)
+        layout = trained(settings.model_copy(update={"micro_batch": 4}))
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert told
-    assert "out of memory" in told[0]
-    assert (layout.micro_batch < 16, layout.launch) == (True, "eager")
+    assert (layout.micro_batch, layout.launch) == (4, "eager")

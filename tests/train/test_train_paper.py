@@ -61,14 +61,15 @@ def test_two_iterations_of_the_published_protocol(table: str, row: str, crop: in
     assert protocol.model.width == 64
     own = protocol.train.batch_size
     assert batch in (2, own)
-    settings = protocol.train.model_copy(update={"batch_size": batch, "iterations": 2, "precision": "float32"})
+    at_once = {"batch_size": batch, "micro_batch": 2 if batch > 2 else None}
+    settings = protocol.train.model_copy(update={**at_once, "iterations": 2, "precision": "float32"})
     model = protocol.model
     if settings.batch_norm == "frozen":
         # frozen batch normalisation expects a file's statistics; without them activations grow from unit to unit
         model = model.model_copy(update={"residual_gamma": 0.2})
     images = _photographs(protocol.data.classes)
     classes, cpu = protocol.data.classes, torch.device("cpu")
-    found = train(model, classes, settings, 0, images, None, cpu, Hooks(), micro_batch=2)
+    found = train(model, classes, settings, 0, images, None, cpu, Hooks())
     assert [(one.from_step, one.processes, one.micro_batch) for one in found.layouts] == [(0, 1, 2)]
     assert bool(remarks(settings, found.layouts)) == (batch > 2)
     assert len(found.curve.loss) == 2
