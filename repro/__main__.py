@@ -5,12 +5,15 @@ from __future__ import annotations
 import codecs
 import os
 import sys
+import traceback
 from io import TextIOWrapper
 
-from repro.errors import EXIT_INTERRUPTED, EXIT_WRONG_INPUT, InputError
+from repro.errors import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_WRONG_INPUT, InputError, shortened
 
 PLAIN = {"−": "-", "–": "-", "±": "+/-", "×": "x", "“": '"', "”": '"', "’": "'", "✓": "yes", "✗": "no", "τ": "tau"}
 """How to write what a narrow encoding lacks; anything else becomes a question mark."""
+TRACED = 12
+"""Innermost calls shown of a fault."""
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
@@ -43,6 +46,23 @@ def main() -> None:
     except KeyboardInterrupt:
         print("repro: interrupted", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:  # never 1, which says that a check failed
+        _tell_fault(error)
+        sys.exit(EXIT_FAULT)
+
+
+def _tell_fault(error: Exception) -> None:
+    """Where it went wrong, then what that means; of what is stored nothing is lost."""
+    traceback.print_exc(limit=-TRACED)
+    what = f"{type(error).__name__}: {shortened(' '.join(str(error).split()), 300)}"
+    if isinstance(error, OSError | MemoryError):
+        print(f"repro: this machine gave up ({what}). Make room or mend it; the same command goes on.", file=sys.stderr)
+        return
+    print(
+        f"repro: a fault of the suite, not of your input ({what}). What is stored stays good. Please report the lines "
+        "above with the command.",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from repro.plan.labels import training_label
 from repro.plan.plan import Plan
 from repro.run import session
 from repro.run.session import Options
+from repro.spec.bounds import JOBS, check_count
 from repro.store.explain import History
 from repro.store.store import Store
 
@@ -26,8 +27,9 @@ MOST_TABLES = 6
 
 def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_json: bool) -> None:
     """Print what a run would do, and on `gpu` what it would cost."""
+    check_count("--jobs", jobs, 1, JOBS)
     suite = session.load(options)
-    kind = suite.gpu(gpu) if gpu else None
+    kind = suite.gpu(gpu) if gpu is not None else None
     store = Store(options.store)
     absent: dict[str, str] = {}
     plan = session.make_plan(options, suite, store, absent)

@@ -14,6 +14,7 @@ from repro.plan.work import Evaluation
 from repro.report.files import ready_folder
 from repro.run import session
 from repro.run.session import Options
+from repro.spec.bounds import SEEDS, check_count
 from repro.spec.cell import Cell
 from repro.spec.load import Suite
 from repro.store.explain import History
@@ -32,8 +33,7 @@ MOST_NAMES = 8
 def main(images: Sequence[Path], cell: str, seed: int, options: Options, out: Path, device: str, as_json: bool) -> None:
     """Write a label map and an overlay of each picture into `out`."""
     suite = session.load(options)
-    if seed < 0:
-        raise InputError(f"--seed {seed}: seeds count from 0.")
+    check_count("--seed", seed, 0, SEEDS - 1)
     spec = cell_of(suite, cell)
     pictures = [read(path) for path in images]
     targets = _targets(images, out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from repro.commands.output import say
 from repro.commands.report import write
-from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
+from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from repro.plan.plan import Plan
 from repro.report.files import ready_folder
 from repro.run import session
@@ -19,6 +19,7 @@ from repro.run.order import Work
 from repro.run.progress import Progress
 from repro.run.session import Options
 from repro.run.view import watch
+from repro.spec.bounds import PROCESSES, check_count
 from repro.store.short_of_memory import in_micro_batches
 from repro.store.store import Store
 
@@ -76,8 +77,7 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
 
 def check(way: Way) -> None:
     """InputError for what cannot be."""
-    if way.processes < 1:
-        raise InputError(f"--gpus-per-training {way.processes}: at least 1 is needed.")
+    check_count("--gpus-per-training", way.processes, 1, PROCESSES)
     if way.tensorboard is not None:
         from repro.run.scalars import check_tensorboard
 

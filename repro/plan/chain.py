@@ -100,11 +100,16 @@ def _coco(protocol: Protocol, train: Train, inputs: Inputs) -> Training:
     coco = protocol.coco
     told = {"start": coco.start, "iterations": coco.iterations, "lr": coco.lr}
     settings = train.model_copy(update=told)
+    classes = len(inputs.classes(coco.name))
+    if not classes:
+        raise InputError(
+            f'coco.name: data set "{coco.name}" has no label maps to train segmentation on. Choose another.'
+        )
     data = Data(
         name=coco.name,
         train_split=coco.train_split,
         val_split=coco.train_split,
-        classes=len(inputs.classes(coco.name)),
+        classes=classes,
         train_images=coco.images,
         val_images=coco.images,
         side=protocol.data.side,

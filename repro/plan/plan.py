@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from repro.errors import InputError
+from repro.errors import InputError, shortened
 from repro.plan.chain import Inputs, evaluation_of, training_of
 from repro.plan.work import Evaluation, Training
+from repro.spec import bounds
 from repro.spec.departures import changed_line
 from repro.spec.load import Suite
+from repro.spec.reading import read_value
 from repro.spec.resolve import Resolved, resolve
-from repro.spec.scales import read_value
 from repro.spec.select import select
 from repro.spec.table import Cell, TableSpec
 
@@ -76,8 +77,11 @@ def choose(tables: Sequence[TableSpec], only: Sequence[str]) -> dict[str, tuple[
     for text in only:
         key, equals, value = text.partition("=")
         if not equals or not value.strip():
-            raise InputError(f"--only {text}: no value. Write KEY=VALUE, for example --only last_block=7.")
-        wanted.setdefault(key.strip(), []).append(read_value(value.strip()))
+            raise InputError(f"--only {shortened(text)}: no value. Write KEY=VALUE, for example --only last_block=7.")
+        try:
+            wanted.setdefault(key.strip(), []).append(read_value(value))
+        except InputError as error:
+            raise InputError(f"--only {shortened(key)}: {error}") from None
     selector = {key: {"any": values} for key, values in wanted.items()}
     chosen: dict[str, tuple[Cell, ...]] = {}
     refusal: InputError | None = None
@@ -110,6 +114,12 @@ def of_cells(request: Request, cells: tuple[PlannedCell, ...], other_code: froze
 def _planned(suite: Suite, request: Request, inputs: Inputs) -> Iterable[PlannedCell]:
     trainings: dict[tuple[str, int], Training] = {}
     chosen = choose(request.tables, request.only)
+    count = request.seeds * sum(cell.kind == "measured" for cells in chosen.values() for cell in cells)
+    if count > bounds.EVALUATIONS:
+        raise InputError(
+            f"--seeds {request.seeds}: {count:,} evaluations; a plan has at most {bounds.EVALUATIONS:,}. Ask for fewer "
+            "seeds, or for a table at a time."
+        )
     for table in request.tables:
         for cell in chosen[table.id]:
             if cell.kind != "measured":

@@ -26,6 +26,7 @@ from repro.run.events import Event
 from repro.run.job import ALONE, Job, Way
 from repro.run.order import Work
 from repro.run.scale import default_scale, gpu_count
+from repro.spec.bounds import JOBS, SEEDS, check_count
 from repro.spec.load import Suite, load_suite
 from repro.spec.protocol import Data, Train
 from repro.store.other_code import with_any_code
@@ -140,8 +141,7 @@ def make_plan(options: Options, suite: Suite, store: Store, absent: dict[str, st
     """
     scale = options.scale or default_scale()
     declared = suite.scale(scale)
-    if options.seeds is not None and options.seeds < 1:
-        raise InputError(f"--seeds {options.seeds}: at least 1 is needed.")
+    check_count("--seeds", options.seeds, 1, SEEDS)
     request = Request(
         tables=tuple(suite.select(options.tables)),
         scale=scale,
@@ -183,8 +183,7 @@ def devices(device: str, jobs: int | None, processes: int = 1) -> list[str]:
 
     Where `processes` train one network together, a worker has so many of either: "cuda:0,1" is two GPUs.
     """
-    if jobs is not None and jobs < 1:
-        raise InputError(f"--jobs {jobs}: at least 1 worker is needed.")
+    check_count("--jobs", jobs, 1, JOBS)
     _check_device(device)
     if processes > 1:
         return _groups(device, jobs, processes)
@@ -229,8 +228,7 @@ def cluster(
         raise InputError("--slurm: options for Slurm need --executor slurm.")
     if name == "local":
         return None
-    if jobs is not None and jobs < 1:
-        raise InputError(f"--jobs {jobs}: at least 1 training at a time is needed.")
+    check_count("--jobs", jobs, 1, JOBS)
     if device not in ("auto", "cpu", "cuda"):
         raise InputError(f"--device {device}: on a cluster say auto, cpu or cuda.")
     if name == "ray":

@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from repro.spec import bounds
+from repro.spec.scales import check_condition
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -49,25 +52,27 @@ TAKES: dict[str, tuple[str, ...]] = {
     "largest-gain-at": ("over",),
     "text": (),
 }
+LARGEST = 1e6
+"""Of a claim's numbers, in the metric's printed unit."""
 COMMON = {"id", "text", "metric", "kind", "where", "holds", "why"}
 
 
 class Claim(BaseModel):
     """One sentence of a paper, as a test; see the module's table of kinds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    id: str = Field(pattern=r"^[a-z0-9]+(\.[a-z0-9-]+)+$")
+    id: str = Field(pattern=r"^[a-z0-9]+(\.[a-z0-9-]+)+$", max_length=bounds.NAME)
     """Stable; a part of a claim that makes several comparisons adds one more name: v3.t6.c6.aspp."""
-    text: str
+    text: str = Field(max_length=bounds.TEXT)
     """Our own short wording."""
-    metric: str = "miou"
+    metric: str = Field(default="miou", max_length=bounds.NAME)
     kind: Kind
     left: Selector = {}
     right: Selector = {}
     where: Selector = {}
     """Restricts the cells before anything else."""
-    along: str | None = None
+    along: str | None = Field(default=None, max_length=bounds.NAME)
     direction: Literal["increasing", "decreasing"] | None = None
     among: Selector | None = None
     """best: what `left` is compared with; {} means every cell of the table."""
@@ -75,13 +80,13 @@ class Claim(BaseModel):
     """largest-gain-at: value, or {any = [...]}, of `along` where the gain is largest."""
     over: Over | None = None
     """What a claim of several comparisons quantifies over; see `repro.spec.questions`. None where it makes only one."""
-    margin: float = 0.0
-    low: float | None = None
-    high: float | None = None
-    tolerance: float | None = None
+    margin: float = Field(default=0.0, ge=-LARGEST, le=LARGEST)
+    low: float | None = Field(default=None, ge=-LARGEST, le=LARGEST)
+    high: float | None = Field(default=None, ge=-LARGEST, le=LARGEST)
+    tolerance: float | None = Field(default=None, ge=0, le=LARGEST)
     holds: bool | None = None
     """Whether the paper's own printed numbers bear it out; None where they can't say. Never a result of ours."""
-    why: str = ""
+    why: str = Field(default="", max_length=bounds.TEXT)
     """Why this suite's measurements can't decide it (needed for kind "text")."""
 
     @model_validator(mode="after")
@@ -94,6 +99,15 @@ class Claim(BaseModel):
             raise ValueError(f'kind "{self.kind}" needs `low`, `high` or both. Add one.')
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"low = {self.low} is above high = {self.high}. Swap them.")
+        if self.kind == "ratio" and min(x for x in (self.low, self.high) if x is not None) < 0:
+            raise ValueError("a ratio is never below 0. Write low and high above it.")
+        for name, selector in self.selectors():
+            for key, wanted in selector.items():
+                try:
+                    check_condition(wanted)
+                except ValueError as error:
+                    raise ValueError(f"{name}.{key}: {error}") from None
+        check_condition(self.at)
         useless = given - COMMON - set(NEEDS[self.kind]) - set(TAKES[self.kind])
         if useless:
             raise ValueError(f'kind "{self.kind}" does not use `{sorted(useless)[0]}`. Remove it.')

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from repro.errors import InputError, did_you_mean
+from repro.errors import InputError, did_you_mean, shortened
+from repro.spec import bounds
 from repro.spec.cell import METRICS, Cell, CellKind
+from repro.spec.explain import brief
 from repro.spec.keys import Flat, build, flat_of, flatten, frozen, keys, unknown
 
 if TYPE_CHECKING:
@@ -149,7 +152,7 @@ DECIMALS = 2
 
 def _known_metric(metric: str, place: str) -> None:
     if metric not in METRICS:
-        raise InputError(f'{place}: "{metric}" is not one of {", ".join(METRICS)}.{did_you_mean(metric, METRICS)}')
+        raise InputError(f"{place}: {brief(metric)} is not one of {', '.join(METRICS)}.{did_you_mean(metric, METRICS)}")
 
 
 def _number(value: Any, place: str) -> tuple[float | None, int]:
@@ -157,7 +160,7 @@ def _number(value: Any, place: str) -> tuple[float | None, int]:
     if value == "unknown":
         return None, DECIMALS
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise InputError(f'{place}: {value!r} is not a number. Write the printed number, or "unknown".')
+        raise InputError(f'{place}: {brief(value)} is not a number. Write the printed number, or "unknown".')
     exponent = value.as_tuple().exponent if isinstance(value, Decimal) else 0
     return float(value), -exponent if isinstance(exponent, int) and exponent < 0 else 0
 
@@ -206,12 +209,10 @@ def expand(table: TableSpec) -> tuple[Cell, ...]:
     """All cells of a table, row by row, each checked against the protocol's schema."""
     if bool(table.axes) == bool(table.rows):
         raise InputError(f"{table.place}: a table needs either `axes` or `rows`.")
+    _check_size(table)
     rows, columns = _grid(table) if table.axes else (_row_entries(table), _column_entries(table))
     for entries, name in ((rows, "rows"), (columns, "columns")):
-        slugs = [e.slug for e in entries]
-        twice = [e.label for e in entries if slugs.count(e.slug) > 1]
-        if twice:
-            raise InputError(f'{table.place}: {name}: "{twice[0]}" stands twice. Give each its own label.')
+        _check_apart(entries, f"{table.place}: {name}")
     varying = {key for entry in (*rows, *columns) for key in entry.settings}
     shared = shared_settings(table)
     usual = flat_of(build(*shared))
@@ -240,6 +241,33 @@ def expand(table: TableSpec) -> tuple[Cell, ...]:
                 )
             )  # fmt: skip
     return tuple(cells)
+
+
+def _check_size(table: TableSpec) -> None:
+    """Raise InputError where a table has more cells than can be worked with, before any is made."""
+    sides = [len(axis.points or axis.values) for axis in table.axes] or [len(table.rows), len(table.columns) or 1]
+    count = math.prod(sides)
+    if count > bounds.CELLS:
+        shape = " x ".join(map(str, sides))
+        raise InputError(
+            f"{table.place}: {shape} is {count:,} cells; a table has at most {bounds.CELLS:,}. Split it into several."
+        )
+
+
+def _check_apart(entries: list[_Entry], place: str) -> None:
+    """Raise InputError where two rows or columns could not be told apart in the cells' ids."""
+    known: dict[str, _Entry] = {}
+    for entry in entries:
+        other = known.setdefault(entry.slug, entry)
+        if other is entry:
+            continue
+        if other.label == entry.label:
+            raise InputError(f"{place}: {brief(entry.label)} stands twice. Give each its own label.")
+        both = f"{brief(other.label)} and {brief(entry.label)}"
+        raise InputError(
+            f'{place}: {both} would both be "{shortened(entry.slug)}" in the ids of their cells. Write labels that '
+            "differ in letters a to z or digits."
+        )
 
 
 def _check(table: TableSpec, row: _Entry, column: _Entry, own: Flat, shared: tuple[Flat, dict[str, str]]) -> None:

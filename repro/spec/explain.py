@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from repro.errors import did_you_mean
+from repro.errors import did_you_mean, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,17 +27,25 @@ TYPES = {
 }
 
 
+_ESCAPED = {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
+
+
 def shown(value: Any) -> str:
     """A value as TOML spells it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f'"{value}"'
+        return '"' + value.translate(_ESCAPED) + '"'
     if isinstance(value, list | tuple):
         return "[" + ", ".join(shown(v) for v in value) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{k} = {shown(v)}" for k, v in value.items()) + "}"
     return "none" if value is None else str(value)
+
+
+def brief(value: Any) -> str:
+    """The same for messages: the middle of a long one left out."""
+    return shortened(shown(value))
 
 
 def choices(expected: str) -> list[str]:
@@ -66,26 +74,37 @@ def sentence(error: ErrorDetails, known: Iterable[str] = ()) -> str:
         return f"unknown key.{did_you_mean(name, names) or ' Known here: ' + ', '.join(names) + '.'}"
     if kind == "missing":
         if error["loc"] and isinstance(error["loc"][-1], int):
-            return f"{shown(value)} has too few values; number {error['loc'][-1] + 1} is missing."
+            return f"{brief(value)} has too few values; number {error['loc'][-1] + 1} is missing."
         return "this key is missing. Add it."
     if kind == "too_long":
-        return f"{shown(value)} has {context['actual_length']} values, not {context['max_length']}."
+        most = context["max_length"]
+        # pydantic stops counting a longer list than a fixed one's length
+        count = len(value) if isinstance(value, list | tuple) else context["actual_length"]
+        return f"{brief(value)} has {count} values; there may be {most} at most."
+    if kind == "too_short":
+        return f"{brief(value)} has too few values; there must be at least {context['min_length']}."
+    if kind == "string_too_long":
+        return f"{brief(value)} has {len(value)} letters; there may be {context['max_length']} at most."
+    if kind == "string_too_short":
+        return "an empty text says nothing. Write one."
+    if kind == "finite_number":
+        return f"{brief(value)} is no number that can be computed with. Write a finite one."
     if kind == "literal_error":
         allowed = choices(str(context["expected"]))
-        return f"{shown(value)} is not one of {', '.join(allowed)}.{nearest(value, allowed)}"
+        return f"{brief(value)} is not one of {', '.join(allowed)}.{nearest(value, allowed)}"
     if kind == "greater_than_equal":
-        return f"{shown(value)} is too small; it must be at least {context['ge']}."
+        return f"{brief(value)} is too small; it must be at least {context['ge']}."
     if kind == "less_than_equal":
-        return f"{shown(value)} is too large; it must be at most {context['le']}."
+        return f"{brief(value)} is too large; it must be at most {context['le']}."
     if kind == "greater_than":
-        return f"{shown(value)} is too small; it must be above {context['gt']}."
+        return f"{brief(value)} is too small; it must be above {context['gt']}."
     if kind == "less_than":
-        return f"{shown(value)} is too large; it must be below {context['lt']}."
+        return f"{brief(value)} is too large; it must be below {context['lt']}."
     if kind in TYPES:
-        return f"{shown(value)} is not {TYPES[kind]}."
+        return f"{brief(value)} is not {TYPES[kind]}."
     if kind == "value_error":
         return f"{context['error']}"
-    return f"{shown(value)}: {error['msg']}."
+    return f"{brief(value)}: {error['msg']}."
 
 
 def first(error: ValidationError) -> ErrorDetails:

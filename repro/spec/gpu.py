@@ -4,39 +4,44 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from repro.spec import bounds
+
+Text = Annotated[str, Field(max_length=bounds.TEXT)]
 
 
 class Measured(BaseModel):
     """A rate that was measured, and how."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    rate: float = Field(gt=0)
+    rate: float = Field(gt=0, le=1e15)
     """Million multiply-adds a second, as `repro.plan.cost` counts a training's."""
-    what: str
+    what: Text
     """What was trained."""
-    versions: str
-    when: str
+    versions: Text
+    when: Text
     """Day, ISO; or the year, if no more is known."""
-    by: str = ""
+    by: Text = ""
     """Who published it; empty: measured with `repro bench`."""
 
 
 class Gpu(BaseModel):
     """A kind of GPU, or another device that somebody measured."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    title: str
-    memory_gb: float = Field(gt=0)
+    title: Text
+    memory_gb: float = Field(gt=0, le=1e6)
     """In 10^9 bytes."""
     bfloat16: bool = True
     """Whether it has instructions for it: else trainings compute in float32, unless told otherwise."""
-    peak_tflops: float | None = Field(default=None, gt=0)
+    peak_tflops: float | None = Field(default=None, gt=0, le=1e9)
     """Dense bfloat16, two operations per multiply-add."""
-    source: str = ""
+    source: Text = ""
     """Of the peak."""
     utilisation: float | None = Field(default=None, gt=0, le=1)
     """Share of the peak that a training is assumed to reach."""

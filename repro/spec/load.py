@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from repro.errors import InputError, did_you_mean
+from repro.errors import InputError, did_you_mean, shortened
 from repro.memo import Memo, default_folder
+from repro.spec import bounds
+from repro.spec.cell import METRICS
 from repro.spec.claim import Claim
-from repro.spec.explain import first, first_error
+from repro.spec.explain import brief, first, first_error
+from repro.spec.files import toml_files
 from repro.spec.gpu import Gpu, own_gpus
+from repro.spec.ids import Id, file_stem
 from repro.spec.keys import flatten, keys, unknown
 from repro.spec.places import built_in
 from repro.spec.questions import question
-from repro.spec.scales import Rule, Scale, TableRule, lineage
+from repro.spec.ranges import Images, Name, Size
+from repro.spec.reading import parse, read_text
+from repro.spec.scales import Rule, Scale, TableRule, check_condition, lineage
 from repro.spec.table import Axis, Cell, Column, Paper, Point, Row, Source, TableSpec
 
 Form = TypeVar("Form", bound=BaseModel)
+_ID: TypeAdapter[str] = TypeAdapter(Id)
 _DECIMAL = "\0decimal"
 """A key that no spec has."""
 PARTS: dict[str, type[BaseModel]] = {
@@ -38,22 +44,42 @@ PARTS: dict[str, type[BaseModel]] = {
 }
 
 
+MOST_CLASSES = 255
+"""Labels are bytes, and 255 is void."""
+Byte = Annotated[int, Field(ge=0, le=255)]
+Classes = (
+    Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_CLASSES)]
+    | Annotated[int, Field(ge=1, le=MOST_CLASSES)]
+    | None
+)
+
+
 class Dataset(BaseModel):
     """Facts of a data set; its images are read elsewhere."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    title: str
-    classes: tuple[str, ...] | int | None = None
+    title: Annotated[str, Field(max_length=bounds.TEXT)]
+    classes: Classes = None
     """Names in label order (background first where there is one), their number, or nothing: no label maps."""
-    colours: tuple[tuple[int, int, int], ...] = ()
-    splits: dict[str, int] = {}
+    colours: Annotated[tuple[tuple[Byte, Byte, Byte], ...], Field(max_length=MOST_CLASSES)] = ()
+    splits: Annotated[dict[Name, Images], Field(max_length=bounds.NOTES)] = {}
     """Split -> published number of images."""
-    train_split: str = "train"
-    val_split: str = "val"
-    canvas: tuple[int, int] = (513, 513)
+    train_split: Name = "train"
+    val_split: Name = "val"
+    canvas: Size = (513, 513)
     """Height and width of the evaluation canvas at scale paper."""
-    source: str = ""
+    source: Annotated[str, Field(max_length=bounds.TEXT)] = ""
+
+    @model_validator(mode="after")
+    def _classes_apart(self) -> Dataset:
+        names = self.classes if isinstance(self.classes, tuple) else ()
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"classes: {brief(twice)} stands twice. Give each class its own name.")
+        if self.colours and len(self.colours) != self.count:
+            raise ValueError(f"colours: {len(self.colours)} for {self.count or 'no'} classes. Give one each, or none.")
+        return self
 
     @property
     def count(self) -> int | None:
@@ -141,6 +167,9 @@ class Suite:
         """Put a claim to the table's cells. Raises InputError that names the claim."""
         if claim.kind == "text":
             return
+        if claim.metric not in METRICS:
+            hint = did_you_mean(claim.metric, METRICS) or f" There are {', '.join(METRICS)}."
+            raise InputError(f"{place}: metric: there is no {brief(claim.metric)}.{hint}")
         try:
             question(claim, self.cells_of(claim, own))
         except InputError as error:
@@ -160,16 +189,8 @@ def load_suite(tables_dirs: Sequence[Path] | None = None) -> Suite:
     suite = Suite()
     own = built_in()
     given = [Path(d) for d in tables_dirs or ()]
-    for folder in (*own, *given):
-        if not folder.is_dir():
-            what = "a file" if folder.exists() else "no such folder"
-            raise InputError(f"{folder}: {what}; --tables takes a folder of table specs.")
-        if folder not in own and next(folder.rglob("*.toml"), None) is None:
-            raise InputError(f"{folder}: there is no .toml file in it; --tables takes a folder of table specs.")
     files = [
-        (_name(p, folder.parent if folder in own else None), p)
-        for folder in (*own, *given)
-        for p in _toml_files(folder)
+        (_name(p, folder.parent if folder in own else None), p) for folder in (*own, *given) for p in toml_files(folder)
     ]
     memo = _memo(own[0].parent)
     rest = []
@@ -207,33 +228,37 @@ def _add_table(suite: Suite, place: str, path: Path, memo: Memo) -> None:
     if spec.source.paper not in suite.papers:
         hint = did_you_mean(spec.source.paper, suite.papers)
         raise InputError(
-            f'{place}: source.paper: there is no paper "{spec.source.paper}".{hint} A paper.toml declares one.'
+            f"{place}: source.paper: there is no paper {brief(spec.source.paper)}.{hint} A paper.toml declares one."
         )
     spec._place, spec._paper = place, suite.papers[spec.source.paper]
     if spec.id in suite.tables:
         raise InputError(f'{place}: id: "{spec.id}" is already {suite.tables[spec.id].place}\'s. Choose another.')
+    if spec.id in suite.aliases:
+        raise InputError(f'{place}: id: "{spec.id}" is an alias of {suite.aliases[spec.id]}. Choose another.')
+    stem = file_stem(spec.id).casefold()
+    like = next((one for one in suite.tables if file_stem(one).casefold() == stem), None)
+    if like is not None:
+        raise InputError(f'{place}: id: the reports of "{spec.id}" and "{like}" would be one file. Choose another.')
     for alias in spec.aliases:
         taken = suite.aliases.get(alias, alias if alias in suite.tables else "")
-        if taken or alias == "all":
-            raise InputError(f'{place}: aliases: "{alias}" is already {taken or "every table"}\'s. Choose another.')
+        if taken:
+            raise InputError(f'{place}: aliases: "{alias}" is already {taken}\'s. Choose another.')
         suite.aliases[alias] = spec.id
+    claims = [claim.id for claim in spec.claims]
+    twice = next((one for one in claims if claims.count(one) > 1), None)
+    if twice is not None:
+        raise InputError(f'{place}: claims: "{twice}" stands twice. Give each its own id.')
     suite.tables[spec.id] = spec
 
 
 def _check_rule(key: str, when: Mapping[str, Any], place: str) -> None:
     if not keys().get(key, False):
         raise InputError(f"{place}.key: {key}: {unknown(key)}")
-    flatten(when, f"{place}.when")
-
-
-def _toml_files(folder: Path) -> Iterator[Path]:
-    """Spec files below a folder; table10 after table9."""
-
-    def order(path: Path) -> list[Any]:
-        words = "".join(c if c.isdigit() else f" {c} " for c in str(path.relative_to(folder))).split()
-        return [(0, int(w), "") if w.isdigit() else (1, 0, w) for w in words]
-
-    yield from sorted(folder.rglob("*.toml"), key=order)
+    for name, wanted in flatten(when, f"{place}.when").items():
+        try:
+            check_condition(wanted)
+        except ValueError as error:
+            raise InputError(f"{place}.when.{name}: {error}") from None
 
 
 def _name(path: Path, root: Path | None) -> str:
@@ -250,7 +275,7 @@ def _name(path: Path, root: Path | None) -> str:
 def _memo(root: Path) -> Memo:
     """Parsed files of earlier processes: reading them again takes a third of what `repro list` may take."""
     told = hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:20]
-    return Memo(default_folder() / "specs" / f"{told}.json", "tomllib", _spelt, _unspelt)
+    return Memo(default_folder() / "specs" / f"{told}.json", "bounded", _spelt, _unspelt)
 
 
 def _spelt(value: Any) -> dict[str, str]:
@@ -268,14 +293,12 @@ def _read(path: Path, place: str, memo: Memo) -> dict[str, Any]:
     """Parse TOML; numbers under `published` keep their printed decimals (Decimal), all others become float."""
     try:
         stat = path.stat()
-        tree = memo.recall(path, stat)
-        if tree is None:
-            tree = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-            memo.learn(path, stat, tree)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{place}: not valid TOML: {error}. Mend the file there.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{place}: cannot be read: {error}.") from None
+    except OSError as error:
+        raise InputError(f"{place}: cannot be read: {error}. Mend or remove it.") from None
+    tree = memo.recall(path, stat)
+    if tree is None:
+        tree = parse(read_text(path, place), place)
+        memo.learn(path, stat, tree)
     return {k: _plain(v, k == "published") for k, v in tree.items()}
 
 
@@ -303,9 +326,16 @@ def _named(path: Path, place: str, kind: type[Form], memo: Memo) -> dict[str, Fo
     out = {}
     for name, tree in _read(path, place, memo).items():
         if not isinstance(tree, dict):
-            raise InputError(f"{place}: {name}: {tree!r} is not a table. Write [{name}].")
-        out[name] = _form(kind, tree, f"{place}: {name}")
+            raise InputError(f"{place}: {shortened(name)}: {brief(tree)} is not a table. Write [{shortened(name)}].")
+        out[_name_of_form(name, place)] = _form(kind, tree, f"{place}: {name}")
     return out
+
+
+def _name_of_form(name: str, place: str) -> str:
+    try:
+        return _ID.validate_python(name)
+    except ValidationError as error:
+        raise InputError(f"{place}: {first_error(error)[1]}") from None
 
 
 def _add(known: dict[str, Any], more: Mapping[str, Any], place: str, what: str) -> None:

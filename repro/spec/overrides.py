@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from repro.errors import InputError
+from repro.errors import InputError, shortened
 from repro.spec.keys import Flat, keys, unknown
-from repro.spec.scales import read_value
+from repro.spec.reading import read_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,18 +27,22 @@ def read_overrides(assignments: Iterable[str]) -> Flat:
     for text in assignments:
         key, equals, value = text.partition("=")
         key = key.strip()
+        at = f"--set {shortened(key)}"
         if not equals or not value.strip():
-            raise InputError(f"--set {text}: no value. Write KEY=VALUE, for example --set train.iterations=200.")
+            raise InputError(f"{at}: no value. Write KEY=VALUE, for example --set train.iterations=200.")
         if "?" in key and not key.startswith(f"{OPTIONAL}?"):
-            raise InputError(f"--set {key}: only {OPTIONAL}? can be asked for; other settings are always there.")
+            raise InputError(f"{at}: only {OPTIONAL}? can be asked for; other settings are always there.")
         if not keys().get(key.replace(f"{OPTIONAL}?", OPTIONAL), False):
             told = (
                 f"is a section; name a value in it, for example {key}.{_first_below(key)}."
                 if key in keys()
                 else unknown(key)
             )
-            raise InputError(f"--set {key}: {told}")
-        out[key] = read_value(value.strip())
+            raise InputError(f"{at}: {told}")
+        try:
+            out[key] = read_value(value)
+        except InputError as error:
+            raise InputError(f"{at}: {error}") from None
     return out
 
 

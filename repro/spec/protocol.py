@@ -3,6 +3,8 @@
 A table spec, its paper's defaults and a scale together resolve to one `Protocol`. Every key below
 is read by the code that trains or measures; an unknown key is an error, so that no setting can be
 written down and then ignored. Defaults are those of DeepLab v3, section 4.1, unless said otherwise.
+Every number declares its range, every list and name its length: far beyond what papers use, and far
+below what makes a machine give up.
 """
 
 from __future__ import annotations
@@ -10,16 +12,35 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from repro.spec.presets import CRF_PRESETS
+from repro.spec.ranges import (
+    Batch,
+    Channels,
+    Images,
+    Iterations,
+    Kept,
+    Kernel,
+    LearningRate,
+    Multiplier,
+    Name,
+    Pixels,
+    Rate,
+    Scales,
+    Sigma,
+    Sigmas,
+    Size,
+    Units,
+    Warmup,
+    Weight,
+    WeightDecay,
+    Weights,
+)
 
 Backbone = Literal["resnet50", "resnet101", "vgg16", "xception65", "xception71"]
 OutputStride = Literal[4, 8, 16, 32, 64, 128, 256]
 Precision = Literal["auto", "float32", "bfloat16"]
-Positive = Annotated[int, Field(ge=1)]
-Size = tuple[Positive, Positive]
-"""Height and width in pixels."""
 WrongInput = Literal["bgr", "other_range", "bytes"]
 """Known mistakes of preprocessing: red and blue exchanged; [-1, 1] where ImageNet's mean and deviation were meant, or
 these where [-1, 1] was; bytes less the mean, as Caffe's weights want them."""
@@ -32,12 +53,14 @@ UNITS: dict[str, tuple[int, int, int, int]] = {
     "xception71": (1, 2, 2, 16),
 }
 XCEPTION_BATCH_NORM_EPS = 1e-3
+MOST_COMBINATIONS = 4096
+"""Of a search for CRF parameters."""
 
 
 class Section(BaseModel):
-    """A frozen group of settings that refuses keys it does not know."""
+    """A frozen group of settings that refuses keys it does not know, and numbers that are none (NaN, infinity)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Model(Section):
@@ -47,44 +70,44 @@ class Model(Section):
     head: Literal["cascade", "aspp", "fc", "sum_aspp"] = "cascade"
     """cascade: 1x1 classifier on the last block (v3); aspp: v3's parallel branches; fc: v2's fc6-fc7-fc8
     on VGG-16, one branch per atrous rate; sum_aspp: v2's summed 3x3 classifiers on ResNet-101."""
-    units: tuple[Positive, Positive, Positive, Positive] = (3, 4, 23, 3)
+    units: tuple[Units, Units, Units, Units] = (3, 4, 23, 3)
     """Residual units of block1..block4; set by the backbone unless given. VGG-16: convolutions of blocks 1 to 4
     (block 5 as block 4). Xception: modules of the three entry stages and of the middle flow."""
-    width: Positive = 64
+    width: Channels = 64
     """Inner channels of block1; block k has 2**(k-1) times as many, and 4 times that outside. VGG-16: channels of block
     1. Xception: 64 is the paper's width, every filter count scales with it."""
     stem: Literal["beta", "conv7"] = "beta"
-    stem_width: Positive = 64
+    stem_width: Channels = 64
     """Channels before block1 (beta: the last of three 3x3 convolutions has twice as many; Xception: the first of two
     has half as many). VGG-16 has no stem."""
     stride_at: Literal["last_unit", "first_unit", "first_conv"] = "last_unit"
     """ResNet, where a block's stride sits: v3's last unit's 3x3, torchvision's first unit's 3x3, or the first unit's
     first 1x1 of the original weights (v2's, where also the atrous rate holds from a block's first unit on)."""
     last_block: Annotated[int, Field(ge=4, le=7)] = 4
-    multi_grid: tuple[Positive, Positive, Positive] = (1, 1, 1)
-    residual_gamma: float = 1.0
+    multi_grid: tuple[Rate, Rate, Rate] = (1, 1, 1)
+    residual_gamma: Annotated[float, Field(ge=0, le=100)] = 1.0
     """Initial scale of a unit's last batch normalisation (only where weights are not loaded)."""
-    batch_norm_eps: float = 1e-5
+    batch_norm_eps: Annotated[float, Field(gt=0, le=1)] = 1e-5
     """The backbone's; 1e-3 for Xception unless given. Heads have 1e-5."""
     vgg_batch_norm: bool = False
     """VGG-16: batch normalisation before each ReLU (a departure: without ImageNet weights it learns little)."""
-    atrous_rates: tuple[Positive, ...] = ()
+    atrous_rates: Annotated[tuple[Rate, ...], Field(max_length=32)] = ()
     """Rates of the head's branches. Head aspp: at output_stride 16, doubled at 8, halved at 32. Heads fc and sum_aspp:
     at output_stride 8, the only one v2 uses."""
     image_pooling: bool = False
-    head_channels: Positive = 256
-    fc_kernel: Positive = 3
+    head_channels: Channels = 256
+    fc_kernel: Kernel = 3
     """v2, VGG-16: kernel of fc6."""
-    fc_channels: Positive = 1024
+    fc_channels: Channels = 1024
     """v2, VGG-16: filters of fc6 and fc7."""
     multi_scale: bool = False
     """v2 'MSC': three input scales through shared weights, fused by maximum."""
-    decoder: tuple[Literal["conv2", "conv3"], ...] = ()
+    decoder: Annotated[tuple[Literal["conv2", "conv3"], ...], Field(max_length=2)] = ()
     """v3+ decoder: the low-level features it joins; empty means no decoder."""
-    decoder_low_level_channels: Positive = 48
-    decoder_convs: Positive = 2
+    decoder_low_level_channels: Channels = 48
+    decoder_convs: Annotated[int, Field(ge=1, le=32)] = 2
     decoder_kernel: Literal[1, 3] = 3
-    decoder_channels: Positive = 256
+    decoder_channels: Channels = 256
     separable: bool = False
     """v3+ 'SC': depthwise separable 3x3 convolutions in ASPP and decoder."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -139,18 +162,18 @@ class Model(Section):
 class Data(Section):
     """The images."""
 
-    name: str = "voc2012"
-    train_split: str = "trainaug"
-    val_split: str = "val"
-    classes: Positive = 21
+    name: Name = "voc2012"
+    train_split: Name = "trainaug"
+    val_split: Name = "val"
+    classes: Annotated[int, Field(ge=1, le=255)] = 21
     """Including background where the data set has one; void (255) is never a class."""
-    train_images: Positive | None = None
+    train_images: Images | None = None
     """Use only the first so many (None: all)."""
-    val_images: Positive | None = None
-    side: Positive | None = None
+    val_images: Images | None = None
+    side: Pixels | None = None
     """Photographs are resized so that their longer side has so many pixels (None: as they are);
     the embedded scenes are drawn at this side."""
-    duplicated: tuple[str, ...] = ()
+    duplicated: Annotated[tuple[Name, ...], Field(max_length=255)] = ()
     """Classes whose training images count twice (v3, section 4.3: bicycle, chair, table, potted plant, sofa)."""
 
 
@@ -159,9 +182,9 @@ class SecondStage(Section):
     frozen."""
 
     output_stride: OutputStride = 8
-    iterations: Positive = 30_000
-    lr: Annotated[float, Field(gt=0)] = 0.001
-    train_split: str = "trainval"
+    iterations: Iterations = 30_000
+    lr: LearningRate = 0.001
+    train_split: Name = "trainval"
 
 
 class Train(Section):
@@ -170,33 +193,33 @@ class Train(Section):
     start: Literal["imagenet", "presence", "coco", "random"] = "imagenet"
     """Where weights come from: a file, or another training (presence, coco)."""
     output_stride: OutputStride = 16
-    crop: Positive = 513
-    batch_size: Positive = 16
-    micro_batch: Positive | None = None
+    crop: Pixels = 513
+    batch_size: Batch = 16
+    micro_batch: Batch | None = None
     """Images of a batch that are computed at once, a divisor of `batch_size` (None: all of them); gradients are summed.
     Batch normalisation in training then has the statistics of so many images: a departure."""
-    iterations: Positive = 30_000
+    iterations: Iterations = 30_000
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr: Annotated[float, Field(gt=0)] = 0.007
-    head_lr_multiplier: float = 1.0
-    bias_lr_multiplier: float = 1.0
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
+    lr: LearningRate = 0.007
+    head_lr_multiplier: Multiplier = 1.0
+    bias_lr_multiplier: Multiplier = 1.0
+    momentum: Kept = 0.9
+    weight_decay: WeightDecay = 1e-4
     policy: Literal["poly", "step"] = "poly"
-    power: float = 0.9
-    step_iterations: Positive | None = None
-    step_gamma: float = 0.1
-    warmup_iterations: int = 0
-    scales: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+    power: Annotated[float, Field(ge=0, le=100)] = 0.9
+    step_iterations: Iterations | None = None
+    step_gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    warmup_iterations: Warmup = 0
+    scales: Scales = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
     """Random scales, drawn uniformly (the released code's seven values for the paper's 0.5 to 2.0)."""
     scale_per: Literal["image", "batch"] = "image"
     flip: bool = True
     upsample_logits: bool = True
     """Logits to the label's size; False: labels are subsampled to the logits' size."""
     batch_norm: Literal["train", "frozen"] = "train"
-    batch_norm_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9997
+    batch_norm_decay: Kept = 0.9997
     """Share of the old moving average kept at each step (1 - PyTorch's momentum)."""
-    backbone_batch_norm_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
+    backbone_batch_norm_decay: Kept | None = None
     """The backbone's own (None: as `batch_norm_decay`); the released code has 0.95 in ResNets, 0.9997 in heads."""
     precision: Precision = "auto"
     """Of convolutions and products; auto: bfloat16 (autocast) where the device multiplies it fast, else float32. The
@@ -208,7 +231,7 @@ class Train(Section):
     weight_decay_on: Literal["convolutions", "all"] = "convolutions"
     """Released v3+ code: weights of convolutions, depthwise ones left out; "all", batch normalisation and biases
     included as a framework's optimiser does it unless told, is a known mistake."""
-    batch_norm_parts: Positive = 1
+    batch_norm_parts: Batch = 1
     """The batch is normalised in so many parts, each by its own statistics, as on so many devices without
     synchronisation: a known mistake where parts are small. The moving averages are the first part's."""
     align_corners: bool = True
@@ -229,17 +252,17 @@ class Pretrain(Section):
     """The stand-in for ImageNet at small scales: which classes are present in the image?"""
 
     output_stride: OutputStride = 32
-    crop: Positive = 129
-    batch_size: Positive = 16
-    micro_batch: Positive | None = None
+    crop: Pixels = 129
+    batch_size: Batch = 16
+    micro_batch: Batch | None = None
     """As in `train`; None: as `train.micro_batch`."""
-    iterations: Positive = 700
-    lr: Annotated[float, Field(gt=0)] = 5e-3
-    weight_decay: float = 1e-4
-    warmup_iterations: int = 10
-    batch_norm_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
-    scales: tuple[float, ...] = (0.75, 1.0, 1.25)
-    images: Positive | None = None
+    iterations: Iterations = 700
+    lr: LearningRate = 5e-3
+    weight_decay: WeightDecay = 1e-4
+    warmup_iterations: Warmup = 10
+    batch_norm_decay: Kept = 0.95
+    scales: Scales = (0.75, 1.0, 1.25)
+    images: Images | None = None
     precision: Precision | None = None
     """As in `train`; None: as `train.precision`."""
 
@@ -251,34 +274,13 @@ class Coco(Section):
     Length and rate are what the authors said later (tensorflow/models, issue 4234); the papers do not state them.
     """
 
-    name: str = "coco"
-    train_split: str = "train"
-    images: Positive | None = None
+    name: Name = "coco"
+    train_split: Name = "train"
+    images: Images | None = None
     """Use only the first so many (None: all)."""
     start: Literal["imagenet", "presence", "random"] = "imagenet"
-    iterations: Positive = 300_000
-    lr: Annotated[float, Field(gt=0)] = 0.007
-
-
-def _each(wanted: Literal["positive", "0 or more"]) -> AfterValidator:
-    """Check a number, or each of a list: finite (which NaN is not) and in range."""
-
-    def check(value: float | tuple[float, ...]) -> float | tuple[float, ...]:
-        numbers = value if isinstance(value, tuple) else (value,)
-        for number in numbers:
-            if not math.isfinite(number) or number < 0 or (wanted == "positive" and number == 0):
-                raise ValueError(f"{number} is not {wanted}. Set it to a number that is.")
-        if not numbers:
-            raise ValueError("an empty list leaves nothing to search. Give at least one number.")
-        return value
-
-    return AfterValidator(check)
-
-
-Weight = Annotated[float, _each("0 or more")]
-Sigma = Annotated[float, _each("positive")]
-Weights = Annotated[float | tuple[float, ...], _each("0 or more")]
-Sigmas = Annotated[float | tuple[float, ...], _each("positive")]
+    iterations: Iterations = 300_000
+    lr: LearningRate = 0.007
 
 
 class CRF(Section):
@@ -292,14 +294,14 @@ class CRF(Section):
     sigma_beta: Sigmas = (3.0, 4.0, 5.0, 6.0)
     w2: Weight = 3.0
     sigma_gamma: Sigma = 3.0
-    iterations: Positive = 10
+    iterations: Annotated[int, Field(ge=1, le=1000)] = 10
     normalization: Literal["after", "symmetric"] = "after"
     """Of both kernels: after the filter as in the code of 2011 that the authors used, or symmetric, pydensecrf's
     default."""
     backend: Literal["pydensecrf", "torch"] = "torch"
-    search_images: Positive = 100
+    search_images: Images = 100
     """The first so many images of the evaluated split decide a search (fewer if there are fewer)."""
-    refinements: Annotated[int, Field(ge=0)] = 1
+    refinements: Annotated[int, Field(ge=0, le=8)] = 1
     """Rounds of a search after the first, each at half the step around the best so far."""
 
     @property
@@ -320,21 +322,30 @@ class CRF(Section):
         if not isinstance(told, dict) or "preset" not in told:
             return values
         name, rest = told["preset"], {key: value for key, value in told.items() if key != "preset"}
-        if name not in CRF_PRESETS:
+        if not isinstance(name, str) or name not in CRF_PRESETS:
             raise ValueError(f"preset {name!r}: there are {', '.join(CRF_PRESETS)}.")
         return {**CRF_PRESETS[name], **rest}
+
+    @model_validator(mode="after")
+    def _searchable(self) -> CRF:
+        if self.searched and self.combinations > MOST_COMBINATIONS:
+            raise ValueError(
+                f"w1, sigma_alpha and sigma_beta make {self.combinations} combinations to search; at most "
+                f"{MOST_COMBINATIONS} are. Shorten a list."
+            )
+        return self
 
 
 class Evaluate(Section):
     """How a training is measured."""
 
     output_stride: OutputStride = 16
-    canvas: tuple[Positive, Positive] = (513, 513)
+    canvas: Size = (513, 513)
     """Height and width to which images are padded; multi-scale inputs are rescaled canvases."""
-    scales: tuple[float, ...] = (1.0,)
+    scales: Scales = (1.0,)
     flip: bool = False
     crf: CRF | None = None
-    trimap_px: Positive | None = None
+    trimap_px: Pixels | None = None
     """Score only pixels within so many pixels of a void pixel (v2, section 4.1.2; v3+, section 4.4); None: all."""
     void: Literal["ignore", "background"] = "ignore"
     """Label 255 in the score; "background" is a known mistake."""
@@ -348,12 +359,12 @@ class Evaluate(Section):
     """Images are resized to cover this size, and only the centre is seen and scored: a known mistake."""
     rescale: Literal["canvas", "image"] = "canvas"
     """Scales resize the padded canvas; "image", which is padded up to the canvas afterwards, is a known mistake."""
-    pooling_px: Annotated[int, Field(ge=2)] | None = None
+    pooling_px: Annotated[int, Field(ge=2, le=16_384)] | None = None
     """Image pooling takes the mean over windows of so many pixels' side (None: the whole map): tied to a crop that is
     smaller than the canvas, a known mistake."""
     average: Literal["set", "image"] = "set"
     """Mean IOU of one confusion matrix over the set, or, a known mistake, the mean over images of their own."""
-    batch_size: Positive = 8
+    batch_size: Batch = 8
     precision: Precision = "auto"
     """As in `train`; softmax, mean over inputs and everything after are float32."""
 

@@ -6,15 +6,16 @@ A scale may extend another: what it says of a key replaces whatever it would inh
 
 from __future__ import annotations
 
-import tomllib
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from repro.errors import InputError, did_you_mean
-from repro.spec.explain import shown
+from repro.spec import bounds
+from repro.spec.explain import brief
 from repro.spec.keys import flatten, frozen
+from repro.spec.reading import read_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,17 +26,17 @@ Direction = Literal["lower", "higher", "unknown"]
 class Rule(BaseModel):
     """One declared departure from the paper's protocol."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    key: str
+    key: str = Field(max_length=bounds.NAME)
     value: Any = None
-    factor: float | None = Field(default=None, gt=0)
+    factor: float | None = Field(default=None, gt=0, le=1e6)
     """Multiplies a number or each number of a list; integers stay integers, at least 1 (0 stays 0)."""
     map: dict[str, Any] | None = None
     """Old value, as TOML spells it, -> new value; other values stay."""
     when: dict[str, Any] = {}
     """Only where these keys, as resolved so far, have these values; {any = [...]} and {not = value} are understood."""
-    reason: str
+    reason: str = Field(max_length=bounds.TEXT)
     direction: Direction = "unknown"
     """Likely effect on the score."""
 
@@ -48,6 +49,10 @@ class Rule(BaseModel):
             if isinstance(new, dict):
                 whole = f"{old}.{next(iter(new))}"
                 raise ValueError(f'map: TOML splits {whole} at its point. Write it in quotes: "{whole}".')
+            try:
+                read_value(old)
+            except InputError as error:
+                raise ValueError(f"map: {error}") from None
         return self
 
     @cached_property
@@ -74,7 +79,7 @@ class Rule(BaseModel):
 class TableRule(Rule):
     """A departure that one table, or all of a paper's, need at one scale (and at scales that extend it)."""
 
-    scale: str
+    scale: str = Field(max_length=bounds.NAME)
 
 
 class Scale(BaseModel):
@@ -82,11 +87,11 @@ class Scale(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    description: str
-    extends: str | None = None
-    seeds: int = Field(default=1, ge=1)
+    description: str = Field(max_length=bounds.TEXT)
+    extends: str | None = Field(default=None, max_length=bounds.NAME)
+    seeds: int = Field(default=1, ge=1, le=bounds.SEEDS)
     """How many seeds a run takes unless told."""
-    deviations: tuple[Rule, ...] = ()
+    deviations: tuple[Rule, ...] = Field(default=(), max_length=bounds.RULES)
     _place: str = PrivateAttr(default="")
 
 
@@ -100,15 +105,18 @@ def fits(value: Any, wanted: Any) -> bool:
     return bool(frozen(value) == wanted)
 
 
-@cache
-def read_value(text: str) -> Any:
-    """A value as TOML spells it; `none` is no value, any other bare word a string."""
-    if text == "none":
-        return None
-    try:
-        return frozen(tomllib.loads(f"value = {text}")["value"])
-    except tomllib.TOMLDecodeError:
-        return text
+def check_condition(wanted: Any) -> None:
+    """Raise ValueError for what `fits` would take for a value, though it is meant as a choice."""
+    if not isinstance(wanted, dict):
+        return
+    if set(wanted) == {"not"}:
+        check_condition(wanted["not"])
+    elif set(wanted) != {"any"}:
+        raise ValueError(f"{brief(wanted)} is no condition. Write a value, {{any = [...]}} or {{not = value}}.")
+    elif not isinstance(wanted["any"], list | tuple) or not wanted["any"]:
+        raise ValueError(f"any = {brief(wanted['any'])} is no list of values. Write {{any = [...]}}.")
+    elif any(isinstance(value, dict) for value in wanted["any"]):
+        raise ValueError(f"{brief(wanted)}: {{any = [...]}} takes values only. List them.")
 
 
 def scaled(old: Any, factor: float, place: str) -> Any:
@@ -118,7 +126,7 @@ def scaled(old: Any, factor: float, place: str) -> Any:
     if isinstance(old, bool) or not isinstance(old, int | float):
         if old is None:
             return None
-        raise InputError(f"{place}: {shown(old)} cannot be multiplied. Use `value` or `map` for this key.")
+        raise InputError(f"{place}: {brief(old)} cannot be multiplied. Use `value` or `map` for this key.")
     if isinstance(old, int):
         return max(1, round(old * factor)) if old else 0
     return old * factor
@@ -130,7 +138,7 @@ def lineage(name: str, scales: Mapping[str, Scale]) -> list[str]:
     at: str | None = name
     while at is not None:
         if at not in scales:
-            said = f"extends {shown(at)}" if chain else shown(at)
+            said = f"extends {brief(at)}" if chain else brief(at)
             raise InputError(
                 f"scale {said}: there is no such scale; there are {', '.join(scales)}.{did_you_mean(at, scales)}"
             )

@@ -6,11 +6,11 @@ A selector is a table {key = value}. A key is a dotted protocol key or its last 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from repro.errors import InputError, did_you_mean
-from repro.spec.explain import shown
+from repro.spec.explain import brief, shown
 from repro.spec.scales import fits
 
 if TYPE_CHECKING:
@@ -119,10 +119,11 @@ def pairs(
     if len(lefts) == 1 and len(rights) == 1:
         return ((lefts[0], rights[0]),)
     named = _named(pool, left, right)
-    both = f"selectors {shown(dict(left))} and {shown(dict(right))}"
+    both = f"selectors {brief(dict(left))} and {brief(dict(right))}"
+    partners_of = _index(rights, named)
     out = []
     for a in lefts:
-        partners = [b for b in rights if a.metric == b.metric and alike(a, b, named) and _same_line(a, b, named)]
+        partners = partners_of(a)
         if len(partners) > 1:
             two = f"{partners[0].id} and {partners[1].id}"
             raise InputError(f"{both}: {a.id} fits {two}. Name one more key.")
@@ -132,10 +133,39 @@ def pairs(
     return tuple(out)
 
 
-def _same_line(a: Cell, b: Cell, named: set[str]) -> bool:
-    """Cells without settings (quoted ones) pair by the label that no selector names."""
-    if a.settings or b.settings:
-        return True
-    return ("row_label" in named or a.row_label == b.row_label) and (
-        "column_label" in named or a.column_label == b.column_label
-    )
+def _index(cells: Iterable[Cell], named: set[str]) -> Callable[[Cell], list[Cell]]:
+    """For a cell, those of `cells` that are `alike` it, of its metric and on its line: looked up, not tried each."""
+    by_keys: dict[frozenset[str], list[Cell]] = {}
+    for cell in cells:
+        by_keys.setdefault(frozenset(cell.settings), []).append(cell)
+    looked: dict[tuple[frozenset[str], frozenset[str]], dict[Any, list[Cell]]] = {}
+
+    def partners(cell: Cell) -> list[Cell]:
+        out: list[Cell] = []
+        for keys, others in by_keys.items():
+            shared = keys & cell.settings.keys() - named
+            lines = _lines(named) if not keys and not cell.settings else ()
+            known = looked.get((keys, shared))
+            if known is None:
+                known = looked[keys, shared] = {}
+                for other in others:
+                    known.setdefault(_mark(other, shared, lines), []).append(other)
+            out += known.get(_mark(cell, shared, lines), [])
+        return out
+
+    return partners
+
+
+def _mark(cell: Cell, shared: frozenset[str], lines: tuple[str, ...]) -> Any:
+    """What two cells have in common that are a pair."""
+    settings = tuple(_hashable(cell.settings[key]) for key in sorted(shared))
+    return cell.metric, settings, tuple(getattr(cell, line) for line in lines)
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(sorted((k, _hashable(v)) for k, v in value.items())) if isinstance(value, dict) else value
+
+
+def _lines(named: set[str]) -> tuple[str, ...]:
+    """Cells without settings (quoted ones) pair by the labels that no selector names."""
+    return tuple(label for label in ("row_label", "column_label") if label not in named)

@@ -6,9 +6,11 @@ value of the second (one axis: its values are columns). Any other table lists `r
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from repro.spec import bounds
 
 # Cell and METRICS are a table's words: other packages import them from here
 from repro.spec.cell import METRICS as METRICS
@@ -17,23 +19,32 @@ from repro.spec.cell import CellKind as CellKind
 from repro.spec.cell import Metric as Metric
 from repro.spec.claim import Claim
 from repro.spec.expand import expand
+from repro.spec.ids import Id
 from repro.spec.scales import TableRule
+
+Label = Annotated[str, Field(max_length=bounds.LABEL)]
+Text = Annotated[str, Field(max_length=bounds.TEXT)]
+Key = Annotated[str, Field(max_length=bounds.NAME)]
+Notes = Annotated[tuple[Text, ...], Field(max_length=bounds.NOTES)]
+Labels = Annotated[tuple[Label, ...], Field(max_length=bounds.CELLS)]
+Rules = Annotated[tuple[TableRule, ...], Field(max_length=bounds.RULES)]
+Claims = Annotated[tuple[Claim, ...], Field(max_length=bounds.CLAIMS)]
 
 
 class Form(BaseModel):
     """A part of a spec file: refuses keys it does not know, and does not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Source(Form):
     """Where the numbers were printed."""
 
-    paper: str
-    arxiv: str = ""
-    table: str = ""
-    figure: str = ""
-    support: str = ""
+    paper: Key
+    arxiv: Label = ""
+    table: Label = ""
+    figure: Label = ""
+    support: Text = ""
     """How well the transcription is supported, where that needs saying."""
     derived: bool = False
     """Nothing is printed: the "published" numbers follow from what is drawn being defined so."""
@@ -42,14 +53,14 @@ class Source(Form):
 class Axis(Form):
     """One side of a grid: values of one key (or of several keys that move together), or named `points`."""
 
-    key: str = ""
-    also: tuple[str, ...] = ()
+    key: Key = ""
+    also: Annotated[tuple[Key, ...], Field(max_length=bounds.NOTES)] = ()
     """Keys that take the same value as `key`."""
-    values: tuple[Any, ...] = ()
-    labels: tuple[str, ...] = ()
+    values: Annotated[tuple[Any, ...], Field(max_length=bounds.CELLS)] = ()
+    labels: Labels = ()
     """As printed; made from the values unless given."""
-    heading: str = ""
-    points: tuple[Point, ...] = ()
+    heading: Label = ""
+    points: Annotated[tuple[Point, ...], Field(max_length=bounds.CELLS)] = ()
 
     @model_validator(mode="after")
     def _values_or_points(self) -> Axis:
@@ -63,7 +74,7 @@ class Axis(Form):
 class Point(Form):
     """A value of an axis that sets several keys."""
 
-    label: str
+    label: Label
     set: dict[str, Any] = {}
     kind: CellKind | None = None
 
@@ -71,23 +82,23 @@ class Point(Form):
 class Row(Form):
     """One printed row."""
 
-    printed: tuple[str, ...] = ()
+    printed: Labels = ()
     """What stands under the table's `headings`: values, ticks, or nothing."""
-    label: str = ""
+    label: Label = ""
     """Made from `printed` unless given."""
     set: dict[str, Any] = {}
     published: Any
     """A number, "unknown", or a list of them: one per column."""
     kind: CellKind | None = None
     """For the row's measured columns; "quoted" where nobody outside can measure it, or another system's result."""
-    note: str = ""
+    note: Text = ""
 
 
 class Column(Form):
     """One printed column of numbers."""
 
-    label: str = ""
-    metric: str = ""
+    label: Label = ""
+    metric: Key = ""
     kind: CellKind | None = None
     set: dict[str, Any] = {}
 
@@ -95,15 +106,15 @@ class Column(Form):
 class Paper(Form):
     """A paper: what it is called, and the protocol that its tables share."""
 
-    id: str
-    title: str
-    arxiv: str
-    year: int
-    authors: str
+    id: Id
+    title: Text
+    arxiv: Label
+    year: Annotated[int, Field(ge=1, le=9999)]
+    authors: Text
     protocol: dict[str, Any] = {}
-    deviations: tuple[TableRule, ...] = ()
+    deviations: Rules = ()
     """What all its tables need at a scale."""
-    claims: tuple[Claim, ...] = ()
+    claims: Claims = ()
     """Sentences of the text that belong to no table."""
     _place: str = PrivateAttr(default="")
 
@@ -111,22 +122,22 @@ class Paper(Form):
 class TableSpec(Form):
     """A whole spec file, after loading."""
 
-    id: str
-    aliases: tuple[str, ...] = ()
-    title: str
+    id: Id
+    aliases: Annotated[tuple[Id, ...], Field(max_length=bounds.NOTES)] = ()
+    title: Text
     source: Source
-    metric: str = "miou"
+    metric: Key = "miou"
     kind: CellKind | None = None
-    headings: tuple[str, ...] = ()
+    headings: Labels = ()
     """Printed headings of the columns that describe a row."""
     protocol: dict[str, Any] = {}
-    axes: tuple[Axis, ...] = ()
-    rows: tuple[Row, ...] = ()
-    columns: tuple[Column, ...] = ()
+    axes: Annotated[tuple[Axis, ...], Field(max_length=bounds.NESTING)] = ()
+    rows: Annotated[tuple[Row, ...], Field(max_length=bounds.CELLS)] = ()
+    columns: Annotated[tuple[Column, ...], Field(max_length=bounds.CELLS)] = ()
     published: dict[str, Any] = {}
-    deviations: tuple[TableRule, ...] = ()
-    claims: tuple[Claim, ...] = ()
-    notes: tuple[str, ...] = ()
+    deviations: Rules = ()
+    claims: Claims = ()
+    notes: Notes = ()
     """What a reader of the numbers must know: support, doubts, contradictions inside the paper."""
     _place: str = PrivateAttr(default="")
     _paper: Paper | None = PrivateAttr(default=None)

@@ -96,7 +96,7 @@ def test_two_pictures_of_one_name_and_a_turned_one(trained, tmp_path):
         (["x.png", "--from", "deep1"], "that is 2 cells: deep/table1/aspp"),
         (["x.png", "--from", "deep/table1/aspp/multiply-adds"], "a computed cell has no trained network"),
         (["x.png", "--from", "deep1/aspp", "--seed", "3"], "seed 3, in the store"),
-        (["x.png", "--from", "deep1/aspp", "--seed", "-1"], "seeds count from 0"),
+        (["x.png", "--from", "deep1/aspp", "--seed", "-1"], "at least 0 is needed"),
         (["none.png", "--from", "deep1/aspp"], "none.png: no such file"),
         (["text.png", "--from", "deep1/aspp"], "text.png: not a picture that can be read"),
         (["cut.png", "--from", "deep1/aspp"], "cut.png: not a picture that can be read"),

@@ -155,7 +155,7 @@ def test_loading_imports_nothing_heavy() -> None:
         (
             '"unknown"',
             '"?"',
-            "specs/grid.toml: published.miou: '?' is not a number. Write the printed number, or \"unknown\".",
+            'specs/grid.toml: published.miou: "?" is not a number. Write the printed number, or "unknown".',
         ),
         ('title = "A grid"', 'titel = "A grid"', "specs/grid.toml: titel: unknown key. Did you mean 'title'"),
         (
