@@ -1,4 +1,8 @@
-"""What was learnt of files, remembered from one process to the next by (path, size, modification time)."""
+"""What was learnt of files, remembered from one process to the next while a file stays as it is.
+
+That is: same path, inode, size, time of modification and time of change. Programs that copy or restore files set the
+time of modification back; nobody sets the time of change.
+"""
 
 from __future__ import annotations
 
@@ -42,13 +46,13 @@ class Memo:
 
     def recall(self, path: Path, stat: os.stat_result) -> Any:
         """What is remembered of a file that has not changed since; None where nothing is."""
-        size, mtime, value = self._known.get(str(path.absolute()), (-1, 0, None))
-        return value if (size, mtime) == (stat.st_size, stat.st_mtime_ns) else None
+        stamp, value = self._known.get(str(path.absolute()), ((), None))
+        return value if stamp == _stamp(stat) else None
 
     def learn(self, path: Path, stat: os.stat_result, value: Any) -> None:
         """Remember `value`; `stat` is what the file was like before it was read."""
-        if time.time() - stat.st_mtime > _SETTLED_SECONDS:
-            self._known[str(path.absolute())] = (stat.st_size, stat.st_mtime_ns, value)
+        if time.time() - max(stat.st_mtime, stat.st_ctime) > _SETTLED_SECONDS:
+            self._known[str(path.absolute())] = (_stamp(stat), value)
             self._changed = True
 
     def keep(self) -> None:
@@ -65,12 +69,20 @@ class Memo:
         self._changed = False
 
 
-def _read(path: Path, reader: str, decode: Callable[[dict[str, Any]], Any] | None) -> dict[str, tuple[int, int, Any]]:
-    """path -> (bytes, mtime in ns, value); empty where there is no memo, or a damaged one, or another reader's."""
+Stamp = tuple[int, ...]
+
+
+def _stamp(stat: os.stat_result) -> Stamp:
+    """What changes when a file does: inode, bytes, times of modification and of change in ns."""
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _read(path: Path, reader: str, decode: Callable[[dict[str, Any]], Any] | None) -> dict[str, tuple[Stamp, Any]]:
+    """path -> (stamp, value); empty where there is no memo, or a damaged one, or another reader's."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"), object_hook=decode)
         if told["reader"] != reader:
             return {}
-        return {str(name): (int(size), int(mtime), value) for name, (size, mtime, value) in told["files"].items()}
+        return {str(name): (tuple(map(int, stamp)), value) for name, (stamp, value) in told["files"].items()}
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return {}

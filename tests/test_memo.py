@@ -10,11 +10,25 @@ import pytest
 from repro.memo import Memo, default_folder
 
 
-def _file(path, text="a", age=60.0):
+@pytest.fixture(autouse=True)
+def _later(monkeypatch):
+    """Files of a test count as settled; how young they are is one test's matter."""
+    monkeypatch.setattr("repro.memo._SETTLED_SECONDS", -1.0)
+
+
+def _file(path, text="a"):
     path.write_text(text)
-    then = time.time() - age
-    os.utime(path, (then, then))
+    os.utime(path, (1_700_000_000, 1_700_000_000))
     return path
+
+
+def _again(path, text, replace=False):
+    """Other content of the same length, with the same time of modification."""
+    if replace:
+        _file(path.with_suffix(".new"), text)
+        os.replace(path.with_suffix(".new"), path)
+    else:
+        _file(path, text)
 
 
 def _told(memo, path):
@@ -41,6 +55,8 @@ def test_the_next_process_knows_what_was_learnt(kept, tmp_path, monkeypatch):
     [
         lambda path: _file(path, "ab"),
         lambda path: os.utime(path, ns=(0, path.stat().st_mtime_ns + 1)),
+        lambda path: _again(path, "b"),
+        lambda path: _again(path, "b", replace=True),
     ],
 )
 def test_a_changed_file_is_not_recalled(kept, tmp_path, change):
@@ -52,10 +68,15 @@ def test_another_reader_starts_anew(kept, tmp_path):
     assert _told(Memo(tmp_path / "memo.json", "two"), kept) is None
 
 
-def test_a_young_file_is_not_remembered(tmp_path):
-    path, memo = _file(tmp_path / "a.txt", age=0.0), Memo(tmp_path / "memo.json")
+def test_a_young_file_is_not_remembered_however_old_it_is_said_to_be(tmp_path, monkeypatch):
+    monkeypatch.setattr("repro.memo._SETTLED_SECONDS", 2.0)
+    path, memo = _file(tmp_path / "a.txt"), Memo(tmp_path / "memo.json")
     memo.learn(path, path.stat(), 1)
     assert _told(memo, path) is None
+    later = time.time() + 3
+    monkeypatch.setattr("time.time", lambda: later)
+    memo.learn(path, path.stat(), 1)
+    assert _told(memo, path) == 1
 
 
 def test_a_file_that_went_is_forgotten(kept, tmp_path):

@@ -21,21 +21,20 @@ from repro.store.explain import History
 from repro.store.store import Record, Store
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from PIL.Image import Image
-
     from repro.run.predict import Network
 
 MOST_NAMES = 8
+GIVE_PICTURES = "Give pictures, for example a .jpg or .png."
 
 
 def main(images: Sequence[Path], cell: str, seed: int, options: Options, out: Path, device: str, as_json: bool) -> None:
     """Write a label map and an overlay of each picture into `out`."""
+    from repro.data.decode import read_photo
+
     suite = session.load(options)
     check_count("--seed", seed, 0, SEEDS - 1)
     spec = cell_of(suite, cell)
-    pictures = [read(path) for path in images]
+    pictures = [read_photo(path, GIVE_PICTURES) for path in images]
     targets = _targets(images, out)
     store = Store(options.store)
     absent: dict[str, str] = {}
@@ -97,40 +96,6 @@ def cell_of(suite: Suite, name: str) -> Cell:
 def _begins(name: str, start: str) -> bool:
     """Whether `start` is `name`, or ends where one of its parts ends."""
     return name == start or name.startswith(f"{start}/")
-
-
-def read(path: Path) -> NDArray[np.uint8]:
-    """A picture as (H, W, 3) uint8 RGB, turned as its camera's tag says. Raises InputError."""
-    import numpy as np
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            return np.array(_eight_bits(ImageOps.exif_transpose(image) or image).convert("RGB"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Give pictures, for example a .jpg or .png.") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: a folder. Give the pictures in it: {path}/*.jpg.") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        # Pillow names a file that it has no decoder for, and nothing else
-        told = "no known picture format" if isinstance(error, UnidentifiedImageError) else str(error)
-        reason = " ".join(told.replace(repr(str(path)), "it").split()) or type(error).__name__
-        raise InputError(f"{path}: not a picture that can be read ({reason}). Give a whole .jpg or .png.") from error
-
-
-def _eight_bits(image: Image) -> Image:
-    """Sixteen bits a pixel become eight: Pillow's own conversion would make all but the darkest white.
-
-    Raises ValueError for floating point, which has no white.
-    """
-    import numpy as np
-    from PIL import Image
-
-    if image.mode == "F":
-        raise ValueError("its pixels are floating point")
-    if not image.mode.startswith("I"):
-        return image
-    return Image.fromarray((np.asarray(image, dtype=np.int64).clip(0, 65535) // 257).astype(np.uint8))
 
 
 def _targets(images: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:

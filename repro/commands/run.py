@@ -56,6 +56,8 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
         say(f"scale {plan.request.scale}: {suite.scale(plan.request.scale).description} (--scale changes it)")
     if work and (unjudged := plan.unjudged()):
         say(unjudged)
+    for line in session.repeated_images(work, options.data_root):
+        say(line)
     ready_folder(out)  # a folder that cannot be written to is told now, not after hours
     code = compute(plan, work, store, workers, cluster)
     tried = {one.key for one in work}

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from repro.data.decode import read_label_map
 from repro.data.format import Format, Sample, list_lines
-from repro.data.images import VOID, ByteArray, check_labels, read_label_map
+from repro.data.images import VOID, ByteArray, check_labels
 from repro.errors import InputError
 
 CLASSES = (
@@ -41,9 +42,12 @@ def samples(home: Path, split: str) -> tuple[Sample, ...]:
     """The pairs of `split`.txt, in its order."""
     found = []
     for place, line in list_lines(home / f"{split}.txt"):
-        entries = line.split()
+        entries = line.split("\t") if line.count("\t") == 1 else line.split()
         if len(entries) != 2:
-            raise InputError(f"{place}: {len(entries)} paths; expected an image and its labels, separated by a space.")
+            raise InputError(
+                f"{place}: {len(entries)} paths; expected an image and its labels, separated by a space (where names "
+                "have spaces, by a tab)."
+            )
         image, labels = (_below(home, entry) for entry in entries)
         found.append(Sample(image.stem, image, labels, place))
     return tuple(found)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from repro.data.decode import read_label_map
 from repro.data.format import Format, Sample
-from repro.data.images import VOID, ByteArray, read_label_map
+from repro.data.images import VOID, ByteArray
 from repro.errors import InputError
 
 TRAIN_IDS = {
@@ -61,6 +62,12 @@ def samples(home: Path, split: str) -> tuple[Sample, ...]:
     for image in sorted(images.glob(f"*/*{_SUFFIX}")):
         name = image.name.removesuffix(_SUFFIX)
         labels = annotations / image.parent.name / f"{name}_{kind}_labelIds.png"
+        made = labels.with_name(f"{name}_{kind}_labelTrainIds.png")
+        if made.exists() and not labels.exists():
+            raise InputError(
+                f"{labels}: no such file, though {made.name} is there. The published labelIds are read, and become "
+                f"train ids here. {_GET if kind == 'gtFine' else _GET_COARSE}"
+            )
         found.append(Sample(name, image, labels, str(image)))
     if not found:
         raise InputError(f"{images}: no */*{_SUFFIX} in it. {_GET}")

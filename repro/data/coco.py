@@ -21,9 +21,10 @@ import numpy as np
 from PIL import Image
 
 from repro.data.coco_masks import annotation
-from repro.data.disk import unwritable
+from repro.data.decode import MOST_PIXELS, read_label_map, unreadable
+from repro.data.disk import opened, unwritable
 from repro.data.format import Format, Sample, list_lines
-from repro.data.images import ByteArray, check_labels, read_label_map, unreadable
+from repro.data.images import ByteArray, check_labels
 from repro.data.voc2012 import CLASSES
 from repro.errors import InputError
 
@@ -81,6 +82,17 @@ def label_map(annotations: Iterable[dict[str, Any]], classes: dict[int, int], he
     return labels
 
 
+def _labels(image: dict[str, Any], annotations: Iterable[dict[str, Any]], classes: dict[int, int]) -> ByteArray:
+    """The label map of one entry of `images`; ValueError that names it if its annotations cannot be drawn."""
+    height, width = image["height"], image["width"]
+    try:
+        if not (isinstance(height, int) and isinstance(width, int) and 0 < height * width <= MOST_PIXELS):
+            raise ValueError(f"{height} x {width} pixels")
+        return label_map(annotations, classes, height, width)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise ValueError(f"{image['file_name']}: {type(error).__name__}: {error}") from None
+
+
 def convert(home: Path, split: str, progress: Callable[[int, int], None] | None = None) -> int:
     """Write the label maps and the list of a split; return how many images were kept.
 
@@ -89,7 +101,8 @@ def convert(home: Path, split: str, progress: Callable[[int, int], None] | None 
     source = home / f"annotations/instances_{_YEARS[split]}.json"
     folder = home / "voc_labels" / split
     try:
-        told = json.loads(source.read_bytes())
+        with opened(source) as file:
+            told = json.loads(file.read())
         classes = voc_classes(told["categories"])
         by_image = defaultdict(list)
         for a in told["annotations"]:
@@ -98,7 +111,7 @@ def convert(home: Path, split: str, progress: Callable[[int, int], None] | None 
         folder.mkdir(parents=True, exist_ok=True)
         kept = []
         for done, image in enumerate(images, 1):
-            labels = label_map(by_image[image["id"]], classes, image["height"], image["width"])
+            labels = _labels(image, by_image[image["id"]], classes)
             if np.count_nonzero(labels) > MIN_PIXELS:
                 kept.append(Path(image["file_name"]).stem)
                 Image.fromarray(labels).save(folder / f"{kept[-1]}.png")
@@ -111,7 +124,7 @@ def convert(home: Path, split: str, progress: Callable[[int, int], None] | None 
         raise unreadable(source, error) from error
     except OSError as error:
         raise unwritable(folder, "label maps", error, "give another --root") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"{source}: not COCO's annotations, or damaged ({error}). Unpack this file again.") from error
     return len(kept)
 

@@ -60,6 +60,11 @@ def annotation(segmentation: Sequence[Sequence[float]] | Mapping[str, Any], heig
     if isinstance(segmentation, Mapping):
         if list(segmentation["size"]) != [height, width]:
             raise ValueError(f"run lengths of size {segmentation['size']} for an image of {height} x {width}")
+        if isinstance(segmentation["counts"], str):
+            raise ValueError(
+                "its run lengths are compressed into text, where COCO's own files have lists of numbers: write "
+                "polygons, or run lengths as lists"
+            )
         return run_lengths(segmentation["counts"], height, width)
     mask = np.zeros((height, width), dtype=bool)
     for corners in segmentation:

@@ -1,13 +1,36 @@
-"""What to say when a folder cannot be written."""
+"""Files of a data set: opening them, and what to say when a folder cannot be written."""
 
 from __future__ import annotations
 
 import errno
+import os
+import stat
+from io import BufferedReader
 from pathlib import Path
 
 from repro.errors import InputError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def opened(path: Path) -> BufferedReader:
+    """Open a file to read it; InputError for a folder, and for a pipe or a device, whose reader might wait for ever.
+
+    Raises OSError as `open` does.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if kind != stat.S_IFREG:
+        os.close(descriptor)
+        raise InputError(f"{path}: {_KINDS.get(kind, 'something else')}, where a file is expected. Give a file.")
+    return open(descriptor, "rb")
 
 
 def unwritable(folder: Path, what: str, error: OSError, remedy: str) -> InputError:

@@ -1,4 +1,4 @@
-"""Content hashes of a data set's files, remembered by (path, size, modification time)."""
+"""Content hashes of a data set's files, remembered while a file stays as it is (`repro.memo`)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from repro.data.decode import unreadable
+from repro.data.disk import opened
 from repro.data.format import Sample
-from repro.data.images import unreadable
 from repro.errors import InputError
 from repro.memo import Memo
 
@@ -26,7 +27,7 @@ class Digests:
         known = self._memo.recall(path, stat)
         if isinstance(known, str):
             return known
-        with open(path, "rb") as file:
+        with opened(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         self._memo.learn(path, stat, digest)
         return digest
@@ -42,10 +43,8 @@ def of_samples(samples: Iterable[Sample], digests: Digests) -> str:
     for sample in samples:
         try:
             contents = [digests.of(sample.image), digests.of(sample.labels)]
-        except FileNotFoundError as error:
-            raise InputError(
-                f"{sample.listed}: {error.filename}: no such file. The data set is incomplete; unpack it again."
-            ) from None
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise InputError(f"{sample.listed}: {unreadable(Path(error.filename), error)}") from None
         except OSError as error:
             raise unreadable(Path(error.filename or sample.image), error) from error
         total.update(repr((sample.name, *contents)).encode())

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from repro.data.disk import opened
 from repro.data.images import ByteArray
+from repro.data.spelling import beside
 from repro.errors import InputError, did_you_mean
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".mat")
+"""What a path in a list may end in; `street.0001` ends in no suffix."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,10 @@ class Format:
             raise InputError(
                 f"{root}: cannot be read ({_reason(error)}). Make it readable, or give another directory with --data."
             ) from None
-        raise InputError(f"{root}: not {self.name} (--data): there is no {' or '.join(self.marks)} in it. {self.get}")
+        near = beside(root / self.marks[0])
+        raise InputError(
+            f"{root}: not {self.name} (--data): there is no {' or '.join(self.marks)} in it.{near} {self.get}"
+        )
 
     def checked_split(self, split: str) -> str:
         """`split`, or InputError with the splits there are."""
@@ -85,22 +96,41 @@ def _reason(error: OSError) -> str:
 def list_lines(path: Path) -> Iterator[tuple[str, str]]:
     """Each line of a list file that is not blank, with its place (`FILE: line 3`); InputError if there is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with opened(path) as file:
+            data = file.read()
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InputError(f"{path}: UTF-16 text. Save it as UTF-8.")
+        text = data.decode("utf-8-sig")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such list file. The data set is incomplete; unpack it again.") from None
+        near = beside(path) or " The data set is incomplete; unpack it again."
+        raise InputError(f"{path}: no such list file.{near}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({_reason(error)}). Make it readable for this user.") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text file ({error.reason}). Copy or download this file again.") from None
-    lines = [(f"{path}: line {i}", line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(f"{path}: line {i}", line.strip()) for i, line in enumerate(_LINE_END.split(text), 1) if line.strip()]
     if not lines:
         raise InputError(f"{path}: names no images. Copy or download this file again.")
-    yield from lines
+    for place, line in lines:
+        if "\0" in line:
+            raise InputError(f"{place}: holds a NUL character; a list is plain text. Copy or download this file again.")
+        yield place, line
 
 
 def ids(path: Path) -> tuple[tuple[str, str], ...]:
     """A list file's image ids, each with its place; lines may be ids or paths (`/JPEGImages/ID.jpg ...`)."""
-    return tuple((Path(line.split()[0]).stem, place) for place, line in list_lines(path))
+    return tuple((_id(line.split()[0]), place) for place, line in list_lines(path))
+
+
+def _id(word: str) -> str:
+    name = Path(word)
+    return name.stem if name.suffix.lower() in _SUFFIXES else name.name
+
+
+def repeated(samples: Sequence[Sample]) -> list[tuple[Sample, Sample]]:
+    """Pairs of samples with the same image file: the first one, and each that names it again."""
+    first: dict[Path, Sample] = {}
+    return [(before, sample) for sample in samples if (before := first.setdefault(sample.image, sample)) is not sample]
 
 
 def nearby(home: Path, folders: Iterable[str]) -> Path | None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from repro.data.decode import unreadable
 from repro.data.format import list_lines, nearby
-from repro.data.images import unreadable
 from repro.data.mat import load_variable
 from repro.errors import InputError
 
@@ -37,7 +37,10 @@ def validation(root: Path) -> tuple[Labelled, ...]:
     folder = root / "val"
     if not folder.is_dir():
         raise InputError(f"{folder}: no such directory (--data for imagenet). {GET}")
-    wnids = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    try:
+        wnids = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    except OSError as error:
+        raise unreadable(folder, error) from error
     if wnids:
         found = [Labelled(path, k) for k, wnid in enumerate(wnids) for path in (folder / wnid).glob("*.JPEG")]
         return tuple(sorted(found, key=lambda labelled: labelled.image.name))

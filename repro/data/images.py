@@ -1,16 +1,9 @@
-"""Images in memory, and the files they come from: decoding, resizing, padding.
-
-Photographs are RGB; label maps are palette or grey PNGs whose byte is the class (VOC's form), void is 255. A file
-that cannot be decoded to its last row is refused: a label map filled up with zeros would look like background.
-"""
+"""Images in memory: a split padded to one size, label values, resizing."""
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +14,6 @@ from repro.errors import InputError
 VOID = 255
 
 ByteArray = npt.NDArray[np.uint8]
-
-# What Pillow raises on damaged files, by format and by where the damage sits.
-_DAMAGE = (SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -37,61 +27,6 @@ class Images:
     sizes: npt.NDArray[np.int32]
     """(N, 2) int32: true height and width of each image."""
     names: tuple[str, ...]
-
-
-def unreadable(path: Path, error: Exception) -> InputError:
-    """The message for a file that is missing, forbidden or damaged."""
-    if isinstance(error, FileNotFoundError):
-        return InputError(f"{path}: no such file. The data set is incomplete; unpack it again.")
-    if isinstance(error, PermissionError):
-        return InputError(f"{path}: cannot be read (permission denied). Make it readable for this user.")
-    reason = " ".join(str(error).replace(repr(str(path)), "").split()) or type(error).__name__
-    return InputError(f"{path}: damaged or cut short ({reason}). Copy or download this file again.")
-
-
-def photo_size(path: Path) -> tuple[int, int]:
-    """Height and width of an image file, from its header alone."""
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, *_DAMAGE) as error:
-        raise unreadable(path, error) from error
-
-
-def read_photo(path: Path) -> ByteArray:
-    """Decode a photograph to (H, W, 3) uint8 RGB.
-
-    The camera's orientation tag is ignored: no data set here annotates rotated images.
-    """
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
-    except (OSError, *_DAMAGE) as error:
-        raise unreadable(path, error) from error
-
-
-def decode(path: Path) -> npt.NDArray[Any]:
-    """Decode an image file as it is: a palette image's indices, (H, W, channels) for colours."""
-    try:
-        with Image.open(path) as image:
-            return np.array(image)
-    except (OSError, *_DAMAGE) as error:
-        raise unreadable(path, error) from error
-
-
-def read_label_map(path: Path) -> ByteArray:
-    """Decode a label map to (H, W) uint8: a palette image's indices, a grey image's values."""
-    values = decode(path)
-    if values.ndim != 2:
-        raise InputError(
-            f"{path}: an image with {values.shape[2]} channels; a label map is a palette or grey PNG whose values are "
-            "the classes. Use the label files as they were published."
-        )
-    if values.dtype != np.uint8:
-        if values.dtype != np.bool_ and (values.min() < 0 or values.max() > VOID):
-            raise InputError(f"{path}: label {values.max()}; a label map's values are 0 to {VOID}.")
-        values = values.astype(np.uint8)
-    return values
 
 
 def check_labels(labels: ByteArray, classes: int, path: Path) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from repro.data.decode import decode_labels, read_label_map
 from repro.data.format import Format, Sample, ids, nearby
-from repro.data.images import VOID, ByteArray, check_labels, decode, read_label_map
+from repro.data.images import VOID, ByteArray, check_labels
 from repro.errors import InputError
 
 CLASSES = ("background", "head", "torso", "upper arms", "lower arms", "upper legs", "lower legs")
@@ -43,7 +44,7 @@ def samples(home: Path, split: str) -> tuple[Sample, ...]:
 
 def read_labels(sample: Sample) -> ByteArray:
     """(H, W) uint8: classes 0 to 6, void 255."""
-    values = decode(sample.labels)
+    values = decode_labels(sample.labels)
     labels = _from_colours(values[..., :3]) if values.ndim == 3 else read_label_map(sample.labels)
     check_labels(labels, len(CLASSES), sample.labels)
     return labels

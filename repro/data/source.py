@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from repro.data import look, scenes
 from repro.data.cache import Content, cached
 from repro.data.camvid import CAMVID
 from repro.data.cityscapes import CITYSCAPES
 from repro.data.coco import COCO
+from repro.data.decode import orientation, photo_size, read_photo
 from repro.data.fingerprint import Digests, of_samples
-from repro.data.format import Format, Sample
-from repro.data.images import ByteArray, Images, check_labels, photo_size, read_photo, resize_labels, resize_photo
+from repro.data.format import Format, Sample, repeated
+from repro.data.images import VOID, ByteArray, Images, check_labels, resize_labels, resize_photo
 from repro.data.images import resized as resized_size
 from repro.data.pascal_context import PASCAL_CONTEXT
 from repro.data.person_part import PERSON_PART
@@ -26,6 +28,11 @@ from repro.memo import default_folder
 from repro.spec.protocol import Data
 
 SCENES = "scenes"
+ONLY_MASKS = (
+    f"no label but 0 and {VOID}, and {VOID} is void: one class is left, which every network gets right. If these are "
+    f"masks of 0 and {VOID}, write them as class indices, 0 and 1."
+)
+PresenceArray = npt.NDArray[np.bool_]
 FORMATS: dict[str, Format] = {
     form.name: form for form in (CAMVID, VOC2012, CITYSCAPES, PASCAL_CONTEXT, PERSON_PART, COCO)
 }
@@ -44,7 +51,9 @@ def load(data: Data, split: str, root: Path | None, cache: Path) -> Images:
     home = form.home(root)
     samples = _samples(form, home, data, split)
     content = of_samples(samples, Digests(cache, home))
-    modules = _module_digests("images", "cache", "mat", "source", Path(form.read_labels.__code__.co_filename).stem)
+    modules = _module_digests(
+        "images", "decode", "cache", "mat", "source", Path(form.read_labels.__code__.co_filename).stem
+    )
     key = _key(data.name, content, str(data.side), *modules)
     return cached(cache, key, lambda: _decoded(form, samples, data.side))
 
@@ -62,6 +71,21 @@ def fingerprint(data: Data, root: Path | None, cache: Path | None = None) -> str
     digests = Digests(cache or default_folder(), home)
     splits = dict.fromkeys((data.train_split, data.val_split))
     return _key(data.name, *(of_samples(_samples(form, home, data, split), digests) for split in splits))
+
+
+def repetitions(data: Data, split: str, root: Path | None) -> str:
+    """What a list says of images that it names more than once; empty where it names each one once."""
+    if data.name == SCENES:
+        return ""
+    form = format_of(data)
+    again = repeated(_samples(form, form.home(root), data, split))
+    if not again:
+        return ""
+    first, second = again[0]
+    return (
+        f"{second.listed}: {second.image.name} stands in this list already ({first.listed}); {len(again)} lines of "
+        f"{split} name an image again. Each counts as often as it is named."
+    )
 
 
 def format_of(data: Data) -> Format:
@@ -85,7 +109,7 @@ def _samples(form: Format, home: Path, data: Data, split: str) -> tuple[Sample, 
 
 
 def _decoded(form: Format, samples: tuple[Sample, ...], side: int | None) -> Content:
-    sizes = [resized_size(photo_size(sample.image), side) for sample in samples]
+    sizes = [resized_size(size, side) for size in in_threads(lambda sample: photo_size(sample.image), samples)]
     names = tuple(sample.name for sample in samples)
     return Content(names, np.array(sizes, dtype=np.int32), _decode_all(form, samples, side))
 
@@ -93,12 +117,17 @@ def _decoded(form: Format, samples: tuple[Sample, ...], side: int | None) -> Con
 def _decode_all(form: Format, samples: tuple[Sample, ...], side: int | None) -> Iterator[tuple[ByteArray, ByteArray]]:
     """Decode and resize in threads (Pillow works outside the interpreter's lock), in order, a bounded number ahead."""
 
-    def one(sample: Sample) -> tuple[ByteArray, ByteArray]:
+    def pair(sample: Sample) -> tuple[ByteArray, ByteArray, PresenceArray]:
         pixels, labels = decode_pair(form, sample)
         size = resized_size((labels.shape[0], labels.shape[1]), side)
-        return resize_photo(pixels, size), resize_labels(labels, size)
+        return resize_photo(pixels, size), resize_labels(labels, size), presence(labels)
 
-    return in_threads(one, samples)
+    present = np.zeros(VOID + 1, dtype=np.bool_)
+    for pixels, labels, own in in_threads(pair, samples):
+        present |= own
+        yield pixels, labels
+    if only_masks(present):
+        raise InputError(f"{samples[0].labels.parent}: {ONLY_MASKS}")
 
 
 def decode_pair(form: Format, sample: Sample) -> tuple[ByteArray, ByteArray]:
@@ -107,10 +136,33 @@ def decode_pair(form: Format, sample: Sample) -> tuple[ByteArray, ByteArray]:
     if pixels.shape[:2] != labels.shape:
         raise InputError(
             f"{sample.labels}: {_size(labels)} pixels, but its image {sample.image} has {_size(pixels)} "
-            f"({sample.listed}). Labels belong to the image as published, not to a resized copy."
+            f"({sample.listed}). {_misfit(sample, pixels, labels)}"
         )
     check_labels(labels, form.classes, sample.labels)
     return pixels, labels
+
+
+def _misfit(sample: Sample, pixels: ByteArray, labels: ByteArray) -> str:
+    """Why labels and image may differ in size, and what to do."""
+    if labels.shape != pixels.shape[1::-1]:
+        return "Labels belong to the image as published, not to a resized copy."
+    tag = orientation(sample.image)
+    if tag < 5:
+        return "One of the two is transposed: height and width are exchanged. Turn it as the other one is."
+    return (
+        f"They are transposed: the image is turned upright as its EXIF orientation {tag} says, and the labels belong "
+        "to the image as it is stored. Turn the labels, or remove the tag if it is wrong."
+    )
+
+
+def presence(labels: ByteArray) -> PresenceArray:
+    """(256,) bool: which values occur in labels (H, W)."""
+    return np.bincount(labels.ravel(), minlength=VOID + 1) > 0
+
+
+def only_masks(present: PresenceArray) -> bool:
+    """Whether a split's labels (256,) look like masks of black and white: nothing but 0 and void, and both."""
+    return bool(present[0] and present[VOID] and present.sum() == 2)
 
 
 def _size(array: ByteArray) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from repro.cores import cores
@@ -11,12 +12,22 @@ from repro.cores import cores
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
-AT_ONCE = 64
-"""Pieces done ahead of their reader: bounds memory on large data sets."""
+AHEAD = 2
+"""Pieces, for each thread, done ahead of their reader: bounds memory where images are large."""
 
 
 def in_threads(work: Callable[[Item], Done], items: Sequence[Item]) -> Iterator[Done]:
     """`work` of each item, in order; worth it where the work leaves the interpreter's lock, as Pillow and numpy do."""
-    with ThreadPoolExecutor(cores()) as threads:
-        for start in range(0, len(items), AT_ONCE):
-            yield from threads.map(work, items[start : start + AT_ONCE])
+    count = cores()
+    with ThreadPoolExecutor(count) as threads:
+        ahead: deque[Future[Done]] = deque()
+        try:
+            for item in items:
+                ahead.append(threads.submit(work, item))
+                if len(ahead) > AHEAD * count:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from repro.data import imagenet, look
+from repro.data.decode import orientation, photo_size
 from repro.data.download import Progress
 from repro.data.fingerprint import Digests, of_samples
-from repro.data.format import Format, Sample
-from repro.data.images import VOID, photo_size
-from repro.data.source import FORMATS, SCENES, decode_pair, fingerprint, format_of
+from repro.data.format import Format, Sample, repeated
+from repro.data.images import VOID
+from repro.data.source import (
+    FORMATS,
+    ONLY_MASKS,
+    SCENES,
+    decode_pair,
+    fingerprint,
+    format_of,
+    only_masks,
+    presence,
+)
 from repro.data.threads import in_threads
 from repro.errors import InputError
 from repro.memo import default_folder
@@ -41,6 +52,10 @@ class _Pair:
     size: tuple[int, int] = (0, 0)
     present: npt.NDArray[np.bool_] | None = None
     problem: str = ""
+    turned: bool = False
+    """Whether its EXIF orientation turns or mirrors it."""
+    content: str = ""
+    """Digest of the image file."""
 
 
 def verify(name: str, root: Path | None, cache: Path | None = None, progress: Progress | None = None) -> list[Row]:
@@ -67,12 +82,13 @@ def verify(name: str, root: Path | None, cache: Path | None = None, progress: Pr
         except InputError as error:
             ok = False if split in needed else None
             rows.append(Row(f"{split}: images", _count(form, split), str(error) if ok is False else "not here", ok))
-    seen = _look_at(form, listed, progress)
+    seen = _look_at(form, listed, Digests(cache or default_folder(), home), progress)
+    pairs = {split: [seen[sample.image, sample.labels] for sample in samples] for split, samples in listed.items()}
     for split, samples in listed.items():
-        rows += _split_rows(form, split, [seen[sample.labels] for sample in samples])
+        rows += _split_rows(form, split, samples, pairs[split])
     for split in listed:
         if split not in ("val", "trainval", "test") and "val" in listed:
-            common = {s.name for s in listed[split]} & {s.name for s in listed["val"]}
+            common = {pair.content for pair in pairs[split]} & {pair.content for pair in pairs["val"]} - {""}
             rows.append(Row(f"images both in {split} and in val", "0", f"{len(common):,}", not common))
     if all(row.ok is not False for row in rows):
         for split in needed:
@@ -81,31 +97,41 @@ def verify(name: str, root: Path | None, cache: Path | None = None, progress: Pr
     return rows
 
 
-def _look_at(form: Format, listed: dict[str, tuple[Sample, ...]], progress: Progress | None) -> dict[Path, _Pair]:
+def _look_at(
+    form: Format, listed: dict[str, tuple[Sample, ...]], digests: Digests, progress: Progress | None
+) -> dict[tuple[Path, Path], _Pair]:
     """Read every pair of files once, whatever splits it is in."""
-    unique = list({sample.labels: sample for samples in listed.values() for sample in samples}.values())
+    unique = {(sample.image, sample.labels): sample for samples in listed.values() for sample in samples}
 
     def look(sample: Sample) -> _Pair:
+        content = ""
+        with suppress(OSError, InputError):  # decoding says it better
+            content = digests.of(sample.image)
         try:
             _, labels = decode_pair(form, sample)
+            turned = orientation(sample.image) != 1
         except InputError as error:
-            return _Pair(problem=str(error))
-        return _Pair((labels.shape[0], labels.shape[1]), np.bincount(labels.ravel(), minlength=VOID + 1) > 0)
+            return _Pair(problem=str(error), content=content)
+        return _Pair((labels.shape[0], labels.shape[1]), presence(labels), turned=turned, content=content)
 
     seen = {}
-    for done, (sample, pair) in enumerate(zip(unique, in_threads(look, unique), strict=True), 1):
-        seen[sample.labels] = pair
+    for done, (files, pair) in enumerate(zip(unique, in_threads(look, tuple(unique.values())), strict=True), 1):
+        seen[files] = pair
         if progress is not None:
             progress(done, len(unique))
+    digests.keep()
     return seen
 
 
-def _split_rows(form: Format, split: str, pairs: Sequence[_Pair]) -> list[Row]:
+def _split_rows(form: Format, split: str, samples: Sequence[Sample], pairs: Sequence[_Pair]) -> list[Row]:
     count = form.counts.get(split)
     whole = [pair for pair in pairs if pair.present is not None]
     rows = [
         Row(f"{split}: images", _count(form, split), f"{len(pairs):,}", None if count is None else len(pairs) == count)
     ]
+    again = repeated(samples)
+    first = f", the first: {again[0][1].listed}, after {again[0][0].listed}" if again else ""
+    rows.append(Row(f"{split}: images listed again", "0", f"{len(again):,}{first}", not again))
     problems = [pair.problem for pair in pairs if pair.problem]
     found = f"{len(problems):,}" + (f", the first: {problems[0]}" if problems else "")
     rows.append(Row(f"{split}: damaged or unfitting files", "0", found, not problems))
@@ -119,6 +145,11 @@ def _split_rows(form: Format, split: str, pairs: Sequence[_Pair]) -> list[Row]:
         present = np.any([pair.present for pair in pairs if pair.present is not None], axis=0)
         missing = [str(k) for k in range(form.classes) if not present[k]]
         told = "all" + (f" but {', '.join(missing)}" if missing else "") + (" and void" if present[VOID] else "")
+        told += f": {ONLY_MASKS}" if only_masks(present) else ""
+        turned = [sample.image for sample, pair in zip(samples, pairs, strict=True) if pair.turned]
+        if turned:
+            shown = f"{len(turned):,}, the first: {turned[0]}"
+            rows.append(Row(f"{split}: images turned as their EXIF orientation says", "", shown, None))
         rows.append(Row(f"{split}: labels", f"all of 0 to {form.classes - 1}", told, not missing))
     return rows
 

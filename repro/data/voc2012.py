@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from repro.data.decode import read_label_map
 from repro.data.format import Format, Sample, ids, nearby
-from repro.data.images import ByteArray, check_labels, read_label_map
+from repro.data.images import ByteArray, check_labels
 from repro.data.mat import read_mat
 from repro.errors import InputError
 

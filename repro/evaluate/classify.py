@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from repro.data.augment import normalise
+from repro.data.decode import read_photo
 from repro.data.imagenet import Labelled
-from repro.data.images import read_photo
 from repro.errors import InputError
 from repro.nets.deeplab import Backbone, build_backbone
 from repro.nets.precision import autocast

@@ -25,8 +25,14 @@ def predicted(scores: Tensor, dim: int) -> Tensor:
 def confusion(truth: Tensor, prediction: Tensor, classes: int) -> Tensor:
     """(N, H, W) integer maps -> (N, C, C) int64 counts [image, truth, prediction], void in the truth left out.
 
-    Raises ValueError for a true label that is neither a class nor void.
+    Raises ValueError for a true label that is neither a class nor void, and for a prediction that is no class.
     """
+    if prediction.numel():
+        low, high = (int(value) for value in torch.aminmax(prediction))
+        if low < 0 or high >= classes:
+            raise ValueError(
+                f"a prediction is {low if low < 0 else high}; the {classes} classes are 0 to {classes - 1}"
+            )
     # one count over all images, a row for each of 256 labels: void falls behind the classes' rows and is cut off.
     # Selecting the other pixels first would take eight times as long on a CPU
     images, rows = len(truth), VOID + 1

@@ -285,6 +285,20 @@ def work_of(
     return out
 
 
+def repeated_images(work: Iterable[Work], data_root: Path | None) -> list[str]:
+    """A line for each list of images which names one more than once, of those that the work reads."""
+    splits = dict.fromkeys(
+        (split.data, split.split)
+        for job in (item.job for item in work)
+        for split in (job.training.images, *(evaluation.images for evaluation in job.evaluations))
+    )
+    if {data.name for data, _ in splits} <= {SCENES}:
+        return []
+    from repro.data.source import repetitions
+
+    return [line for data, split in splits if (line := repetitions(data, split, data_root))]
+
+
 def _check_way(trainings: Iterable[Training], plan: Plan, way: Way) -> None:
     """Raise InputError for a training whose batch, or micro-batch, can't be parted among processes."""
     batches: dict[int, Training] = {}

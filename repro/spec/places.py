@@ -20,12 +20,13 @@ def built_in() -> list[Path]:
 
 
 def state() -> str | None:
-    """Hex digest over path, size and time of each spec file and of the code that reads it; None while one is young."""
+    """Hex digest over path, inode, size and times of each spec file and of the code that reads it; None while one is
+    young."""
     code = [*(PACKAGE / "spec").glob("*.py"), *(PACKAGE / "commands").glob("list_.py")]
     found = []
     for path in sorted([*code, *(path for folder in built_in() for path in folder.rglob("*.toml"))]):
         stat = path.stat()
-        if time.time() - stat.st_mtime < _SETTLED_SECONDS:
+        if time.time() - max(stat.st_mtime, stat.st_ctime) < _SETTLED_SECONDS:
             return None
-        found.append((str(path), stat.st_size, stat.st_mtime_ns))
+        found.append((str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
     return hashlib.sha256(repr(found).encode()).hexdigest()

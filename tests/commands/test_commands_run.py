@@ -199,11 +199,12 @@ def test_camvid(paper, tmp_path):
             Image.fromarray((labels * 20)[..., None].repeat(3, 2)).save(root / split / f"{i}.png")
             Image.fromarray(labels).save(root / f"{split}annot" / f"{i}.png")
             lines.append(f"/SegNet/CamVid/{split}/{i}.png /SegNet/CamVid/{split}annot/{i}.png")
-        (root / f"{split}.txt").write_text("\n".join(lines))
+        (root / f"{split}.txt").write_text("\n".join([*lines, lines[0]] if split == "val" else lines))
     words = ["--dataset", "camvid", "--data", root, "--set", "data.side=48", "--set", "evaluate.canvas=[49,49]"]
     result = run(paper, tmp_path, *words, "--json")
     assert result.returncode == 0, result.stderr
     assert len(scores(result)) == 2
+    assert f"{root}/val.txt: line 4: 0.png stands in this list already ({root}/val.txt: line 1)" in result.stderr
     (root / "val/1.png").write_bytes((root / "val/1.png").read_bytes()[:60])
     broken = run(paper, tmp_path, *words)
     assert broken.returncode == 2

@@ -56,12 +56,6 @@ def write_camvid(root: Path, counts: dict[str, int], size: tuple[int, int] = (6,
     return told
 
 
-def settle(root: Path) -> None:
-    """Make every file a day old, so that its hash is remembered."""
-    for path in root.rglob("*"):
-        os.utime(path, (1_700_000_000, 1_700_000_000))
-
-
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh interpreter."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}

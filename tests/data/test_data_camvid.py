@@ -1,5 +1,7 @@
 """CamVid as the tutorial repository has it, and with JPEG photographs."""
 
+import os
+
 import numpy as np
 import pytest
 from data_trees import forbidden_folder, write_camvid, write_labels
@@ -42,13 +44,35 @@ def test_paths_below_another_folder_and_absolute_ones(tmp_path):
         ("", "train.txt: names no images"),
         ("\n \n", "train.txt: names no images"),
         ("a.png b.png\nc.png\n", "train.txt: line 2: 1 paths; expected an image and its labels"),
-        ("a.png b.png c.png\n", "train.txt: line 1: 3 paths"),
-        (b"\xff\xfe\x00", "train.txt: not a text file"),
+        ("a.png b.png c.png\n", r"train.txt: line 1: 3 paths.*\(where names have spaces, by a tab\)"),
+        (b"\xff\xfe\x00", "train.txt: UTF-16 text. Save it as UTF-8"),
+        ("a.png b.png\n".encode("utf-16"), "train.txt: UTF-16 text. Save it as UTF-8"),
+        (b"a.png b.png\n\xff.png", "train.txt: not a text file"),
+        ("a.png b.png\nc\0.png d.png", "train.txt: line 2: holds a NUL character"),
     ],
 )
 def test_damaged_lists(tmp_path, text, message):
     (tmp_path / "train.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=message):
+        CAMVID.samples(tmp_path, "train")
+
+
+def test_lists_as_other_programs_write_them(tmp_path):
+    told = write_camvid(tmp_path, {"train": 2})
+    lines = "train/train00.png trainannot/train00.png\r\ntrain/train 1.png\ttrainannot/train01.png\r\n"
+    (tmp_path / "train/train01.png").rename(tmp_path / "train/train 1.png")
+    (tmp_path / "train.txt").write_bytes(lines.encode("utf-8-sig"))
+    first, second = CAMVID.samples(tmp_path, "train")
+    assert (first.name, second.name) == ("train00", "train 1")
+    assert second.listed.endswith("train.txt: line 2")
+    assert np.array_equal(CAMVID.read_labels(second) == 255, told["train01"][1] == 11)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_a_list_that_is_no_file(tmp_path, kind):
+    make = os.mkfifo if kind == "pipe" else os.mkdir
+    make(tmp_path / "train.txt")
+    with pytest.raises(InputError, match=rf"train\.txt: a (named )?{kind}, where a file is expected"):
         CAMVID.samples(tmp_path, "train")
 
 

@@ -57,6 +57,15 @@ def test_an_image_without_labels_is_named(tmp_path):
         source.load(Data(name="cityscapes", classes=19), "val", tmp_path, tmp_path / "c")
 
 
+def test_train_ids_alone_are_named(tmp_path):
+    write_cityscapes(tmp_path, "val", "gtFine", NAMES)
+    path = tmp_path / f"gtFine/val/ulm/{NAMES[0]}_gtFine_labelIds.png"
+    path.rename(path.with_name(f"{NAMES[0]}_gtFine_labelTrainIds.png"))
+    message = r"labelIds\.png: no such file, though \S+_gtFine_labelTrainIds\.png is there\. The published labelIds are"
+    with pytest.raises(InputError, match=message):
+        CITYSCAPES.samples(tmp_path, "val")
+
+
 def test_ids_beyond_the_last(tmp_path):
     write_cityscapes(tmp_path, "val", "gtFine", NAMES[:1])
     path = tmp_path / f"gtFine/val/ulm/{NAMES[0]}_gtFine_labelIds.png"

@@ -177,7 +177,33 @@ def test_annotations_that_were_not_converted(tmp_path):
         COCO.samples(COCO.home(tmp_path), "train")
 
 
-@pytest.mark.parametrize("damage", ["cut", "categories", "polygon", "gone"])
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ({"size": [40, 60], "counts": "PPYo0"}, "000000000025.jpg: .*its run lengths are compressed into text"),
+        ([[1, 2, 3]], "000000000025.jpg: .*a polygon is a list of finite x, y pairs"),
+        ({"counts": [1]}, "000000000025.jpg: KeyError: 'size'"),
+        (7, "000000000025.jpg: TypeError"),
+    ],
+)
+def test_an_annotation_that_cannot_be_drawn_is_named(tmp_path, what, message):
+    told = write_coco(tmp_path, CONTENT)
+    next(a for a in told["annotations"] if a["image_id"] == 8)["segmentation"] = what
+    (tmp_path / "annotations/instances_train2017.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match=message):
+        convert(tmp_path, "train")
+
+
+@pytest.mark.parametrize("size", [(10**9, 10**9), (0, 60), (-4, 60), ("40", 60)])
+def test_sizes_that_no_image_has(tmp_path, size):
+    told = write_coco(tmp_path, CONTENT)
+    told["images"][0]["height"], told["images"][0]["width"] = size
+    (tmp_path / "annotations/instances_train2017.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match=r"000000000036\.jpg: ValueError: \S+ x 60|1000000000 x 1000000000 pixels"):
+        convert(tmp_path, "train")
+
+
+@pytest.mark.parametrize("damage", ["cut", "categories", "polygon", "gone", "nested"])
 def test_damaged_annotations(tmp_path, damage):
     told = write_coco(tmp_path, CONTENT)
     path = tmp_path / "annotations/instances_train2017.json"
@@ -186,7 +212,7 @@ def test_damaged_annotations(tmp_path, damage):
     elif damage == "polygon":
         told["annotations"][0]["segmentation"] = [[1, 2, 3]]
     text = json.dumps(told)
-    path.write_text(text[:-50] if damage == "cut" else text)
+    path.write_text(text[:-50] if damage == "cut" else "[" * 100_000 if damage == "nested" else text)
     if damage == "gone":
         path.unlink()
     message = "no such file" if damage == "gone" else "not COCO's annotations, or damaged"

@@ -1,11 +1,9 @@
-"""Decoding, damage, resizing."""
+"""Resizing, and the check of label values."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from data_trees import forbidden_folder, photo, write_labels, write_photo
-from PIL import Image
 
 from repro.data import images
 from repro.errors import InputError
@@ -14,90 +12,6 @@ from repro.errors import InputError
 @pytest.fixture
 def rng():
     return np.random.default_rng(3)
-
-
-@pytest.mark.parametrize("palette", [True, False])
-def test_label_maps_keep_their_indices(tmp_path, rng, palette):
-    values = rng.integers(0, 256, (9, 7), dtype=np.uint8)
-    write_labels(tmp_path / "a.png", values, palette)
-    assert Image.open(tmp_path / "a.png").mode == ("P" if palette else "L")
-    assert np.array_equal(images.read_label_map(tmp_path / "a.png"), values)
-
-
-def test_a_palette_with_few_colours_is_packed_below_a_byte_and_still_read(tmp_path, rng):
-    values = rng.integers(0, 3, (9, 7), dtype=np.uint8)
-    image = Image.fromarray(values).convert("P")
-    image.putdata(values.ravel().tolist())
-    image.save(tmp_path / "a.png", bits=2)
-    assert np.array_equal(images.read_label_map(tmp_path / "a.png"), values)
-
-
-def test_one_bit_and_sixteen_bit_label_maps(tmp_path):
-    Image.fromarray(np.eye(4, dtype=bool)).save(tmp_path / "bit.png")
-    assert np.array_equal(images.read_label_map(tmp_path / "bit.png"), np.eye(4, dtype=np.uint8))
-    Image.fromarray(np.array([[1, 255]], dtype=np.uint16)).save(tmp_path / "fits.png")
-    assert images.read_label_map(tmp_path / "fits.png").tolist() == [[1, 255]]
-    Image.fromarray(np.array([[1, 300]], dtype=np.uint16)).save(tmp_path / "beyond.png")
-    with pytest.raises(InputError, match="label 300; a label map's values are 0 to 255"):
-        images.read_label_map(tmp_path / "beyond.png")
-
-
-def test_coloured_label_maps_are_refused(tmp_path, rng):
-    write_photo(tmp_path / "a.png", photo(rng, 4, 4))
-    with pytest.raises(InputError, match=r"a\.png: an image with 3 channels; a label map is a palette or grey PNG"):
-        images.read_label_map(tmp_path / "a.png")
-
-
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
-def test_photographs_of_any_mode_become_rgb(tmp_path, mode):
-    Image.new("RGB", (5, 3), (200, 200, 200)).convert(mode).save(tmp_path / "a.tiff")
-    pixels = images.read_photo(tmp_path / "a.tiff")
-    assert pixels.shape == (3, 5, 3)
-    assert pixels.dtype == np.uint8
-    assert np.abs(pixels.astype(int) - 200).max() <= 5
-
-
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_a_truncated_file_is_refused_or_whole_but_never_filled_up(tmp_path, rng, suffix):
-    path = tmp_path / f"a{suffix}"
-    write_photo(path, photo(rng, 24, 24))
-    whole, data = images.read_photo(path), path.read_bytes()
-    refused = 0
-    for length in range(0, len(data) - 1, 13):
-        path.write_bytes(data[:length])
-        try:
-            assert np.array_equal(images.read_photo(path), whole)
-        except InputError as error:
-            refused += 1
-            message = str(error)
-            assert message.startswith(f"{path}: damaged or cut short (")
-            assert message.count(str(path)) == 1
-            assert "\n" not in message
-    assert refused >= len(data) // 13 - 3
-
-
-def test_truncated_label_map(tmp_path, rng):
-    path = tmp_path / "a.png"
-    write_labels(path, rng.integers(0, 12, (40, 40)))
-    path.write_bytes(path.read_bytes()[:-120])
-    with pytest.raises(InputError, match="damaged or cut short"):
-        images.read_label_map(path)
-
-
-def test_missing_and_unidentified_files(tmp_path):
-    with pytest.raises(InputError, match=r"b\.png: no such file"):
-        images.read_photo(tmp_path / "b.png")
-    (tmp_path / "page.png").write_text("<html>not found</html>")
-    with pytest.raises(InputError, match=r"page\.png: damaged or cut short \(cannot identify image file\)"):
-        images.photo_size(tmp_path / "page.png")
-
-
-def test_forbidden_file():
-    with (
-        forbidden_folder(0o000) as folder,
-        pytest.raises(InputError, match=r"a\.png: cannot be read \(permission denied"),
-    ):
-        images.read_photo(folder / "a.png")
 
 
 @pytest.mark.parametrize(("size", "side"), [((360, 480), 129), ((480, 360), 129), ((1, 999), 10), ((30, 20), 300)])

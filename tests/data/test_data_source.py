@@ -10,7 +10,8 @@ import time
 
 import numpy as np
 import pytest
-from data_trees import label_map, run_python, settle, write_camvid, write_labels, write_photo
+from data_trees import label_map, run_python, write_camvid, write_labels, write_photo
+from PIL import Image
 
 from repro.data import look, scenes, source, threads
 from repro.data.images import resize_labels, resize_photo
@@ -22,10 +23,10 @@ CAMVID = Data(name="camvid", train_split="train", classes=11)
 
 
 @pytest.fixture
-def tree(tmp_path):
+def tree(tmp_path, monkeypatch):
     root = tmp_path / "camvid"
     told = write_camvid(root, {"train": 5, "val": 3})
-    settle(root)
+    monkeypatch.setattr("repro.memo._SETTLED_SECONDS", -1.0)  # nothing was written just now
     return root, told
 
 
@@ -74,7 +75,8 @@ def test_sizes_do_not_share_a_cache_entry(tree, tmp_path):
 
 def test_more_images_than_are_decoded_at_once_keep_their_order(tmp_path, monkeypatch):
     told = write_camvid(tmp_path / "d", {"train": 11}, size=(2, 3))
-    monkeypatch.setattr(threads, "AT_ONCE", 4)
+    monkeypatch.setattr(threads, "cores", lambda: 3)
+    monkeypatch.setattr(threads, "AHEAD", 1)
     images = source.load(CAMVID, "train", tmp_path / "d", tmp_path / "c")
     assert all(np.array_equal(p, told[n][0]) for n, p in zip(images.names, images.pixels, strict=True))
 
@@ -86,6 +88,64 @@ def test_image_and_labels_of_different_sizes(tree, tmp_path):
         source.load(CAMVID, "train", root, tmp_path / "c")
     message = str(caught.value)
     assert re.search(r"train03\.png: 6 x 8 pixels, but its image \S+train03\.png has 8 x 6 \(\S+: line 4\)", message)
+
+
+@pytest.mark.parametrize(
+    ("tag", "message"),
+    [
+        (1, r"has 8 x 6 \(\S+: line 4\)\. One of the two is transposed"),
+        (6, r"has 6 x 8 .*They are transposed: the image is turned upright as its EXIF orientation 6 says"),
+    ],
+)
+def test_transposed_images_and_labels(tree, tmp_path, tag, message):
+    root, _ = tree
+    path = root / "train/train03.png"
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    Image.open(path).copy().save(path, exif=exif)
+    if tag == 1:
+        write_labels(root / "trainannot/train03.png", np.zeros((8, 6)))
+    with pytest.raises(InputError, match=message):
+        source.load(CAMVID, "train", root, tmp_path / "c")
+
+
+def test_a_turned_image_is_trained_on_upright(tree, tmp_path):
+    root, told = tree
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = root / "train/train03.png"
+    Image.open(path).copy().save(path, exif=exif)
+    write_labels(root / "trainannot/train03.png", np.rot90(told["train03"][1], -1))
+    images = source.load(CAMVID, "train", root, tmp_path / "c")
+    assert images.sizes[3].tolist() == [8, 6]
+    assert np.array_equal(images.pixels[3, :8, :6], np.rot90(told["train03"][0], -1))
+
+
+def test_masks_of_black_and_white_are_refused(tree, tmp_path):
+    root, _ = tree
+    for k, path in enumerate(sorted((root / "trainannot").iterdir())):
+        values = np.zeros((6, 8))
+        values[k % 3 :, 2:] = 255 if k else 0
+        write_labels(path, values)
+    message = r"trainannot: no label but 0 and 255, and 255 is void.*write them as class indices, 0 and 1"
+    with pytest.raises(InputError, match=message):
+        source.load(CAMVID, "train", root, tmp_path / "c")
+    assert [p.name for p in (tmp_path / "c/images").iterdir() if p.is_dir()] == []
+    write_labels(path, values.clip(0, 1))  # one image with a class more
+    assert set(np.unique(source.load(CAMVID, "train", root, tmp_path / "c").labels)) == {0, 1, 255}
+
+
+def test_lists_that_name_an_image_again(tree):
+    root, _ = tree
+    assert source.repetitions(CAMVID, "train", root) == ""
+    lines = (root / "train.txt").read_text().splitlines()
+    (root / "train.txt").write_text("\n".join([*lines, lines[1], lines[1], lines[4]]))
+    told = source.repetitions(CAMVID, "train", root)
+    assert told.startswith(
+        f"{root}/train.txt: line 6: train01.png stands in this list already ({root}/train.txt: line 2)"
+    )
+    assert "3 lines of train name an image again" in told
+    assert source.repetitions(with_values(train_images=5), "train", root) == ""
 
 
 def test_a_label_outside_the_classes(tree, tmp_path):
@@ -165,7 +225,8 @@ def test_the_second_fingerprint_reads_no_file(tree, tmp_path, monkeypatch):
     assert source.fingerprint(CAMVID, root, tmp_path / "c") == first
 
 
-def test_a_file_changed_within_the_clocks_tick_is_noticed(tree, tmp_path):
+def test_a_file_changed_within_the_clocks_tick_is_noticed(tree, tmp_path, monkeypatch):
+    monkeypatch.setattr("repro.memo._SETTLED_SECONDS", 2.0)
     root, _ = tree
     path = root / "train/train00.png"
     data, now = path.read_bytes(), time.time_ns()
@@ -174,6 +235,23 @@ def test_a_file_changed_within_the_clocks_tick_is_noticed(tree, tmp_path):
     path.write_bytes(data[:-20] + bytes([data[-20] ^ 1]) + data[-19:])
     os.utime(path, ns=(now, now))
     assert source.fingerprint(CAMVID, root, tmp_path / "c") != first
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_labels_rewritten_with_the_same_size_and_time_are_read_again(tree, tmp_path, replaced):
+    root, _ = tree
+    path = root / "trainannot/train00.png"
+    Image.open(path).copy().save(path, format="BMP")  # a byte a pixel, the last one at the upper right
+    before, data = path.stat(), bytearray(path.read_bytes())
+    first = source.load(CAMVID, "train", root, tmp_path / "c").labels[0].copy()
+    data[-1] = (data[-1] + 1) % 11
+    new = root / "new.png" if replaced else path
+    new.write_bytes(data)
+    os.replace(new, path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    second = source.load(CAMVID, "train", root, tmp_path / "c").labels[0]
+    assert (first != second).sum() == 1
 
 
 @pytest.mark.parametrize("damage", ["", "[1]", '{"a": 1}', '{"reader": "sha256", "files": {"a": [1]}}'])

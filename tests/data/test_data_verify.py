@@ -1,10 +1,12 @@
 """Verification tells what is there beside what the papers used."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
-from data_trees import write_camvid, write_cityscapes, write_labels, write_sbd, write_voc
+from data_trees import write_camvid, write_cityscapes, write_labels, write_photo, write_sbd, write_voc
+from PIL import Image
 from test_data_imagenet import write_flat, write_kit
 
 from repro.data import imagenet, look, source, verify
@@ -70,6 +72,38 @@ def test_every_fault_is_a_row(camvid, tmp_path):
     assert rows["train: labels"].found == "all but 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"
     assert rows["val: damaged or unfitting files"].found.startswith("2, the first: ")
     assert not any("fingerprint" in what for what in rows)
+
+
+def test_images_listed_again_turned_images_and_masks(camvid, tmp_path):
+    lines = (camvid / "train.txt").read_text().splitlines()
+    (camvid / "train.txt").write_text("\n".join([*lines[:4], lines[1]]))
+    for path in (camvid / "valannot").iterdir():
+        write_labels(path, np.eye(12, 16) * 255)
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.open(camvid / "train/train03.png").copy().save(camvid / "train/train03.png", exif=exif)
+    rows = rows_of("camvid", camvid, tmp_path / "c")
+    assert rows["train: images listed again"].ok is False
+    again = f"1, the first: {camvid}/train.txt: line 5, after {camvid}/train.txt: line 2"
+    assert rows["train: images listed again"].found == again
+    assert rows["val: images listed again"].found == "0"
+    turned = rows["train: images turned as their EXIF orientation says"]
+    assert turned.found == f"1, the first: {camvid}/train/train03.png"
+    assert "val: images turned as their EXIF orientation says" not in rows
+    assert rows["val: labels"].ok is False
+    assert "If these are masks of 0 and 255, write them as class indices" in rows["val: labels"].found
+
+
+def test_a_copy_under_another_name_is_in_both_splits(camvid, tmp_path):
+    shutil.copy(camvid / "val/val00.png", camvid / "train/train01.png")
+    rows = rows_of("camvid", camvid, tmp_path / "c")
+    assert rows["images both in train and in val"].found == "1"
+    write_camvid(tmp_path / "same", {"train": 1, "val": 1})
+    for split in ("train", "val"):  # the same name for two images
+        (tmp_path / f"same/{split}/{split}00.png").rename(tmp_path / f"same/{split}/00.png")
+        (tmp_path / f"same/{split}.txt").write_text(f"{split}/00.png {split}annot/{split}00.png\n")
+    write_photo(tmp_path / "same/val/00.png", np.zeros((6, 8, 3), dtype=np.uint8))
+    assert rows_of("camvid", tmp_path / "same", tmp_path / "c")["images both in train and in val"].found == "0"
 
 
 def test_images_larger_than_the_published(camvid, tmp_path):

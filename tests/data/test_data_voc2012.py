@@ -5,7 +5,7 @@ import pytest
 from data_trees import photo, write_ids, write_labels, write_mat, write_photo, write_sbd, write_voc
 from torchvision.datasets import SBDataset, VOCSegmentation
 
-from repro.data import source
+from repro.data import mat, source
 from repro.data.voc2012 import CLASSES, VOC2012
 from repro.errors import InputError
 from repro.spec.protocol import Data
@@ -71,6 +71,40 @@ def test_pngs_of_the_augmented_labels_are_taken_where_they_are(tree):
     for sample in VOC2012.samples(home, "trainaug"):
         labels = VOC2012.read_labels(sample)
         assert np.array_equal(labels, voc[sample.name] if sample.name in TRAIN else np.full((7, 9), 3))
+
+
+def test_a_mat_file_that_unpacks_without_end(tree, monkeypatch):
+    monkeypatch.setattr(mat, "MOST_BYTES", 1 << 20)
+    root, _, _ = tree
+    path = root / "benchmark_RELEASE/dataset/cls/2008_000010.mat"
+    write_mat(path, {"GTcls": {"Segmentation": np.zeros((1024, 1024), dtype=np.uint8)}})
+    assert path.stat().st_size < 1 << 14
+    (sample,) = (s for s in VOC2012.samples(VOC2012.home(root), "trainaug") if s.name == "2008_000010")
+    with pytest.raises(InputError, match=r"2008_000010\.mat: unpacks into more than 1 MB, which no label map does"):
+        VOC2012.read_labels(sample)
+
+
+def test_ids_keep_their_points(tmp_path):
+    write_voc(tmp_path, ["street.0001", "street.0002"], VAL)
+    assert [s.name for s in VOC2012.samples(VOC2012.home(tmp_path), "train")] == ["street.0001", "street.0002"]
+    assert all(s.image.is_file() for s in VOC2012.samples(VOC2012.home(tmp_path), "train"))
+
+
+def test_files_under_another_spelling_are_named(tmp_path):
+    write_voc(tmp_path, TRAIN, VAL)
+    home = VOC2012.home(tmp_path)
+    data = Data(name="voc2012", train_split="train")
+    (home / "JPEGImages/2009_000001.jpg").rename(home / "JPEGImages/2009_000001.JPG")
+    message = r"train\.txt: line 2: \S+/2009_000001\.jpg: no such file\. There is \S+/JPEGImages/2009_000001\.JPG"
+    with pytest.raises(InputError, match=message):
+        source.fingerprint(data, tmp_path, tmp_path / "c")
+    (home / "JPEGImages/2009_000001.JPG").rename(home / "JPEGImages/2009_000001.jpg")
+    (home / "JPEGImages").rename(home / "JpegImages")
+    with pytest.raises(InputError, match=r"no such file\. There is \S+/JpegImages/2007_000032\.jpg: names count"):
+        source.fingerprint(data, tmp_path, tmp_path / "c")
+    (home / "ImageSets").rename(home / "imagesets")
+    with pytest.raises(InputError, match=r"there is no ImageSets/Segmentation in it\. There is \S+/imagesets/Seg"):
+        source.fingerprint(data, tmp_path / "VOCdevkit/VOC2012", tmp_path / "c")
 
 
 @pytest.mark.parametrize("form", ["{0}", "/JPEGImages/{0}.jpg /SegmentationClassAug/{0}.png"])

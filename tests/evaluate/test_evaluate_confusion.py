@@ -86,6 +86,15 @@ def test_a_label_outside_the_classes_is_refused():
         confusion(truth, torch.zeros(2, 3, 3, dtype=torch.long), 5)
 
 
+@pytest.mark.parametrize("wrong", [-1, 5, 255])
+def test_a_prediction_outside_the_classes_is_refused(wrong):
+    prediction = torch.zeros(2, 3, 3, dtype=torch.long)
+    prediction[1, 2, 2] = wrong
+    for truth in (torch.zeros(2, 3, 3, dtype=torch.long), torch.full((2, 3, 3), 255)):
+        with pytest.raises(ValueError, match=rf"a prediction is {wrong}; the 5 classes are 0 to 4"):
+            confusion(truth, prediction, 5)
+
+
 @pytest.mark.parametrize("classes", [2, 9, 21])
 def test_the_prediction_is_the_first_of_the_largest(classes):
     generator = torch.Generator().manual_seed(classes)
