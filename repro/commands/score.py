@@ -209,7 +209,7 @@ def _page(
 
 
 def _sheets(score: Score, pairs: Sequence[Pair], reading: Reading, classes: Classes) -> tuple[Sheet, ...]:
-    from repro.data.images import read_photo
+    from repro.data.decode import read_photo
     from repro.report.content import Pictures
     from repro.report.pictures import sheets
 

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.data.images import ByteArray, decode
+from repro.data.decode import decode_labels
+from repro.data.disk import opened
+from repro.data.images import ByteArray
 from repro.errors import InputError
 from repro.scoring.matrix import VOID
 
-SUFFIXES = (".png", ".npy", ".tif", ".tiff", ".bmp", ".gif")
+SUFFIXES = (".png", ".npy", ".tif", ".tiff", ".bmp")
 """Forms that lose nothing; a JPEG's labels are not those that were written."""
-LOSSY = (".jpg", ".jpeg", ".webp")
+LOSSY = (".jpg", ".jpeg", ".webp", ".gif")
 
 # Cityscapes' 34 label ids -> the 19 classes that are scored (cityscapesScripts, helpers/labels.py); the rest is void.
 CITYSCAPES = dict(
@@ -81,9 +83,7 @@ def _table(form: LabelForm, high: int) -> NDArray[np.int16]:
 def _values(path: Path, form: LabelForm) -> NDArray[Any]:
     """(H, W) integers as they stand in the file; colours are turned into their numbers."""
     suffix = path.suffix.lower()
-    if suffix in LOSSY:
-        raise InputError(f"{path}: a {suffix[1:].upper()} loses labels. Store label maps as PNG or .npy.")
-    values = _npy(path) if suffix == ".npy" else decode(path)
+    values = _npy(path) if suffix == ".npy" else decode_labels(path)
     if suffix == ".npy" and values.ndim == 3 and 1 in (values.shape[0], values.shape[2]):
         values = values[0] if values.shape[0] == 1 else values[..., 0]
     if values.ndim == 3 and values.shape[2] in (3, 4):
@@ -97,7 +97,8 @@ def _values(path: Path, form: LabelForm) -> NDArray[Any]:
 
 def _npy(path: Path) -> NDArray[Any]:
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
+        with opened(path) as file:
+            return np.asarray(np.load(file, allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not an array that can be read ({reason}). Write it with numpy.save.") from None

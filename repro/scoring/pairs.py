@@ -65,7 +65,7 @@ def label_files(place: Path, ending: str, role: str) -> dict[str, Path]:
         files[name] = path
     if not files:
         lossy = any(entry.suffix.lower() in LOSSY for entry in place.rglob("*")) if place.is_dir() else False
-        why = "; there are JPEG files, which lose labels" if lossy else ""
+        why = "; there are files of a form that need not keep labels (JPEG, WebP, GIF)" if lossy else ""
         raise InputError(f"{place}: no label maps ({', '.join(SUFFIXES)}){why} ({role}).")
     return files
 

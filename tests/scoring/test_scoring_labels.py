@@ -95,7 +95,7 @@ def test_what_is_no_label_map_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not an array"):
         read_labels(tmp_path / "empty.npy", FORM)
     Image.fromarray(TRUTH).save(tmp_path / "x.jpg")
-    with pytest.raises(InputError, match="JPG loses labels"):
+    with pytest.raises(InputError, match="JPEG content, which need not keep label values"):
         read_labels(tmp_path / "x.jpg", FORM)
     with pytest.raises(InputError, match="label 9 at row 0, column 1"):
         read_labels(write(tmp_path, "nine", np.array([[0, 9]])), FORM)
