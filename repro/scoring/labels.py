@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from repro.scoring.matrix import VOID
 
 SUFFIXES = (".png", ".npy", ".tif", ".tiff", ".bmp")
 """Forms that lose nothing; a JPEG's labels are not those that were written."""
+LARGEST = 65535
+"""Label that a file may hold."""
+NEITHER = VOID - 1
+"""Stands for a number that is neither a class nor void, while a file is read."""
 LOSSY = (".jpg", ".jpeg", ".webp", ".gif")
 
 # Cityscapes' 34 label ids -> the 19 classes that are scored (cityscapesScripts, helpers/labels.py); the rest is void.
@@ -42,6 +47,35 @@ class LabelForm:
     colours: Mapping[tuple[int, int, int], int] = field(default_factory=dict)
     """RGB -> number, for images in colour."""
 
+    @property
+    def plain(self) -> bool:
+        """Whether numbers in a file are classes or 255 as they stand."""
+        return self.mapping is None and self.offset == 0 and self.void == {VOID}
+
+    def table(self, high: int) -> ByteArray:
+        """Number in the file, up to `high` at least -> class, void or `NEITHER`; the last entry is for -1."""
+        if high <= VOID:
+            return self._bytes
+        return self._table(high)
+
+    @cached_property
+    def _bytes(self) -> ByteArray:
+        return self._table(VOID)
+
+    def _table(self, high: int) -> ByteArray:
+        numbers = np.arange(high + 2)
+        numbers[-1] = -1
+        if self.mapping is not None:
+            table = np.array([self.mapping.get(int(k), VOID) for k in numbers])
+            known = table == VOID
+        else:
+            table = numbers - self.offset
+            known = (table < 0) & (numbers >= 0)
+        known |= np.isin(numbers, list(self.void))
+        table[(table < 0) | (table >= self.classes)] = NEITHER
+        table[known] = VOID
+        return table.astype(np.uint8)
+
 
 def read_labels(path: Path, form: LabelForm) -> ByteArray:
     """Decode a label file to (H, W) uint8: a class, or 255 for void.
@@ -49,35 +83,20 @@ def read_labels(path: Path, form: LabelForm) -> ByteArray:
     Raises InputError for a file that is no label map, a colour that is no class's, a number that is neither.
     """
     values = _values(path, form)
-    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    if low < -1 or high > 65535:
+    high = int(values.max(initial=0))
+    low = 0 if values.dtype.kind == "u" else int(values.min(initial=0))
+    if low < -1 or high > LARGEST:
         raise InputError(f"{path}: label {low if low < -1 else high}; labels are small whole numbers.")
-    table = _table(form, high)
-    labels = table[values]  # -1 takes the last entry, which is void where void has -1
-    wrong = labels < 0
-    if wrong.any():
+    if form.plain and values.dtype == np.uint8 and not ((values >= form.classes) & (values != VOID)).any():
+        return values
+    labels = np.take(form.table(high), values)  # -1 takes the last entry, which is void where void has -1
+    if (wrong := labels == NEITHER).any():
         row, column = (int(k) for k in np.argwhere(wrong)[0])
         raise InputError(
             f"{path}: label {int(values[row, column])} at row {row}, column {column} is neither one of the "
             f"{form.classes} classes nor void. Name what it means: --void, --offset or --map."
         )
-    return np.asarray(labels, np.uint8)
-
-
-def _table(form: LabelForm, high: int) -> NDArray[np.int16]:
-    """Number in the file -> class, 255 (void) or -1 (neither); one more entry at the end for the number -1."""
-    numbers = np.arange(high + 2)
-    numbers[-1] = -1
-    if form.mapping is not None:
-        table = np.array([form.mapping.get(int(k), VOID) for k in numbers])
-        known = table == VOID
-    else:
-        table = numbers - form.offset
-        known = (table < 0) & (numbers >= 0)
-    known |= np.isin(numbers, list(form.void))
-    table[(table < 0) | (table >= form.classes)] = -1
-    table[known] = VOID
-    return table.astype(np.int16)
+    return np.asarray(labels)
 
 
 def _values(path: Path, form: LabelForm) -> NDArray[Any]:

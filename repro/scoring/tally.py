@@ -138,21 +138,20 @@ def _tally_image(pair: Pair, reading: Reading) -> Tally:
 
 
 def _tally_labels(truth: ByteArray, prediction: ByteArray, classes: int) -> Tally:
-    right = np.minimum(truth, classes)
-    answer = np.minimum(prediction, classes)
-    cell = right.astype(np.int32)
-    cell *= classes + 1
-    cell += answer
-    bins = (classes + 1) ** 2
+    columns = classes + 1
+    bins = columns**2
     void = truth == VOID
     marks = void if (has_void := bool(void.any())) else _transitions(truth)
-    distance = chessboard(marks, WIDEST)
-    deep = cell + distance.astype(np.int32) * bins
-    by_distance = np.bincount(deep.ravel(), minlength=bins * (WIDEST + 2)).reshape(WIDEST + 2, classes + 1, -1)
+    # one number a pixel, (distance, ground truth, prediction) in mixed radix; void and no answer are the last class
+    kind: Any = np.uint16 if (WIDEST + 2) * bins <= 2**16 else np.uint32
+    deep = chessboard(marks, WIDEST).astype(kind) * kind(bins)
+    deep += np.minimum(truth, classes).astype(kind) * kind(columns)
+    deep += np.minimum(prediction, classes)
+    by_distance = np.bincount(deep.ravel(), minlength=bins * (WIDEST + 2)).reshape(WIDEST + 2, columns, -1)
     counts = by_distance.sum(axis=0)
     band = by_distance[:, :classes].cumsum(axis=0)[1 : WIDEST + 1]
     nothing = np.zeros_like(band)
-    small = cell[HALF // 2 :: HALF, HALF // 2 :: HALF]
+    small = deep[HALF // 2 :: HALF, HALF // 2 :: HALF] % kind(bins)
     halved = np.bincount(small.ravel(), minlength=bins).reshape(classes + 1, -1)[:classes]
     rows = np.zeros((1, 5, classes), np.int32)
     rows[0, :3] = _sums(counts[:classes])

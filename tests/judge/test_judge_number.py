@@ -53,5 +53,5 @@ def test_runs_of_one_recipe_are_called_different_in_5_percent(runs: int) -> None
 
 def test_what_is_no_number_is_refused() -> None:
     for runs, published, known in (([], 70, None), ([math.nan], 70, None), ([70], math.inf, None), ([70], 70, 0.0)):
-        with pytest.raises(ValueError, match="finite|positive"):
+        with pytest.raises(ValueError, match=r"finite|positive"):
             judge_number(runs, published, known)
