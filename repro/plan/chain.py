@@ -59,7 +59,7 @@ def training_of(protocol: Protocol, seed: int, inputs: Inputs) -> Training:
     if stage is None:
         return first
     changed = {"output_stride": stage.output_stride, "iterations": stage.iterations, "lr": stage.lr}
-    settings = train.model_copy(update={**changed, "batch_norm": "frozen"})
+    settings = train.model_copy(update={**changed, "batch_norm": "frozen_statistics"})
     images = _split(data.model_copy(update={"train_split": stage.train_split}), stage.train_split, inputs, twice=True)
     return Training("segment", protocol.model, images, settings, seed, first, code)
 

@@ -10,7 +10,7 @@ from repro.train.loop import Layout
 
 def remarks(settings: Train | Pretrain, layouts: Sequence[Layout]) -> list[str]:
     """A sentence for each layout that departs from a batch computed at once."""
-    frozen = isinstance(settings, Train) and settings.batch_norm == "frozen"
+    frozen = isinstance(settings, Train) and settings.batch_norm != "train"
     found = []
     for layout in layouts:
         together = layout.processes * layout.micro_batch

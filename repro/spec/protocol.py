@@ -178,8 +178,8 @@ class Data(Section):
 
 
 class SecondStage(Section):
-    """v3, section 4.1, before submission: on with the same network at a smaller output stride, batch normalisation
-    frozen."""
+    """v3, section 4.1, before submission: on with the same network at a smaller output stride, batch normalisation's
+    statistics frozen."""
 
     output_stride: OutputStride = 8
     iterations: Iterations = 30_000
@@ -216,7 +216,9 @@ class Train(Section):
     flip: bool = True
     upsample_logits: bool = True
     """Logits to the label's size; False: labels are subsampled to the logits' size."""
-    batch_norm: Literal["train", "frozen"] = "train"
+    batch_norm: Literal["train", "frozen_statistics", "frozen"] = "train"
+    """frozen_statistics: stored statistics normalise and do not move, scale and shift learn (released v3+ code without
+    `fine_tune_batch_norm`; v3, Table 8); frozen: nothing of it learns (v2)."""
     batch_norm_decay: Kept = 0.9997
     """Share of the old moving average kept at each step (1 - PyTorch's momentum)."""
     backbone_batch_norm_decay: Kept | None = None

@@ -70,15 +70,18 @@ def set_rates(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 def set_batch_norm(network: nn.Module, train: Train | Pretrain) -> None:
-    """Moving averages keep `batch_norm_decay` of the old value (the backbone's `backbone_batch_norm_decay`, if given);
-    frozen layers neither learn nor move (paper v3, Table 8).
+    """Moving averages keep `batch_norm_decay` of the old value (the backbone's `backbone_batch_norm_decay`, if given).
+
+    Frozen statistics normalise and do not move, while scale and shift learn (paper v3, Table 8: in the released code
+    only `is_training` is off); layers that are frozen as a whole do neither (v2's prototxts: multiplier 0).
     """
     backbone = train.backbone_batch_norm_decay if isinstance(train, Train) else None
-    frozen = isinstance(train, Train) and train.batch_norm == "frozen"
+    way = train.batch_norm if isinstance(train, Train) else "train"
     for name, module in network.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             own = backbone if backbone is not None and not in_head(name) else train.batch_norm_decay
             module.momentum = 1.0 - own
-            if frozen:
+            if way != "train":
                 module.eval()
+            if way == "frozen":
                 module.requires_grad_(False)

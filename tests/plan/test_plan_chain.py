@@ -60,14 +60,14 @@ def test_coco_from_imagenet_needs_the_weights_and_what_follows_does_not():
     assert not last.weights
 
 
-def test_a_second_stage_starts_from_the_first_with_frozen_batch_normalisation():
+def test_a_second_stage_starts_from_the_first_with_frozen_statistics():
     stage = SecondStage(iterations=50, lr=0.002, train_split="trainval")
     protocol = _protocol(Train(start="random", second_stage=stage))
     first, second = training_of(protocol, 3, INPUTS).chain()
     alone = training_of(_protocol(Train(start="random")), 3, INPUTS)
     assert first.key == alone.key
     assert (second.settings.output_stride, second.settings.iterations, second.settings.lr) == (8, 50, 0.002)
-    assert (first.settings.batch_norm, second.settings.batch_norm) == ("train", "frozen")
+    assert (first.settings.batch_norm, second.settings.batch_norm) == ("train", "frozen_statistics")
     assert (first.images.split, second.images.split) == ("trainaug", "trainval")
     assert (first.seed, second.seed) == (3, 3)
     assert evaluation_of(protocol, second, INPUTS).training == second

@@ -122,7 +122,7 @@ XCEPTION: Facts = {
 CASCADE: Facts = {"model.head": "cascade", "model.multi_grid": (1, 1, 1), "model.image_pooling": False}
 TABLE: dict[str, Facts] = {
     "v2/table1": {**VGG, "train.policy": "step", "train.step_iterations": 2000, "train.step_gamma": 0.1}
-    | {"train.batch_size": 30, "train.iterations": 6000},
+    | {"train.iterations": 6000},
     "v2/table2": {**VGG, "model.atrous_rates": (12,), "model.fc_kernel": 3, "model.fc_channels": 1024},
     "v2/table3": {**VGG, "model.fc_kernel": 3, "model.fc_channels": 1024},
     "v2/table4": {},
@@ -178,8 +178,9 @@ _FOV: Facts = {"model.head": "sum_aspp", "model.atrous_rates": (12,)}
 _ASPP: Facts = {"model.head": "sum_aspp", "model.atrous_rates": ASPP_L}
 _CRF: Facts = {"evaluate.crf": CRF}
 _LARGE_FOV: Facts = {**VGG, "model.atrous_rates": (12,), "model.fc_kernel": 3, "model.fc_channels": 1024}
-_HALF: Facts = {"data.side": 1024, "evaluate.canvas": (513, 1025)}
-_FULL: Facts = {"data.side": None, "evaluate.canvas": (1025, 2049)}
+_WHOLE: Facts = {"data.side": None, "evaluate.canvas": (1025, 2049)}
+_HALF: Facts = {**_WHOLE, "train.scales": (0.5,), "evaluate.scales": (0.5,)}
+_FULL: Facts = {**_WHOLE, "evaluate.scales": (1.0,)}
 _FLIP: Facts = {"evaluate.scales": MS, "evaluate.flip": True}
 _V3_STRATEGIES: list[Facts] = [
     {},
@@ -196,8 +197,8 @@ def _before_and_after(variants: list[Facts]) -> list[Facts]:
 CELLS: dict[str, list[Facts]] = {
     "v2/table1": _before_and_after(
         [
-            {"model.fc_kernel": k, "model.atrous_rates": (r,), "model.fc_channels": f}
-            for k, r, f in ((7, 4, 4096), (4, 4, 4096), (4, 8, 4096), (3, 12, 1024))
+            {"model.fc_kernel": k, "model.atrous_rates": (r,), "model.fc_channels": f, "train.batch_size": b}
+            for k, r, f, b in ((7, 4, 4096, 20), (4, 4, 4096, 20), (4, 8, 4096, 20), (3, 12, 1024, 30))
         ]
     ),
     "v2/table2": [
@@ -270,7 +271,7 @@ CELLS: dict[str, list[Facts]] = {
     "v3/table6": [*_V3_STRATEGIES, {**_V3_STRATEGIES[-1], **_COCO, "train.lr": 1e-4}],
     "v3/table8": [
         {},
-        {"train.batch_norm": "frozen"},
+        {"train.batch_norm": "frozen_statistics"},
         {"train.upsample_logits": False},
         {"train.crop": 321},
     ],

@@ -120,9 +120,11 @@ def test_a_rule_for_a_part_of_the_crf_needs_the_crf(suite: Suite) -> None:
 
 def test_images_of_full_and_half_size_stay_apart(suite: Suite) -> None:
     spec = suite.find("v2/table9")
-    sides = {c.row_label: resolve(suite, spec, c.settings, "tiny").protocol.data.side for c in spec.cells()}
-    assert sides["VGG-16, LargeFOV"] == 65
-    assert sides["VGG-16, Full, LargeFOV"] == 129
+    found = {c.row_label: resolve(suite, spec, c.settings, "tiny").protocol for c in spec.cells()}
+    half, full = found["VGG-16, LargeFOV"], found["VGG-16, Full, LargeFOV"]
+    assert half.data.side == full.data.side == 129
+    assert (half.train.scales, half.evaluate.scales) == ((0.5,), (0.5,))
+    assert (full.train.scales, full.evaluate.scales) == ((1.0,), (1.0,))
 
 
 def test_overrides_win_over_rules_which_see_them(write: Write) -> None:

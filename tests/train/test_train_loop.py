@@ -123,6 +123,20 @@ def test_frozen_batch_normalisation_neither_learns_nor_moves(images):
     assert not torch.equal(before["head.classifier.weight"], after["head.classifier.weight"])
 
 
+def test_frozen_statistics_normalise_and_stay_while_scale_and_shift_learn(images):
+    network = build(MODEL, 3, 16)
+    initialise(network, 0)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    fit(network, images, SETTINGS.model_copy(update={"batch_norm": "frozen_statistics"}), 0, CPU, Hooks())
+    after = network.state_dict()
+    norms = [n for n, m in network.named_modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for name in norms:
+        for key in ("running_mean", "running_var", "num_batches_tracked"):
+            assert torch.equal(before[f"{name}.{key}"], after[f"{name}.{key}"])
+        for key in ("weight", "bias"):
+            assert not torch.equal(before[f"{name}.{key}"], after[f"{name}.{key}"])
+
+
 def test_batch_norm_decay_is_the_share_of_the_old_average_kept():
     network = torch.nn.Sequential(torch.nn.BatchNorm2d(1))
     set_batch_norm(network, Train(batch_norm_decay=0.9997))
