@@ -60,6 +60,10 @@ def score(
         bool, typer.Option("--unanswered", help="Void in a prediction is a wrong answer, instead of an error.")
     ] = False,
     formats: Annotated[str, typer.Option("--format", help="md, html, json, csv.")] = "md,html,json,csv",
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="CELL", help="Published number to compare with: a cell's id.", show_default=False),
+    ] = None,
     out: Out = OUT,
     jobs: Annotated[
         int | None, typer.Option(metavar="N", help="Processes. Default: one per core.", show_default=False)
@@ -85,4 +89,42 @@ def score(
         Side(tuple(void or [255]), offset, mapping, truth_ending),
         Side(tuple(prediction_void or [255]), prediction_offset, prediction_map, prediction_ending),
     )
-    main(predictions, truth, dataset, data, split, classes, sides, partial, unanswered, formats, out, jobs, json)
+    main(
+        predictions, truth, dataset, data, split, classes, sides, partial, unanswered, formats, against, out, jobs, json
+    )
+
+
+@scores.command(short_help="Compare your number with a published one.")
+def judge(
+    value: Annotated[
+        float | None, typer.Argument(metavar="[VALUE]", help="Your mean IOU in per cent.", show_default=False)
+    ] = None,
+    cell: Annotated[
+        str, typer.Option(metavar="ID", help="The published number: a cell's id, as `repro show TABLE --json` has it.")
+    ] = ...,  # type: ignore[assignment]
+    runs: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y,...", help="Several runs of yours, instead of VALUE.", show_default=False),
+    ] = None,
+    seeds_sd: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            help="Standard deviation between runs, if you know it. Default: that of published repetitions, pooled with "
+            "your runs.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say whether your number differs from a published one, and what to look at first if it does.
+
+    Examples:
+
+      repro judge 77.90 --cell v3plus/table5/eval-os-16/miou
+
+      repro judge --runs 74.9,75.2,74.6 --cell v3/table6/os-16
+    """
+    from repro.commands.judge import main
+
+    main(value, runs, cell, seeds_sd, json)

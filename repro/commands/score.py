@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import repro
+from repro.commands.judge import find_cell, judged_sentence
 from repro.commands.output import print_table, say
 from repro.cores import cores
 from repro.data.format import Format, Sample
@@ -23,6 +24,7 @@ from repro.scoring.matrix import VOID
 from repro.scoring.pairs import Pair, dataset_truths, label_files, pair_up
 from repro.scoring.result import Score, score_pairs
 from repro.scoring.tally import Reading, read_pair
+from repro.spec.load import load_suite
 
 if TYPE_CHECKING:
     from repro.report.content import Classes
@@ -55,8 +57,8 @@ class Names:
 
 def main(
     predictions: Path, truth: Path | None, dataset: str | None, data: Path | None, split: str | None,
-    classes: str | None, sides: tuple[Side, Side], partial: bool, unanswered: bool, formats: str, out: Path,
-    jobs: int | None, as_json: bool,
+    classes: str | None, sides: tuple[Side, Side], partial: bool, unanswered: bool, formats: str,
+    against: str | None, out: Path, jobs: int | None, as_json: bool,
 ) -> ScorePage:  # fmt: skip
     """Score, write the pages, print a summary (or the JSON), return the page. `sides`: ground truth, prediction."""
     from repro.report.files import ready_folder, write_file
@@ -69,6 +71,8 @@ def main(
     pairs = pair_up(files, truths, partial=partial, places=(str(predictions), place))
     known = _names(classes, dataset) or _counted(pairs, sides, form)
     reading = _reading(known, sides, form, unanswered)
+    if against is not None:
+        find_cell(load_suite(), against)
     if not as_json:
         ready_folder(out)
     with _progress(len(pairs), "scoring") as advance:
@@ -76,13 +80,17 @@ def main(
             pairs, reading, known.names, jobs or cores(), len(truths) - len(pairs) if partial else 0, advance
         )
     page = _page(score, pairs, reading, known, str(predictions), place)
+    if against is not None:
+        miou = score.miou
+        words = judged_sentence(load_suite(), against, miou.value * 100, len(pairs), miou.standard_error * 100)
+        page = replace(page, judgement=(words,))
     if as_json:
         import json
 
         json.dump(score_document(page), sys.stdout, indent=1, ensure_ascii=False)
         sys.stdout.write("\n")
         return page
-    _print(score)
+    _print(score, page.judgement)
     for name, text in score_files(page, wanted).items():
         say(str(write_file(out / name, text.encode())))
     return page
@@ -138,8 +146,6 @@ def _names(classes: str | None, dataset: str | None) -> Names | None:
         return Names(names, _colours(len(names)))
     if dataset is None:
         return None
-    from repro.spec.load import load_suite
-
     facts = load_suite().dataset(dataset)
     if isinstance(facts.classes, tuple):
         return Names(facts.classes, facts.colours)
@@ -227,7 +233,7 @@ def _sheets(score: Score, pairs: Sequence[Pair], reading: Reading, classes: Clas
     return tuple(sheet if photographs[sheet.name] else replace(sheet, image_uri="") for sheet in made)
 
 
-def _print(score: Score) -> None:
+def _print(score: Score, judgement: tuple[str, ...]) -> None:
     from repro.report.numbers import signed
     from repro.report.score import interval, percent
 
@@ -237,6 +243,8 @@ def _print(score: Score) -> None:
         f"pixel accuracy {percent(whole.pixel_accuracy, 4)} %, mean accuracy {percent(whole.mean_accuracy)} %, "
         f"frequency-weighted IOU {percent(whole.frequency_weighted_iou)} %; {len(score.images)} images"
     )
+    for words in judgement:
+        print(words)
     if score.missing:
         print(f"{score.missing} images without a prediction were left out (--partial)")
     print()

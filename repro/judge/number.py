@@ -7,7 +7,8 @@ seeds change. With n own runs of mean m and a published value p, and if both are
 
 follows Student's t with the degrees of freedom of s. The deviation s between runs is, in this order: what the user says
 (`known`), else pooled from the user's own runs (n - 1 degrees of freedom) and the six published runs of v3 Table 11
-(0.22 points, 5 degrees of freedom). The choice of images is in neither: both numbers are of the same images.
+(0.22 points, 5 degrees of freedom). The choice of images is in neither, as both numbers are of the same images; a
+number of other images than the published one's takes their standard error (`image_error`) on top.
 """
 
 from __future__ import annotations
@@ -18,10 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from repro.judge.intervals import t_quantile
+from repro.judge.intervals import LEVEL, SMALLEST_TAIL, falling_root, mixed_quantile
 from repro.judge.published import SEED_DEVIATION, SEED_DOF
-
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,8 @@ class NumberVerdict:
     low: float
     """Lower end of the 95 % interval of the difference."""
     high: float
+    image_error: float
+    """Standard error that the choice of images adds; 0 where both numbers are of the same images."""
     probability: float
     """Of a difference at least as large between runs of one recipe."""
 
@@ -61,12 +62,14 @@ class NumberVerdict:
 
 
 def judge_number(
-    runs: Sequence[float], published: float, known: float | None = None, seed_deviation: float = SEED_DEVIATION
-) -> NumberVerdict:
+    runs: Sequence[float], published: float, known: float | None = None, seed_deviation: float = SEED_DEVIATION,
+    image_error: float = 0.0,
+) -> NumberVerdict:  # fmt: skip
     """Compare a user's runs (per cent, one or more) with a published value (per cent).
 
-    `known`: the deviation between runs, in points, where the user knows it. Raises ValueError where there is no run, or
-    a number is not finite, or a deviation not positive.
+    `known`: the deviation between runs, in points, where the user knows it; `image_error`: the standard error, in
+    points, that the choice of images gives the user's number, where they are not the published one's. Raises
+    ValueError where there is no run, or a number is not finite, or a deviation not positive.
     """
     values = np.asarray(runs, np.float64)
     if not len(values) or not np.isfinite([*values, published]).all():
@@ -83,19 +86,28 @@ def judge_number(
         source = "six published runs (v3 Table 11)"
         if n > 1:
             source = f"these {n} runs and {source}"
-    error = deviation * math.sqrt(1 + 1 / n)
-    margin = t_quantile(1 - (1 - LEVEL) / 2, dof) * error
+    seeds = deviation * math.sqrt(1 + 1 / n)
+    error = math.hypot(seeds, image_error)
+    # with images' noise on top (many degrees of freedom): the rule that intervals of cells follow
+    share = (seeds / error) ** 2
+    margin = mixed_quantile((1 - LEVEL) / 2, share, dof, math.inf) * error
     difference = mean - published
     return NumberVerdict(
-        mean, published, n, deviation, dof, source, difference - margin, difference + margin,
-        2 * _beyond(abs(difference) / error, dof),
+        mean, published, n, deviation, dof, source, difference - margin, difference + margin, image_error,
+        2 * _tail(abs(difference) / error, share, dof),
     )  # fmt: skip
 
 
-def _beyond(t: float, dof: float) -> float:
-    from scipy.special import ndtr, stdtr
-
-    return float(ndtr(-t) if math.isinf(dof) else stdtr(dof, -t))
+def _tail(distance: float, share: float, dof: float) -> float:
+    """Return the probability of lying more than `distance` standard errors above the truth."""
+    if distance <= 0:
+        return 0.5
+    lowest = math.log(SMALLEST_TAIL)
+    if mixed_quantile(SMALLEST_TAIL, share, dof, math.inf) <= distance:
+        return SMALLEST_TAIL
+    return math.exp(
+        falling_root(lambda x: mixed_quantile(math.exp(x), share, dof, math.inf) - distance, lowest, math.log(0.5))
+    )
 
 
 def sentence(verdict: NumberVerdict) -> str:
@@ -105,13 +117,11 @@ def sentence(verdict: NumberVerdict) -> str:
     side = "below" if verdict.difference < 0 else "above"
     chance = "less than 0.001" if verdict.probability < 0.001 else f"{verdict.probability:.3f}"
     what = f"{verdict.value:.2f} ({runs}) is {gap:.2f} points {side} the published {verdict.published:.2f}"
+    of = "runs of one recipe differ by" if not verdict.image_error else "runs of one recipe on other images differ by"
+    rest = f"{of} (up to {verdict.margin:.2f} points in 95 % of cases; probability of such a gap {chance})"
     if verdict.different:
-        return (
-            f"{what}: more than runs of one recipe differ by (up to {verdict.margin:.2f} points in 95 % of cases; "
-            f"probability of such a gap {chance}). Something in the recipe, the data or the measurement is different."
-        )
+        return f"{what}: more than {rest}. Something in the recipe, the data or the measurement is different."
     return (
-        f"{what}: within what runs of one recipe differ by (up to {verdict.margin:.2f} points in 95 % of cases; "
-        f"probability of such a gap {chance}). No difference is shown; the true one lies between "
-        f"{verdict.low:+.2f} and {verdict.high:+.2f} points."
+        f"{what}: within what {rest}. No difference is shown; the true one lies between {verdict.low:+.2f} and "
+        f"{verdict.high:+.2f} points."
     )

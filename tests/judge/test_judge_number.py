@@ -51,6 +51,26 @@ def test_runs_of_one_recipe_are_called_different_in_5_percent(runs: int) -> None
     assert abs(called / trials - 0.05) < 3 * math.sqrt(0.05 * 0.95 / trials)
 
 
+@pytest.mark.parametrize("known", [None, 0.3])
+def test_probability_and_interval_agree_and_images_widen_both(known: float | None) -> None:
+    for image_error in (0.0, 0.2, 4.0):
+        for gap in (0.1, 0.5, 0.8, 2.0, 9.0):
+            verdict = judge_number([70 - gap], 70, known=known, image_error=image_error)
+            assert verdict.different == (verdict.probability < 0.05), (gap, image_error)
+    assert judge_number([69], 70, image_error=0.7).margin > judge_number([69], 70).margin
+    assert "on other images" in sentence(judge_number([69], 70, image_error=0.7))
+
+
+def test_other_images_are_called_different_in_5_percent() -> None:
+    rng = np.random.default_rng(9)
+    trials, called = 1500, 0
+    for _ in range(trials):
+        repeated = float(np.std(rng.normal(77, 0.3, 6), ddof=1))
+        mine, theirs = rng.normal(78, math.hypot(0.3, 0.5)), rng.normal(78, 0.3)
+        called += judge_number([mine], theirs, seed_deviation=repeated, image_error=0.5).different
+    assert abs(called / trials - 0.05) < 3 * math.sqrt(0.05 * 0.95 / trials) + 0.01
+
+
 def test_what_is_no_number_is_refused() -> None:
     for runs, published, known in (([], 70, None), ([math.nan], 70, None), ([70], math.inf, None), ([70], 70, 0.0)):
         with pytest.raises(ValueError, match=r"finite|positive"):

@@ -1,0 +1,164 @@
+"""`repro judge`: a number of one's own beside a published one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from repro.commands.output import print_json, print_table
+from repro.errors import InputError, did_you_mean
+from repro.judge.number import NumberVerdict, judge_number, sentence
+from repro.judge.published import published_images
+from repro.spec.cell import Cell
+from repro.spec.load import Suite, load_suite
+
+SHOWN = 8
+"""So many causes are listed, nearest in size first."""
+CLOSE = 2.0
+"""Points: a cause whose size is farther from the gap than this does not explain it by itself."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A known mistake whose published size is known."""
+
+    label: str
+    table: str
+    change: float
+    """Points of mean IOU: what the mistake does to the published number."""
+    note: str
+
+    @property
+    def test(self) -> str:
+        """The command that measures it."""
+        return f"repro run {self.table} --only 'row={self.label}' --seeds 5"
+
+
+def main(value: float | None, runs: str | None, cell_id: str, seeds_sd: float | None, as_json: bool) -> None:
+    """Print the verdict, then what to look at first."""
+    numbers = _numbers(value, runs)
+    suite = load_suite()
+    cell = find_cell(suite, cell_id)
+    verdict = judge(numbers, cell, seeds_sd)
+    causes = causes_of(suite, cell, verdict.difference) if verdict.different else []
+    if as_json:
+        print_json(
+            [vars(cause) | {"kind": "cause", "test": cause.test} for cause in causes],
+            cell=cell.id, sentence=sentence(verdict), different=verdict.different, difference=verdict.difference,
+            low=verdict.low, high=verdict.high, probability=verdict.probability, published=verdict.published,
+            value=verdict.value, runs=verdict.runs, deviation=verdict.deviation, deviation_from=verdict.source,
+        )  # fmt: skip
+        return
+    print(f"{cell.id}: {place(suite, cell)}")
+    print(sentence(verdict))
+    print(f"Spread between runs: {verdict.deviation:.2f} points, {verdict.source}.")
+    if verdict.different:
+        _print_causes(causes, verdict)
+
+
+def _numbers(value: float | None, runs: str | None) -> list[float]:
+    if (value is None) == (runs is None):
+        raise InputError("VALUE: give one number, or several with --runs 74.9,75.2,74.6.")
+    words = [str(value)] if runs is None else [word for word in runs.split(",") if word.strip()]
+    out = []
+    for word in words:
+        try:
+            number = float(word)
+        except ValueError:
+            raise InputError(f"--runs: {word!r} is not a number. Write 74.9,75.2,74.6.") from None
+        if not 0 <= number <= 100 or math.isnan(number):
+            raise InputError(
+                f"{'VALUE' if runs is None else '--runs'}: {word} is not a mean IOU in per cent, 0 to 100."
+            )
+        out.append(number)
+    if not out:
+        raise InputError("--runs: no number. Write 74.9,75.2,74.6.")
+    if max(out) <= 1:
+        raise InputError(f"{'VALUE' if runs is None else '--runs'}: {max(out)} looks like a share; give per cent.")
+    return out
+
+
+def find_cell(suite: Suite, name: str) -> Cell:
+    """Return a measured cell with a published number, by its id. Raises InputError with suggestions."""
+    table = next((t for t in sorted(suite.tables, key=len, reverse=True) if name.startswith(f"{t}/")), None)
+    if table is None:
+        hint = did_you_mean(name, suite.tables)
+        raise InputError(f"--cell {name}: no table's cell.{hint} `repro show TABLE --json` lists the ids of a table.")
+    cells = suite.find(table).cells()
+    cell = next((c for c in cells if c.id == name), None)
+    if cell is None:
+        hint = did_you_mean(name, [c.id for c in cells])
+        raise InputError(f"--cell {name}: {table} has no such cell.{hint} `repro show {table} --json` lists them.")
+    if cell.metric != "miou" or cell.published is None:
+        why = "its number is not printed" if cell.published is None else f"its metric is {cell.metric}"
+        raise InputError(f"--cell {name}: cannot be compared with a mean IOU, {why}. Choose another cell.")
+    return cell
+
+
+def judge(numbers: list[float], cell: Cell, seeds_sd: float | None = None, image_error: float = 0.0) -> NumberVerdict:
+    """Compare runs with a cell's published value. Raises InputError for a deviation that is not positive."""
+    assert cell.published is not None  # `find_cell` refuses such cells
+    try:
+        return judge_number(numbers, cell.published, seeds_sd, image_error=image_error)
+    except ValueError as error:
+        raise InputError(f"--seeds-sd: {error}.") from None
+
+
+def judged_sentence(suite: Suite, name: str, value: float, images: int, image_error: float) -> str:
+    """Return the sentence about one run, in per cent, on so many images, beside a cell's published value.
+
+    `image_error`: standard error over images, in points; it counts where these are not as many as the published ones.
+    """
+    cell = find_cell(suite, name)
+    of_paper = published_images(suite, suite.find(cell.table))
+    if images == of_paper:
+        return sentence(judge([value], cell))
+    words = sentence(judge([value], cell, image_error=image_error))
+    return f"{words} The published number is of {of_paper:,} images, this one of {images:,}."
+
+
+def place(suite: Suite, cell: Cell) -> str:
+    """Return where a cell stands in its paper."""
+    labels = ", ".join(label for label in (cell.row_label, cell.column_label) if label and label != "mIOU")
+    source = suite.find(cell.table).source
+    where = f"Table {source.table}" if source.table else f"Fig. {source.figure}"
+    return f"{source.paper} {where}, {labels}: {cell.published:.{cell.decimals}f} published"
+
+
+def causes_of(suite: Suite, cell: Cell, difference: float) -> list[Cause]:
+    """Return known mistakes with a published size in the same direction, nearest in size first.
+
+    Those of the cell's paper where there are any, else of DeepLab v3, whose training protocol v3+ shares.
+    """
+    tables = [t for t in suite.tables.values() if t.id.startswith("pitfalls/")]
+    own = [t for t in tables if t.source.paper == suite.find(cell.table).source.paper]
+    causes = []
+    for table in own or [t for t in tables if t.source.paper == "v3"]:
+        cells = [c for c in table.cells() if c.metric == "miou"]
+        right = cells[0].published
+        for wrong in cells[1:]:
+            if wrong.published is not None and right is not None:
+                causes.append(Cause(wrong.row_label, table.id, wrong.published - right, wrong.note))
+    alike = [cause for cause in causes if cause.change * difference > 0]
+    return sorted(alike, key=lambda cause: abs(cause.change - difference))[:SHOWN]
+
+
+def _print_causes(causes: list[Cause], verdict: NumberVerdict) -> None:
+    print()
+    if not causes:
+        print(
+            "No known mistake with a published size goes in this direction. docs/pitfalls.md lists those without one."
+        )
+        return
+    nearest = abs(causes[0].change - verdict.difference)
+    if nearest > CLOSE:
+        print(f"No single known mistake is of this size; several together may be. Nearest, {nearest:.1f} points away:")
+    else:
+        print("What to look at first, nearest in size first:")
+    print()
+    print_table(
+        ("mistake", "points", "source", "test it with"),
+        [(c.label, f"{c.change:+.2f}", c.note, c.test) for c in causes],
+    )
+    print()
+    print("Sizes are single published runs. Causes without a known size: docs/pitfalls.md.")
