@@ -1,23 +1,20 @@
-"""Downloads from a server on this machine, unpacking, and what is left to a human."""
+"""Downloads from a server on this machine, and what is left to a human."""
 
 import hashlib
-import io
 import shutil
-import tarfile
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from data_trees import forbidden_folder
 from test_data_coco import CONTENT, write_coco
+from test_data_unpack import tar_of
 
 from repro.data import prepare, source
 from repro.data.download import Checksum, download
 from repro.data.prepare import PIECES, Piece
-from repro.data.unpack import unpack
 from repro.errors import InputError
 
 CONTENTS = bytes(range(256)) * 40
@@ -162,75 +159,6 @@ def test_no_space_is_said_before_the_first_byte(server, tmp_path, monkeypatch):
 def test_a_root_that_cannot_be_written(server):
     with forbidden_folder(0o555) as folder, pytest.raises(InputError, match="downloads cannot be kept here"):
         fetch(server, folder / "a.tar")
-
-
-def tar_of(path, members, mode="w"):
-    with tarfile.open(path, mode) as tar:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            if isinstance(content, str):
-                member.type, member.linkname = tarfile.SYMTYPE, content
-                tar.addfile(member)
-            elif content is None:
-                member.type = tarfile.CHRTYPE
-                tar.addfile(member)
-            else:
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-
-
-@pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tgz", "w:gz"), ("a.tar.gz", "w:gz"), ("a.zip", "")])
-def test_archives_merge_into_what_is_there(tmp_path, name, mode):
-    members = {"VOCdevkit/VOC2010/x.txt": b"new", "VOCdevkit/README": b"new"}
-    archive = tmp_path / name
-    if mode:
-        tar_of(archive, members, mode)
-    else:
-        with zipfile.ZipFile(archive, "w") as opened:
-            for member, content in members.items():
-                opened.writestr(member, content)
-    other = tmp_path / "root/VOCdevkit/VOC2012/y.txt"
-    other.parent.mkdir(parents=True)
-    other.write_text("old")
-    unpack(archive, tmp_path / "root")
-    assert (tmp_path / "root/VOCdevkit/VOC2010/x.txt").read_text() == "new"
-    assert other.read_text() == "old"
-    assert sorted(p.name for p in (tmp_path / "root").iterdir()) == ["VOCdevkit"]
-
-
-@pytest.mark.parametrize("member", [{"../evil": b"x"}, {"a/../../evil": b"x"}, {"a": "../../evil"}, {"a": None}])
-def test_tars_that_reach_out_are_refused(tmp_path, member):
-    tar_of(tmp_path / "a.tar", {"good": b"x", **member})
-    with pytest.raises(InputError, match=r"a\.tar: its member '.*' does not belong into a data set"):
-        unpack(tmp_path / "a.tar", tmp_path / "root/deep")
-    assert not (tmp_path / "root/evil").exists()
-    assert list((tmp_path / "root/deep").iterdir()) == []
-
-
-@pytest.mark.parametrize("member", ["../evil", "/tmp/evil", "a/../../evil", "..\\evil"])
-def test_zips_that_reach_out_are_refused(tmp_path, member):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as opened:
-        opened.writestr("good", b"x")
-        opened.writestr(member, b"x")
-    with pytest.raises(InputError, match=r"a\.zip: its member .* does not belong into a data set"):
-        unpack(tmp_path / "a.zip", tmp_path / "root")
-    assert list((tmp_path / "root").iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["a.tar", "a.tgz", "a.zip"])
-@pytest.mark.parametrize("length", [0, 30, 700])
-def test_damaged_archives_leave_nothing(tmp_path, name, length):
-    content = np.random.default_rng(0).bytes(5000)  # cannot be packed into fewer bytes
-    if name == "a.zip":
-        with zipfile.ZipFile(tmp_path / name, "w") as opened:
-            opened.writestr("good", content)
-    else:
-        tar_of(tmp_path / name, {"good": content}, "w:gz" if name == "a.tgz" else "w")
-    data = (tmp_path / name).read_bytes()
-    (tmp_path / name).write_bytes(data[:length])
-    with pytest.raises(InputError, match=r"damaged or cut short"):
-        unpack(tmp_path / name, tmp_path / "root")
-    assert list((tmp_path / "root").iterdir()) == []
 
 
 def test_prepare_downloads_unpacks_and_is_done(server, tmp_path, monkeypatch):
