@@ -45,10 +45,21 @@ from repro.commands.options import (
     WeightsDir,
     overrides_of,
 )
+from repro.errors import LONGEST_WORD, InputError, shortened
 
 
 class _Commands(TyperGroup):
     """The commands, with one more end: whoever reads our output (`head`, say) has seen enough. Exit code 0."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse empty words: as a folder one would mean the current one, and elsewhere that nothing was given."""
+        for before, word in zip(["", *args], args, strict=False):
+            option, equals, value = word.partition("=")
+            alone = not equals or not option.startswith("--")
+            if not (word if alone else value).strip():
+                name = f"{before}: " if alone and before.startswith("-") else f"{option}: " if not alone else ""
+                raise InputError(f"{name}an empty value. Leave it out, or write . for the current folder.")
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -56,6 +67,9 @@ class _Commands(TyperGroup):
                 return super().invoke(ctx)
             finally:
                 sys.stdout.flush()
+        except typer.BadParameter as error:
+            error.message = shortened(error.message, LONGEST_WORD)  # it repeats what was typed, however long
+            raise
         except BrokenPipeError:
             if not _nobody_reads(sys.stdout.fileno()):
                 raise  # but stderr: a run that can say nothing more has not done what was asked

@@ -10,7 +10,7 @@ from repro.commands.output import duration, print_json, print_table
 from repro.judge.power import outlook
 from repro.plan.budget import budget
 from repro.plan.cost import evaluation_costs, training_cost
-from repro.plan.labels import training_label
+from repro.plan.labels import Labels
 from repro.plan.plan import Plan
 from repro.run import session
 from repro.run.session import Options
@@ -136,7 +136,7 @@ def rate_of(plan: Plan, store: Store) -> tuple[float, str]:
 
 
 def _rows(plan: Plan, store: Store) -> Iterable[dict[str, Any]]:
-    history = History(store)
+    history, labels = History(store), Labels(plan.cells)
     stored_trainings = {k for k in plan.trainings if store.peek("training", k) is not None}
     for key, training in plan.trainings.items():
         away = any(one.images.fingerprint == session.NOT_HERE for one in training.chain())
@@ -145,7 +145,7 @@ def _rows(plan: Plan, store: Store) -> Iterable[dict[str, Any]]:
         yield {
             "id": key,
             "kind": "training",
-            "label": training_label(training, plan.cells),
+            "label": labels.of(training),
             "seed": training.seed,
             "state": state,
             "cost": training_cost(training),

@@ -45,11 +45,11 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
     check(way)
     suite = session.load(options)
     store = Store(options.store)
-    store.prepare()
     plan = session.make_plan(options, suite, store)
     local = place.executor == "local"
     workers = session.devices(place.device, place.jobs, way.processes) if local else []
     work = session.work_of(plan, store, options.data_root, options.weights, way)
+    store.prepare()  # not before all is known to be right: a slip leaves no folder behind
     told = (store, place.device, place.jobs, way.processes, place.slurm)
     cluster = session.cluster(place.executor, *told) if work or not local else None
     if work and not options.scale:

@@ -17,7 +17,7 @@ from repro.errors import InputError, did_you_mean
 from repro.plan.chain import Inputs
 from repro.plan.code import Code, closure
 from repro.plan.cost import evaluation_costs, training_cost
-from repro.plan.labels import training_label
+from repro.plan.labels import Labels, training_label
 from repro.plan.parts import check as check_parts
 from repro.plan.plan import Plan, Request, build
 from repro.plan.work import Evaluation, Training, weights_name
@@ -151,8 +151,9 @@ def make_plan(options: Options, suite: Suite, store: Store, absent: dict[str, st
         overrides=options.overrides,
     )
     plan = build(suite, request, inputs(options, suite, store, absent))
+    labels = Labels(plan.cells)
     for training in plan.trainings.values():
-        check_parts(training, training_label(training, plan.cells))
+        check_parts(training, labels.of(training))
     plan = in_micro_batches(plan, store)
     asked = [text for text in options.overrides if text.startswith("evaluate.crf?")]
     if asked and not any(c.resolved and c.resolved.protocol.evaluate.crf for c in plan.cells):
@@ -273,14 +274,14 @@ def work_of(
         wanted.setdefault(evaluation.training.key, []).append(evaluation)
     # evaluations of a stored training are a job as well
     involved = {**trainings, **{k: plan.trainings[k] for k in wanted}}
-    out = []
+    out, labels = [], Labels(plan.cells)
     for key, training in plan.trainings.items():
         if key not in involved:
             continue
         own = tuple(wanted.get(key, ()))
         cost = sum(evaluation_costs(own).values()) + (training_cost(training) if key in trainings else 0.0)
         after = training.parent.key if training.parent else None
-        label = f"{training_label(training, plan.cells)} seed {training.seed} {key[:8]}"
+        label = f"{labels.of(training)} seed {training.seed} {key[:8]}"
         out.append(Work(key, Job(training, own, data_root, weights, way=way, label=label), after, cost))
     return out
 

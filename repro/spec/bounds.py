@@ -39,7 +39,7 @@ TEXT = 3000
 
 SEEDS = 1000
 """Of one cell."""
-EVALUATIONS = 100_000
+EVALUATIONS = 20_000
 """Of one plan: measured cells times seeds."""
 JOBS = 1024
 """Trainings at a time."""

@@ -97,14 +97,18 @@ class Suite:
     datasets: dict[str, Dataset] = field(default_factory=dict)
     gpus: dict[str, Gpu] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
+    _sound: set[str] = field(default_factory=set)
+    """Ids of tables that have been checked."""
 
     def find(self, name: str) -> TableSpec:
         """A table by id or alias, its cells and claims checked. Raises InputError with suggestions."""
         spec = self.tables.get(self.aliases.get(name, name))
         if spec is None:
             hint = did_you_mean(name, [*self.tables, *self.aliases])
-            raise InputError(f'table "{name}": there is no such table.{hint} `repro list` shows all.')
-        self.check(spec)
+            raise InputError(f'table "{shortened(name)}": there is no such table.{hint} `repro list` shows all.')
+        if spec.id not in self._sound:
+            self.check(spec)
+            self._sound.add(spec.id)
         return spec
 
     def select(self, names: Iterable[str]) -> list[TableSpec]:
@@ -117,7 +121,7 @@ class Suite:
         if name not in self.datasets:
             known = ", ".join(self.datasets)
             hint = did_you_mean(name, self.datasets)
-            raise InputError(f'data set "{name}": there is no such data set; there are {known}.{hint}')
+            raise InputError(f'data set "{shortened(name)}": there is no such data set; there are {known}.{hint}')
         return self.datasets[name]
 
     def scale(self, name: str) -> Scale:

@@ -42,21 +42,33 @@ def value_of(cell: Cell, name: str, among: Iterable[Cell] | None = None) -> Any:
     return values[0]
 
 
-def _matches(cell: Cell, selector: Selector) -> bool:
+def _reader(pool: tuple[Cell, ...], name: str) -> Callable[[Cell], Any]:
+    """How to read what `name` means in a cell of the pool (`value_of`); KeyError where the cell has none."""
+    if name not in FIELDS:
+        names = key_names(pool, name)
+        if len(names) == 1:  # as nearly always: no cell can mean another
+            return lambda cell: cell.settings[names[0]]
+    return lambda cell: value_of(cell, name)
+
+
+def _matching(pool: tuple[Cell, ...], selector: Selector) -> tuple[Cell, ...]:
     for name, wanted in selector.items():
-        try:
-            value = value_of(cell, name)
-        except KeyError:
-            return False
-        if not fits(value, wanted):
-            return False
-    return True
+        read, left = _reader(pool, name), []
+        for cell in pool:
+            try:
+                value = read(cell)
+            except KeyError:
+                continue
+            if fits(value, wanted):
+                left.append(cell)
+        pool = tuple(left)
+    return pool
 
 
 def select(cells: Iterable[Cell], selector: Selector) -> tuple[Cell, ...]:
     """The cells that a selector picks, in order. Raises InputError where it picks none, with near misses."""
     pool = tuple(cells)
-    picked = tuple(cell for cell in pool if _matches(cell, selector))
+    picked = _matching(pool, selector)
     if picked:
         return picked
     for name, wanted in selector.items():
@@ -66,7 +78,7 @@ def select(cells: Iterable[Cell], selector: Selector) -> tuple[Cell, ...]:
             hint = hint or f" There are {', '.join(sorted(known))}."
             raise InputError(f'selector {_told(selector)}: no cell has "{name}".{hint}')
         values = list(dict.fromkeys(shown(value_of(c, name)) for c in pool if name in FIELDS or _has(c, name)))
-        if not any(_matches(c, {name: wanted}) for c in pool):
+        if not _matching(pool, {name: wanted}):
             hint = did_you_mean(str(_plain(wanted)), [v.strip('"') for v in values])
             told = f"{name} has no value {shown(_plain(wanted))}; it has {', '.join(values)}."
             raise InputError(f"selector {_told(selector)}: {told}{hint}")

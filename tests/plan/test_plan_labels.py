@@ -1,0 +1,43 @@
+"""What trainings are called, also where there are thousands."""
+
+import time
+
+from repro.plan.chain import Inputs
+from repro.plan.code import Code
+from repro.plan.labels import Labels
+from repro.plan.plan import Request, build
+from repro.spec.load import load_suite
+
+INPUTS = Inputs(lambda *_: "", lambda *_: Code(()), lambda _: tuple("abcdefghi"), lambda *_: "")
+
+
+def planned(table, scale="smoke", seeds=1):
+    suite = load_suite()
+    return build(suite, Request((suite.find(table),), scale, seeds), INPUTS)
+
+
+def test_trainings_are_called_by_what_they_serve():
+    def told(table, scale="smoke"):
+        plan = planned(table, scale)
+        labels = Labels(plan.cells)
+        return [labels.of(training) for training in plan.trainings.values()]
+
+    assert told("v3/table3")[:3] == ["first training (resnet101)", "(1, 1, 1), block4", "(1, 1, 1), block5"]
+    # one training for four rows, another that begins on COCO for the last
+    assert told("v3/table6") == [
+        "first training (resnet101)",
+        "lr 0.007, start imagenet",
+        "on scenes, extra, before: OS=8, MS, Flip, COCO",
+        "OS=8, MS, Flip, COCO",
+    ]
+    assert told("v2/table3") == ["first training (vgg16)", "LargeFOV", "ASPP-S", "ASPP-L"]
+
+
+def test_naming_takes_no_longer_than_planning():
+    plan = planned("v3/table3", seeds=200)
+    began = time.process_time()
+    labels = Labels(plan.cells)
+    names = [labels.of(training) for training in plan.trainings.values()]
+    assert time.process_time() - began < 5  # 16 million looks if each searched among all
+    assert len(names) == 4001
+    assert len(set(names)) == 21
