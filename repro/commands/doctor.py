@@ -19,7 +19,7 @@ LEAST_SHARED = 1.0
 
 def main(store: Path, as_json: bool) -> int:
     """Print what was found, what it means, and what to do; 2 if something needed is missing."""
-    rows = [*_versions(), *_devices(), _crf(), _store(store), _disk(store)]
+    rows = [*_versions(), *_devices(), *_bfloat16(), _crf(), _store(store), _disk(store)]
     if as_json:
         print_json(rows)
     else:
@@ -68,6 +68,25 @@ def _devices() -> list[dict[str, object]]:
     ]
     nccl = torch.distributed.is_available() and torch.distributed.is_nccl_available()
     return [*gpus, _compiling(), *_together(nccl, SHARED, count)]
+
+
+def _bfloat16() -> list[dict[str, object]]:
+    """Whether CPUs train in bfloat16: where it is fast, and where what it computes is right."""
+    try:
+        import torch
+    except ImportError:
+        return []  # which `_devices` says
+    from repro.nets import trust
+    from repro.nets.precision import precision
+
+    if precision(torch.device("cpu"), "auto") == "float32":
+        return [_row("bfloat16", None, "not fast on this CPU, which computes in float32")]
+    wrong = [(one, why) for one in trust.usual() if (why := trust.fault(one))]
+    if wrong:
+        (one, why), *more = wrong
+        told = f"{one.words}: {why}{f', and {len(more)} more' if more else ''}"
+        return [_row("bfloat16", None, f"wrong on this processor ({told})", "none needed: such networks use float32")]
+    return [_row("bfloat16", True, "fast on this CPU, and convolutions and gradients are right")]
 
 
 def _compiling() -> dict[str, object]:

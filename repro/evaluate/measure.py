@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +31,9 @@ from repro.evaluate.steps import Steps, steps
 from repro.evaluate.view import outside, place, put_back, windows
 from repro.nets.deeplab import build, set_resizing
 from repro.nets.precision import autocast
-from repro.spec.protocol import CRF, Evaluate, Model
+from repro.nets.resize import scaled_side
+from repro.nets.trust import trusted
+from repro.spec.protocol import CRF, Evaluate, Model, Precision
 
 PICTURES = 4
 """The first images of the split are kept as pictures: fixed before any result is seen."""
@@ -64,6 +67,8 @@ class Measured:
     """Mean field on the first image, where a CRF follows the network."""
     portions: tuple[Portion, ...] = ()
     """How many images were taken at once, from which image on."""
+    precision: Precision = "float32"
+    """Of convolutions and products."""
 
     @property
     def miou(self) -> float:
@@ -97,11 +102,13 @@ def measure(
     device: torch.device,
     should_stop: Callable[[], bool] = lambda: False,
     workshop: Workshop | None = None,
+    tell: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=2),
 ) -> list[Measured] | None:
     """Measure trained weights once for each of `evaluates`; None if asked to stop.
 
     They differ in what they score only (trimap, void, average): predictions are made once, as the first one says.
-    Labels are compared at the images' own size. CRF parameters given as lists are searched first. Raises InputError.
+    Labels are compared at the images' own size. CRF parameters given as lists are searched first. `tell` hears where
+    bfloat16 cannot be trusted. Raises InputError.
     """
     evaluate = evaluates[0]
     try:
@@ -112,6 +119,10 @@ def measure(
     views = windows(images.sizes.tolist(), evaluate)
     network.load_state_dict(dict(state))
     network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    height, width = evaluate.canvas
+    sizes = [(evaluate.batch_size, scaled_side(height, s), scaled_side(width, s)) for s in evaluate.scales]
+    numbers = trusted(network, device, evaluate.precision, sizes, tell, learning=False)
+    evaluate = evaluate.model_copy(update={"precision": numbers})
     widest = max((one.trimap_px for one in evaluates if one.trimap_px is not None), default=0)
     void_marks_edges = widest > 0 and has_void(images)
     began = time.monotonic()
@@ -173,6 +184,7 @@ def measure(
             boundaries=around if one.trimap_px is not None else None,
             steps=mean_field_steps,
             portions=tuple(portions),
+            precision=numbers,
         )
         for one, counts in zip(evaluates, matrices, strict=True)
     ]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from repro.nets.aspp import ASPP, rates_at
 from repro.nets.decoder import Decoder
-from repro.nets.layers import Add, AtrousConv2d, Features
+from repro.nets.layers import Add, Features, SameConv2d
 from repro.spec.protocol import Model
 
 
@@ -61,7 +61,7 @@ class SummedHead(nn.Module):
         self.classifier = nn.ModuleList()
         for i in range(branches):
             kernel, rate = (1, 1) if rates is None else (3, rates[i])
-            self.classifier.append(AtrousConv2d(width, classes, kernel, rate=rate))
+            self.classifier.append(SameConv2d(width, classes, kernel, rate=rate))
         self.add = Add()
 
     def forward(self, features: Features) -> Tensor:

@@ -24,29 +24,76 @@ class Features(NamedTuple):
     high: Tensor
 
 
-class AtrousConv2d(nn.Conv2d):
-    """Convolution of stride 1 with an odd kernel that keeps the size and computes no tap that reads padding only.
+class SameConv2d(nn.Conv2d):
+    """Convolution that keeps the size at stride 1 and computes no tap that reads padding only.
 
-    A tap further from the centre than the map is wide meets zeros wherever the kernel lies: at large rates a 3x3
-    convolution is a 1x1 one (paper v3, section 3.3). Left out, such taps leave the same map, and a gradient of zero for
-    their weights, for down to a ninth of the multiply-adds; counts of costs stay those of all taps.
+    At stride s a side n becomes (n - 1) // s + 1; an even kernel has what its padding lacks at bottom and right. A tap
+    that meets zeros wherever the kernel lies adds nothing: at large rates a 3x3 convolution is a 1x1 one (paper v3,
+    section 3.3), and so it is on a map one pixel wide. Left out, such taps leave the same map, and a gradient of zero
+    for their weights, for down to a ninth of the multiply-adds; counts of costs stay those of all taps. Nor is zero
+    what everybody makes of them: oneDNN 3's gradient of strided convolutions in bfloat16 holds what was in memory.
     """
 
     def __init__(
-        self, c_in: int, c_out: int, kernel: int, *, rate: int = 1, groups: int = 1, bias: bool = True
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        rate: int = 1,
+        groups: int = 1,
+        bias: bool = True,
     ) -> None:
-        if kernel % 2 == 0:
-            raise ValueError(f"an even kernel ({kernel}) has no centre")
-        super().__init__(c_in, c_out, kernel, padding=kernel // 2 * rate, dilation=rate, groups=groups, bias=bias)
+        # of even kernels the smaller half; what they are really padded with is `forward`'s
+        super().__init__(c_in, c_out, kernel, stride, rate * (kernel - 1) // 2, rate, groups, bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        centre, rate = self.kernel_size[0] // 2, self.dilation[0]
-        rows, columns = (min(centre, (side - 1) // rate) for side in input.shape[-2:])
-        if (rows, columns) == (centre, centre):
+        if self.kernel_size[0] == 1:
             return super().forward(input)
-        near = self.weight[:, :, centre - rows : centre + rows + 1, centre - columns : centre + columns + 1]
-        padding = (rows * rate, columns * rate)
-        return functional.conv2d(input, near, self.bias, padding=padding, dilation=rate, groups=self.groups)
+        rows, columns = (self._read(side) for side in input.shape[-2:])
+        if rows is None or columns is None:  # all of an even kernel's taps lie beyond the map
+            return self._conv(functional.pad(input, 2 * self._whole()), self.weight, 0)
+        weight = self.weight
+        if rows.taps + columns.taps < 2 * self.kernel_size[0]:
+            weight = weight[:, :, rows.first : rows.first + rows.taps, columns.first : columns.first + columns.taps]
+        if rows.even and columns.even:
+            return self._conv(input, weight, (rows.padding[0], columns.padding[0]))
+        return self._conv(functional.pad(input, (*columns.padding, *rows.padding)), weight, 0)
+
+    def _conv(self, input: Tensor, weight: Tensor, padding: int | tuple[int, int]) -> Tensor:
+        return functional.conv2d(input, weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+    def _whole(self) -> tuple[int, int]:
+        """Padding of all taps, before and after."""
+        reach = self.dilation[0] * (self.kernel_size[0] - 1)
+        return reach // 2, reach - reach // 2
+
+    def _read(self, side: int) -> _Read | None:
+        """The taps that meet the map somewhere along a side of so many pixels; None if there are none."""
+        kernel, stride, rate = self.kernel_size[0], self.stride[0], self.dilation[0]
+        before, _ = self._whole()
+        last_place = (side - 1) // stride * stride
+        # tap t at output o reads pixel o stride + t rate - before
+        first = max(0, -((last_place - before) // rate))
+        last = min(kernel - 1, (side - 1 + before) // rate)
+        if first > last:
+            return None
+        padding = before - first * rate, last_place + last * rate - before - (side - 1)
+        # padded by the same on both sides, is the last output the same one?
+        span = side - 1 + 2 * padding[0] - rate * (last - first)
+        return _Read(first, last - first + 1, padding, padding[0] >= 0 and span // stride * stride == last_place)
+
+
+class _Read(NamedTuple):
+    """Along one side of a map: the first tap that is computed, how many are, and the padding that these need."""
+
+    first: int
+    taps: int
+    padding: tuple[int, int]
+    """Before and after; negative where pixels are read by no tap."""
+    even: bool
+    """Whether as much after as before makes the same map."""
 
 
 class ConvBN(nn.Sequential):
@@ -68,11 +115,7 @@ class ConvBN(nn.Sequential):
         eps: float = 1e-5,
         relu: bool = True,
     ) -> None:
-        conv = (
-            AtrousConv2d(c_in, c_out, kernel, rate=rate, groups=groups, bias=False)
-            if stride == 1
-            else nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2 * rate, rate, groups, bias=False)
-        )
+        conv = SameConv2d(c_in, c_out, kernel, stride=stride, rate=rate, groups=groups, bias=False)
         layers: list[nn.Module] = [conv, nn.BatchNorm2d(c_out, eps=eps)]
         if relu:
             layers.append(nn.ReLU(inplace=True))

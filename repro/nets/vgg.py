@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.nets.aspp import rates_at
-from repro.nets.layers import AtrousConv2d, Features, ImageNetInput
+from repro.nets.layers import Features, ImageNetInput, SameConv2d
 from repro.spec.protocol import Model
 
 IMAGENET_STRIDE = 32
@@ -29,11 +29,7 @@ class ConvReLU(nn.Sequential):
     """Convolution with bias that keeps the size, batch normalisation where asked for, ReLU."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int, *, rate: int = 1, batch_norm: bool, eps: float) -> None:
-        layers: list[nn.Module] = [
-            AtrousConv2d(c_in, c_out, kernel, rate=rate)
-            if kernel % 2
-            else nn.Conv2d(c_in, c_out, kernel, padding="same", dilation=rate)
-        ]
+        layers: list[nn.Module] = [SameConv2d(c_in, c_out, kernel, rate=rate)]
         if batch_norm:
             layers.append(nn.BatchNorm2d(c_out, eps=eps))
         super().__init__(*layers, nn.ReLU(inplace=True))

@@ -19,7 +19,6 @@ from repro.errors import InputError
 from repro.evaluate.measure import Measured, Workshop, measure
 from repro.evaluate.portions import said
 from repro.evaluate.search import Found
-from repro.nets.precision import precision
 from repro.plan.parts import smaller
 from repro.plan.work import Evaluation, Training
 from repro.run.compute import WEIGHTS, compute, images_of, load_weights
@@ -136,13 +135,12 @@ def _training_record(
     training: Training, trained: Trained, started: str, seconds: float, device: torch.device
 ) -> dict[str, Any]:
     curve = trained.curve
-    wish = training.settings.precision or "auto"
     return {
         **training.identity(),
         "parent": training.parent.key if training.parent else None,
         "started": started,
         "seconds": seconds,
-        "environment": {**environment(), "device": str(device), "precision": precision(device, wish)},
+        "environment": {**environment(), "device": str(device), "precision": trained.layouts[-1].precision},
         "result": {
             "iterations": training.settings.iterations,
             "final_loss": curve.loss[-1],
@@ -184,6 +182,7 @@ def _evaluate(
                 store.cache / "crf" / group[0].predictions_key,
                 lambda done, of: emit(Searching(training.key, done, of)),
             ),
+            lambda text: emit(Message(text)),
         )
         if found is None:
             return False
@@ -231,7 +230,7 @@ def _evaluation_record(
         "environment": {
             **environment(),
             "device": str(device),
-            "precision": precision(device, evaluation.evaluate.precision),
+            "precision": measured.precision,
         },
         "result": {
             "miou": measured.miou,

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from repro.data.images import Images
 from repro.errors import InputError
 from repro.nets.deeplab import set_resizing
-from repro.spec.protocol import Pretrain, Train
+from repro.nets.trust import trusted
+from repro.spec.protocol import Precision, Pretrain, Train
 from repro.train import checkpoint
 from repro.train.checkpoint import Checkpoint
+from repro.train.diagnose import Again, State, copied, what_was_bad_first
 from repro.train.launch import Captured, cuda_graph
 from repro.train.optimizer import hold_rates, make_optimizer, set_batch_norm, set_rates
 from repro.train.schedule import multiplier
@@ -60,6 +62,8 @@ class Layout:
     processes: int
     micro_batch: int
     launch: Launch = "eager"
+    precision: Precision = "float32"
+    """Of convolutions and products."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,13 @@ def fit(
         )
     order = np.arange(len(images.sizes)) if order is None else order
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.train()
-    set_batch_norm(network, train)
     if isinstance(train, Train):
         set_resizing(network, align_corners=train.align_corners)
+    at_once = (train.micro_batch or train.batch_size) // team.size
+    size = at_once, train.crop, train.crop
+    numbers = trusted(network, device, train.precision or "auto", [size], hooks.tell, learning=True)
+    network.train()
+    set_batch_norm(network, train)
     team.synchronise(network)
     optimizer = make_optimizer(network, train)
     curve, layouts, start = Curve(), list[Layout](), 0
@@ -113,9 +120,10 @@ def fit(
         curve, start = Curve(**state.notes["curve"]), state.step
         layouts = [Layout(**one) for one in state.notes["layouts"]]
     mine = team.share(train.batch_size)
-    layout = _layout(start, team, train, launch)
+    layout = _layout(start, team, train, launch, numbers)
     if not layouts or replace(layout, from_step=layouts[-1].from_step) != layouts[-1]:
         layouts = [*(one for one in layouts if one.from_step < start), layout]
+    began_with = State(start, copied(network.state_dict()), copied(optimizer.state_dict()))
     hold_rates(optimizer, device, captured=captures(layout.launch))
     keep_averages_per_step(network, train.batch_size // (train.micro_batch or train.batch_size))
     every = max(1, train.iterations // CURVE_POINTS)
@@ -137,10 +145,11 @@ def fit(
             if step % every == 0 or last:
                 value = float(team.total(loss))  # a wait for the device: not at every step
                 if not math.isfinite(value):
+                    again = Again(train, seed, team, layout.precision, supply, optimizer, hooks.should_stop)
                     raise DivergedError(
                         f"the loss is {value} at step {step} of {train.iterations} (learning rate "
-                        f"{train.lr * multiplier(train, step):.2g}, batch size {train.batch_size}); a smaller train.lr "
-                        "or a larger train.batch_size may help"
+                        f"{train.lr * multiplier(train, step):.2g}, batch size {train.batch_size}); "
+                        f"{what_was_bad_first(network, began_with, again, step)}"
                     )
                 curve.step.append(step)
                 curve.loss.append(value)
@@ -172,7 +181,7 @@ def _compute(
     supply: Supply,
 ) -> Callable[[int], Tensor]:
     """What computes the step of a number and updates the weights -> this process's part of the loss."""
-    trainer = team.trainer(network, train, compiled=compiles(layout.launch))
+    trainer = team.trainer(network, train, layout.precision, compiled=compiles(layout.launch))
 
     def learn(x: Tensor, y: Tensor, step: int) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
@@ -193,9 +202,9 @@ def _compute(
     return replayed
 
 
-def _layout(start: int, team: Team, train: Train | Pretrain, launch: Launch) -> Layout:
+def _layout(start: int, team: Team, train: Train | Pretrain, launch: Launch, numbers: Precision) -> Layout:
     """How batches are computed from step `start` on."""
     share, at_once = (n // team.size for n in (train.batch_size, train.micro_batch or train.batch_size))
     # torch.compile would part the network at each normalisation over processes: hundreds of graphs
     way: Launch = "eager" if team.size > 1 else launch if at_once == share else uncaptured(launch)
-    return Layout(start, team.size, at_once, way)
+    return Layout(start, team.size, at_once, way, numbers)

@@ -47,7 +47,7 @@ def backward(
         whole = len(pieces) == 1
         images, labels = (x, y) if whole else (x[piece], y[piece])
         with trainer.gathering(wait=number < len(pieces) - 1):
-            with autocast(x.device, train.precision or "auto"):
+            with autocast(x.device, trainer.precision):
                 outs = trainer(images.contiguous(memory_format=torch.channels_last))
             if isinstance(train, Train):
                 if counts is None and not (whole and team.size == 1):

@@ -19,7 +19,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from repro.errors import InputError
-from repro.spec.protocol import Pretrain, Train
+from repro.spec.protocol import Precision, Pretrain, Train
 from repro.train.parts import in_parts
 
 _TIMEOUT = timedelta(minutes=30)
@@ -69,12 +69,16 @@ class Team:
         if self.size > 1:
             _synchronise(network)
 
-    def trainer(self, network: nn.Module, train: Train | Pretrain, *, compiled: bool = False) -> Trainer:
+    def trainer(
+        self, network: nn.Module, train: Train | Pretrain, precision: Precision | None = None, *, compiled: bool = False
+    ) -> Trainer:
         """What the loop calls; with several processes its backward pass sums up all processes' gradients.
 
-        `compiled`: by torch.compile, which joins operations between products into few.
+        `precision`: None as the settings wish it; `compiled`: by torch.compile, which joins operations between products
+        into few.
         """
-        return Trainer(network, self, train.batch_norm_parts if isinstance(train, Train) else 1, compiled=compiled)
+        parts = train.batch_norm_parts if isinstance(train, Train) else 1
+        return Trainer(network, self, parts, precision or train.precision or "auto", compiled=compiled)
 
 
 ALONE = Team()
@@ -83,8 +87,11 @@ ALONE = Team()
 class Trainer:
     """A network as the loop calls it: images (N, 3, H, W) -> the logits on which the loss acts."""
 
-    def __init__(self, network: nn.Module, team: Team, batch_norm_parts: int, *, compiled: bool = False) -> None:
+    def __init__(
+        self, network: nn.Module, team: Team, batch_norm_parts: int, precision: Precision, *, compiled: bool = False
+    ) -> None:
         self._team = team
+        self.precision = precision
         module = _TrainingLogits(network, batch_norm_parts)
         self._compiled = compiled
         if compiled:

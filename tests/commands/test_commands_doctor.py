@@ -72,3 +72,19 @@ def test_what_compiling_for_a_gpu_needs(tmp_path, monkeypatch):
     assert row["ok"] is None
     assert row["value"] == "a C compiler, Python's headers (Python.h) missing"
     assert "gcc" in row["remedy"]
+
+
+def test_a_processor_whose_bfloat16_is_wrong_is_told(monkeypatch):
+    from repro.nets import precision, trust
+
+    monkeypatch.setattr(precision, "_fast", lambda _kind: False)
+    assert "computes in float32" in doctor._bfloat16()[0]["value"]
+    monkeypatch.setattr(precision, "_fast", lambda _kind: True)
+    monkeypatch.setattr(trust, "fault", lambda one: "gradient of the weight is not finite" if one.size[1] == 1 else "")
+    (row,) = doctor._bfloat16()
+    assert row["ok"] is None
+    assert "wrong on this processor (" in row["value"]
+    assert "on 16 maps of 1 x 1 pixels: gradient of the weight is not finite, and " in row["value"]
+    assert "float32" in row["remedy"]
+    monkeypatch.setattr(trust, "fault", lambda _one: "")
+    assert doctor._bfloat16()[0]["ok"] is True

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from repro.nets.cost import _one_pass, cost
 from repro.nets.deeplab import build
-from repro.nets.layers import AtrousConv2d
+from repro.nets.layers import SameConv2d
 from repro.spec.protocol import Model
 
 MULTI_SCALE = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
@@ -182,7 +182,7 @@ def test_field_of_view_is_that_of_the_head() -> None:
 def test_plain_count_equals_torchs_own_counter(
     model: Model, output_stride: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(AtrousConv2d, "forward", nn.Conv2d.forward)  # which leaves out no tap
+    monkeypatch.setattr(SameConv2d, "forward", nn.Conv2d.forward)  # which leaves out no tap
     canvas = (257, 129)
     with torch.device("meta"):
         network = build(model, 19, output_stride).eval()

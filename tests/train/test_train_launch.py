@@ -87,8 +87,8 @@ def replaying(monkeypatch):
     def record(compute):
         return lambda: (replays.append(1), compute())[1]
 
-    def layout(start, team, train, _launch):
-        return loop.Layout(start, team.size, train.batch_size // team.size, "captured")
+    def layout(start, team, train, _launch, numbers):
+        return loop.Layout(start, team.size, train.batch_size // team.size, "captured", numbers)
 
     monkeypatch.setattr(loop, "cuda_graph", record)
     monkeypatch.setattr(loop, "_layout", layout)
@@ -133,15 +133,19 @@ def test_replays_read_the_batch_where_it_was_when_recorded():
 
 def test_only_whole_batches_of_one_process_are_captured():
     whole, parted = Train(batch_size=4), Train(batch_size=4, micro_batch=2)
-    assert loop._layout(0, loop.ALONE, whole, "captured").launch == "captured"
-    assert loop._layout(0, loop.ALONE, parted, "captured").launch == "eager"
-    assert loop._layout(0, loop.ALONE, parted, "compiled").launch == "compiled"
-    assert loop._layout(0, loop.ALONE, whole, "compiled+captured").launch == "compiled+captured"
-    assert loop._layout(0, loop.ALONE, parted, "compiled+captured").launch == "compiled"
+
+    def laid_out(train, launch, team=loop.ALONE):
+        return loop._layout(0, team, train, launch, "float32")
+
+    assert laid_out(whole, "captured").launch == "captured"
+    assert laid_out(parted, "captured").launch == "eager"
+    assert laid_out(parted, "compiled").launch == "compiled"
+    assert laid_out(whole, "compiled+captured").launch == "compiled+captured"
+    assert laid_out(parted, "compiled+captured").launch == "compiled"
     team = loop.Team(0, 2)
-    assert loop._layout(0, team, whole, "captured").launch == "eager"
-    assert loop._layout(0, team, whole, "compiled").launch == "eager"
-    assert loop._layout(0, team, parted, "eager").micro_batch == 1
+    assert laid_out(whole, "captured", team).launch == "eager"
+    assert laid_out(whole, "compiled", team).launch == "eager"
+    assert laid_out(parted, "eager", team).micro_batch == 1
 
 
 def test_a_cpu_has_no_graphs(images):
