@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from repro.commands.budget import as_record, in_words
@@ -13,6 +13,7 @@ from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.labels import Labels
 from repro.plan.plan import Plan
 from repro.run import session
+from repro.run.room import room, too_large
 from repro.run.session import Options
 from repro.spec.bounds import JOBS, check_count
 from repro.store.explain import History
@@ -52,6 +53,7 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
         "workers": workers,
         "absent": absent,
         "unjudged": plan.unjudged(),
+        "too_large": "" if kind else _too_large(plan, store, workers),
     }
     if as_json:
         print_json(rows, **summary, **(as_record(cost, str(gpu), suite.gpu(str(gpu))) if cost else {}))
@@ -76,12 +78,21 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
             f"{sum(r['kind'] == 'evaluation' for r in todo)} evaluations, about {duration(wall)} on "
             f"{len(workers)} worker{'s' * (len(workers) > 1)} ({', '.join(sorted(set(workers)))}; {source})."
         )
+    if summary["too_large"]:
+        print(f"Memory: {summary['too_large']}")
     for name, why in absent.items():
         print(f"Data not here: {name}. Planned without it; what is stored for it is not looked up. To run: {why}")
     if measured:
         print(outlook(plan.request.scale, plan.request.seeds))
     if unjudged := plan.unjudged():
         print(unjudged)
+
+
+def _too_large(plan: Plan, store: Store, workers: Sequence[str]) -> str:
+    """What cannot fit into this machine's memory; empty where all can."""
+    there = room(workers[0])
+    trainings, evaluations = session.missing(plan, store)
+    return too_large(trainings.values(), evaluations.values(), plan, there) if there else ""
 
 
 def _by_seed(todo: Iterable[dict[str, Any]], rate: float) -> list[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from repro.commands.output import say
 from repro.commands.report import write
-from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
 from repro.plan.plan import Plan
 from repro.report.files import ready_folder
 from repro.run import session
@@ -17,6 +17,7 @@ from repro.run.board import Board, board
 from repro.run.job import Way
 from repro.run.order import Work
 from repro.run.progress import Progress
+from repro.run.room import room, too_large
 from repro.run.session import Options
 from repro.run.view import watch
 from repro.spec.bounds import PROCESSES, check_count
@@ -58,6 +59,8 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
         say(unjudged)
     for line in session.repeated_images(work, options.data_root):
         say(line)
+    if local and work:
+        check_room(plan, store, workers[0], way.processes)
     ready_folder(out)  # a folder that cannot be written to is told now, not after hours
     code = compute(plan, work, store, workers, cluster)
     tried = {one.key for one in work}
@@ -75,6 +78,17 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
     if code != EXIT_INTERRUPTED:
         write(options, suite, plan, store, out, FORMATS, as_json, stale_only=True)
     return code
+
+
+def check_room(plan: Plan, store: Store, device: str, processes: int) -> None:
+    """InputError for what cannot fit into main memory; a word where it cannot fit into a GPU's."""
+    there = room(device)
+    trainings, evaluations = session.missing(plan, store)
+    told = too_large(trainings.values(), evaluations.values(), plan, there, processes) if there else ""
+    if told and device == "cpu":
+        raise InputError(told)
+    if told:
+        say(told)
 
 
 def check(way: Way) -> None:

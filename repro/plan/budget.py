@@ -110,6 +110,14 @@ def training_bytes(training: Training, *, bfloat16: bool = True) -> float:
     return RESERVE * (own + at_once * (kept + full))
 
 
+def evaluation_bytes(evaluation: Evaluation) -> float:
+    """Memory of measuring one image: weights, and three maps of probabilities at the size of the canvas, float32."""
+    evaluate, classes = evaluation.evaluate, evaluation.images.data.classes
+    height, width = evaluate.canvas
+    largest = max(1.0, *evaluate.scales) if evaluate.scales else 1.0
+    return RESERVE * (4.0 * _parameters(evaluation.training) + 3 * 4.0 * classes * height * width * largest**2)
+
+
 def _parameters(training: Training) -> int:
     return parameters(training.model, training.settings.output_stride, training.images.data.classes)
 

@@ -18,7 +18,7 @@ FEWEST = 2
 def learns_statistics(training: Training) -> bool:
     """Whether batch normalisation uses the statistics of the images that it is trained on."""
     settings = training.settings
-    return training.model.normed and not (isinstance(settings, Train) and settings.batch_norm == "frozen")
+    return training.model.normed and not (isinstance(settings, Train) and settings.batch_norm != "train")
 
 
 def together(training: Training) -> int:
