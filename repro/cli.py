@@ -275,7 +275,7 @@ def report(
 
     given = tuple(only or ()), overrides_of(set_, crf, crf_backend)
     options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code)
-    main(options, out, formats, json)
+    raise typer.Exit(main(options, out, formats, json))
 
 
 @app.command(short_help="Label any picture with a trained cell.")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import repro
-from repro.commands.output import print_json, say
+from repro.commands.output import portable, print_json, say
 from repro.errors import InputError
 from repro.judge.audit import Audit, audit_suite, too_close
 from repro.judge.result import Published
@@ -65,7 +65,8 @@ def _write(found: Audit, formats: tuple[PageFormat, ...], out: Path, full: bool)
 
     ready_folder(out)
     flag = " --full" if full else ""
-    command = f"python -m repro audit{flag} --format {','.join(formats)} --out {out}"
+    where = " ".join(portable("--out", out))
+    command = f"python -m repro audit{flag} --format {','.join(formats)} {where}"
     for name, page in audit_files(found, formats, command, full, repro.__version__).items():
         say(str(write_file(out / name, page.encode())))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -54,6 +56,20 @@ def _print_plain(headings: Sequence[str], lines: Sequence[Sequence[str]], title:
 def say(text: str) -> None:
     """A message for the user, on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def portable(option: str, path: Path) -> list[str]:
+    """An option with a folder or file, quoted for a shell, for a page that others may read.
+
+    A path inside the current folder, or given as a relative one, is written so. Any other belongs to one machine: its
+    place is named, `--data <data>`, and a shell refuses the line until something is put there.
+    """
+    whole = Path.cwd() / path
+    if not path.is_absolute():
+        return [option, shlex.quote(path.as_posix())]
+    if whole.is_relative_to(Path.cwd()):
+        return [option, shlex.quote(whole.relative_to(Path.cwd()).as_posix())]
+    return [option, f"<{option.strip('-')}>"]
 
 
 def duration(seconds: float) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shlex
+import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import repro
-from repro.commands.output import print_json, say
+from repro.commands.output import portable, print_json, say
+from repro.errors import EXIT_FAULT, EXIT_OK, InputError
 from repro.plan.plan import Plan
-from repro.run import session
+from repro.report.files import report_name
+from repro.run import hub, session
 from repro.run.computed import cells_for, published_values
 from repro.run.session import Options
 from repro.spec.load import Suite
@@ -20,15 +24,16 @@ if TYPE_CHECKING:
     from repro.report.write import Format
 
 
-def main(options: Options, out: Path, formats: str, as_json: bool) -> None:
-    """Write reports of what is stored."""
+def main(options: Options, out: Path, formats: str, as_json: bool) -> int:
+    """Write reports of what is stored; the exit code."""
     from repro.report.write import parse_formats
 
     suite = session.load(options)
     store = Store(options.store)
     plan = session.make_plan(options, suite, store)
-    write(options, suite, plan, store, out, parse_formats(formats), as_json)
+    code = write(options, suite, plan, store, out, parse_formats(formats), as_json)
     _tell_of_other_code(options, plan, store)
+    return code
 
 
 def _tell_of_other_code(options: Options, plan: Plan, store: Store) -> None:
@@ -53,10 +58,11 @@ def write(
     formats: tuple[Format, ...],
     as_json: bool,
     stale_only: bool = False,
-) -> None:
-    """Write a report per table of the plan and the index over them; print paths, or rows with --json.
+) -> int:
+    """Write a report per table of the plan and the index over them; print paths, or rows with --json; the exit code.
 
-    With `stale_only` reports that nothing has changed for are left as they are.
+    With `stale_only` reports that nothing has changed for are left as they are. A report that cannot be made is told,
+    and does not keep the others from being written.
     """
     from repro.report.fresh import Notes, digest
 
@@ -65,15 +71,18 @@ def write(
     for table in plan.request.tables:
         if table not in tables:
             say(f"{table.id}: --only leaves none of its cells, so no report was written")
+    asked = (options.dataset, options.only, options.overrides)
+    names = {table.id: report_name(table.id, plan.request.scale, *asked) for table in tables}
     commands = {table.id: command(options, table.id, full=True) for table in tables}
     made_from = {table.id: digest(plan, table, store, __name__, [*formats, commands[table.id]]) for table in tables}
-    stale = [table for table in tables if as_json or not stale_only or not notes.fresh(table.id, made_from[table.id])]
+    there = {table.id: notes.fresh(names[table.id], made_from[table.id]) for table in tables}
+    stale = [table for table in tables if as_json or not stale_only or not there[table.id]]
     for table in tables:
         if table not in stale:
-            there = ", ".join(str(path) for path in notes.fresh(table.id, made_from[table.id]))
-            say(f"{table.id}: everything is stored, and the report is up to date: {there}")
+            paths = ", ".join(str(path) for path in there[table.id])
+            say(f"{table.id}: everything is stored, and the report is up to date: {paths}")
     if not stale and (out / "index.html").exists():
-        return
+        return EXIT_OK
     from repro.report.assemble import assemble
     from repro.report.frames import cell_rows
     from repro.report.index import unreported, write_index
@@ -81,22 +90,31 @@ def write(
     from repro.report.write import write_report
 
     rows = []
+    code = EXIT_OK
     for table in stale:
-        content = assemble(
-            suite,
-            plan,
-            table,
-            store,
-            command=commands[table.id],
-            rerun=command(options, table.id),
-            computed=published_values(suite, cells_for(suite, [table])),
-        )
-        paths = write_report(content, out, formats)
-        notes.note(table.id, made_from[table.id], paths)
+        try:
+            content = assemble(
+                suite,
+                plan,
+                table,
+                store,
+                command=commands[table.id],
+                rerun=command(options, table.id),
+                computed=published_values(suite, cells_for(suite, [table])),
+            )
+            content = replace(content, name=names[table.id], asked=_asked(options))
+            written = write_report(content, out, formats)
+        except InputError:
+            raise
+        except Exception as error:  # whatever is wrong with one table's page: results are stored, other pages wait
+            say(_no_report(table.id, error))
+            code = EXIT_FAULT
+            continue
+        notes.note(names[table.id], made_from[table.id], written)
         factors = {result.cell.id: factor(result.cell) for result in content.cells}
         rows += [_in_printed_unit(row, factors[row["id"]]) for row in cell_rows(content)]
         say(f"{table.id}: {content.headline}")
-        for path in paths:
+        for path in written:
             say(f"  {path}")
     if "html" in formats:
         known = [unreported(table) for table in suite.tables.values()]
@@ -105,6 +123,23 @@ def write(
     notes.keep()
     if as_json:
         print_json(rows, scale=plan.request.scale, seeds=plan.request.seeds)
+    return code
+
+
+def _asked(options: Options) -> tuple[str, ...]:
+    """What makes a report one of several of its table, as options."""
+    told = [f"--dataset {Path(options.dataset).name}"] if options.dataset else []
+    return (*told, *(f"--only {text}" for text in options.only), *(f"--set {text}" for text in options.overrides))
+
+
+def _no_report(table: str, error: Exception) -> str:
+    """That a page could not be made: a fault of this suite's own, told with its place."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}, line {last.lineno}"
+    return (
+        f"{table}: no report: {type(error).__name__}: {error} ({place}). This is a fault of repro; what was measured "
+        "is stored, and other reports are written."
+    )
 
 
 def _in_printed_unit(row: dict[str, Any], times: float) -> dict[str, Any]:
@@ -114,27 +149,31 @@ def _in_printed_unit(row: dict[str, Any], times: float) -> dict[str, Any]:
 
 
 def command(options: Options, table: str, *, full: bool = False) -> str:
-    """The command that measures a table with these options; `full` with --only and --seeds."""
-    words = ["python", "-m", "repro", "run", table]
+    """The command that measures a table with these options; `full` with --only and --seeds.
+
+    It stands in pages that are shared: folders of this machine alone are not in it.
+    """
+    words = ["python", "-m", "repro", "run", shlex.quote(table)]
     if options.scale:
         words += ["--scale", options.scale]
     if options.dataset:
-        words += ["--dataset", options.dataset]
+        words += ["--dataset", shlex.quote(options.dataset)]
     if options.data_root:
-        words += ["--data", str(options.data_root)]
+        words += portable("--data", options.data_root)
     if options.weights:
-        words += ["--weights", str(options.weights)]
+        known = options.weights == hub.folder()
+        words += ["--weights", hub.HUB] if known else portable("--weights", options.weights)
     if options.store != Options(()).store:
-        words += ["--store", str(options.store)]  # elsewhere everything would be computed again
+        words += portable("--store", options.store)  # elsewhere everything would be computed again
     if options.tables_dir:
-        words += ["--tables", str(options.tables_dir)]
+        words += portable("--tables", options.tables_dir)
     for assignment in options.overrides:
-        words += ["--set", assignment]
+        words += ["--set", shlex.quote(assignment)]
     if full:
         for only in options.only:
-            words += ["--only", only]
+            words += ["--only", shlex.quote(only)]
         if options.seeds:
             words += ["--seeds", str(options.seeds)]
         if options.any_code:
             words += ["--any-code"]
-    return shlex.join(words)
+    return " ".join(words)

@@ -76,7 +76,7 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
         if code == EXIT_OK and any(session.missing(plan, store)):
             code = EXIT_CELL_FAILED  # what failed before for other reasons
     if code != EXIT_INTERRUPTED:
-        write(options, suite, plan, store, out, FORMATS, as_json, stale_only=True)
+        code = write(options, suite, plan, store, out, FORMATS, as_json, stale_only=True) or code
     return code
 
 

@@ -152,7 +152,7 @@ def _longest(
 ) -> tuple[tuple[Training, ...], float]:
     """The chain of trainings, each with its evaluations, that takes longest."""
     longest: tuple[tuple[Training, ...], float] = ((), 0.0)
-    for key in {*hours, *measuring}:
+    for key in {**hours, **measuring}:
         chain = plan.trainings[key].chain()
         took = sum(hours.get(one.key, 0.0) + measuring.get(one.key, 0.0) for one in chain)
         if took > longest[1]:

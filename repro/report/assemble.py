@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from repro.spec.resolve import Deviation
 from repro.spec.table import TableSpec
 from repro.store.store import Record, Store
 
+NO_SCORE = "No pixel was scored: every label of the images measured is void, so the mean IOU is of no class."
 CLAIM_SEEDS = 5
 """Seeds that judging claims takes, as the report recommends."""
 
@@ -154,7 +156,7 @@ def _evidence(plan: Plan, store: Store, records: _Records, computed: Mapping[str
     for planned in plan.cells:
         for seed, evaluation in planned.evaluations.items():
             record = records.done.get(evaluation.key) or store.peek("evaluation", evaluation.key)
-            if record is not None:
+            if record is not None and math.isfinite(float(record["result"]["miou"])):
                 values[planned.cell.id, seed] = float(record["result"]["miou"])
                 files[planned.cell.id, seed] = store.file("evaluation", evaluation.key, "confusion.npz")
                 if evaluation.evaluate.average == "image":
@@ -175,7 +177,9 @@ def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, re
         value, estimate = evidence.computed[cell.id], cell_estimate(cell.id, evidence)
         return CellResult(cell, "computed", {0: value}, estimate, cell.note, command=told)
     values = {s: evidence.values[cell.id, s] for s in planned.evaluations if (cell.id, s) in evidence.values}
-    reason = records.reason(planned)
+    reason = records.reason(planned) or (
+        NO_SCORE if any(e.key in records.done for e in planned.evaluations.values()) else ""
+    )
     state: State = "done" if values else "failed" if reason else "missing"
     ious = [records.done[e.key]["result"]["class_iou"] for e in planned.evaluations.values() if e.key in records.done]
     only = " ".join(f"--only '{key}={spelt(value)}'" for key, value in cell.settings.items())

@@ -45,9 +45,17 @@ def changes(before: Mapping[str, Any] | None, content: ReportContent) -> tuple[C
     """Return the cells that changed since the report before.
 
     Where none did, the changes which that report told of are told again: making a report twice gives the same page.
+    What is not understood of it, as another version or another program may have written it, counts as not there.
     """
     if before is None or before["table"] != content.table.id or before["scale"] != content.scale:
         return ()
+    try:
+        return _changes(before, content)
+    except (KeyError, TypeError, AttributeError):
+        return ()
+
+
+def _changes(before: Mapping[str, Any], content: ReportContent) -> tuple[Change, ...]:
     old = {row["id"]: row["value"] for row in before["cells"]}
     found = []
     cells = {result.cell.id: result.cell for result in content.cells}

@@ -53,7 +53,7 @@ def searches_line(searches: Sequence[Search]) -> str:
     first = searches[0]
     shared = sum(search.scored for search in searches)
     names = first.images
-    told = f"{names[0]} to {names[-1]}" if len(names) > 1 else names[0]
+    told = " to ".join(dict.fromkeys((names[0], names[-1]))) if names else NONE
     tried = sorted({len(search.trials) for search in searches})
     combinations = f"{tried[0]}" if len(tried) == 1 else f"{tried[0]} to {tried[-1]}"
     line = (
@@ -112,7 +112,7 @@ def search_plot(searches: Sequence[Search]) -> str:
 
 
 def _scores(search: Search) -> list[float]:
-    return [trial[3] for trial in search.trials if trial[3] is not None]
+    return [trial[3] for trial in search.trials if trial[3] is not None and math.isfinite(trial[3])]
 
 
 def _panels(search: Search) -> list[tuple[int, float]]:
@@ -172,7 +172,7 @@ def _draw(canvas: Canvas, search: Search, y: float) -> None:
 def _cell(
     canvas: Canvas, score: float | None, span: tuple[float, float], x: float, y: float, width: float, framed: bool
 ) -> None:
-    if score is None:
+    if score is None or not math.isfinite(score):
         canvas.text(x + width / 2, y + ROW / 2, "·", 8, "faint", "center")
         return
     low, high = span
@@ -193,7 +193,8 @@ def step_sheet(shown: MeanField, classes: Classes) -> StepSheet:
     shrink = min(1.0, SIDE / max(height, width))
     size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
     scores = shown.scores.astype(np.float64)
-    low, high = (float(v) for v in np.percentile(scores, (1, 99)))
+    known = scores[np.isfinite(scores)]
+    low, high = (float(v) for v in np.percentile(known, (1, 99))) if known.size else (0.0, 1.0)
     colours = _colours()
     steps = tuple(
         Step(
@@ -228,8 +229,9 @@ def steps_line(shown: MeanField, classes: Classes) -> str:
 
 
 def _levels(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.uint8]:
+    """What is no number is shown as the lowest level."""
     share = np.clip((values - low) / max(high - low, 1e-9), 0, 1)
-    return np.round(255 * share).astype(np.uint8)
+    return np.round(255 * np.nan_to_num(share)).astype(np.uint8)
 
 
 def _colours() -> list[int]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.report.canvas import WIDE, Canvas, Scale, text_width
+from repro.report.canvas import LARGEST, WIDE, Canvas, Scale, drawable, text_width
 from repro.report.content import Curve
 from repro.report.numbers import NONE, fixed
 from repro.report.plots import shortened, tick_text
@@ -21,8 +21,10 @@ HEIGHT, TITLE, AXIS = 58.0, 18.0, 18.0
 
 
 def curves_plot(curves: Sequence[Curve]) -> str:
-    """Draw the loss over iterations: each seed faint, the mean over seeds strong."""
+    """Draw the loss over iterations: each seed faint, the mean over seeds strong. Empty where there is no loss."""
     curves = [curve for curve in curves if len(curve.step)]
+    if not curves:
+        return ""
     labels = list(dict.fromkeys(curve.label for curve in curves))[:PANELS]
     # Three beside each other where four would cut their names.
     fits = max(text_width(label, 8.2) for label in labels) <= 140
@@ -30,7 +32,9 @@ def curves_plot(curves: Sequence[Curve]) -> str:
     down = math.ceil(len(labels) / across)
     # A loss that left the numbers leaves a gap in its line; the axis is for those that did not.
     finite = [curve.loss[np.isfinite(curve.loss)] for curve in curves]
-    top = max([float(np.quantile(losses, 0.98)) for losses in finite if len(losses)], default=1.0) * 1.08 or 1.0
+    tops = drawable(float(np.quantile(losses, 0.98)) for losses in finite if len(losses))
+    top = max(tops, default=0.0) * 1.08
+    top = top if top > 0 else 1.0
     last = max(float(max(curve.step[-1] for curve in curves)), 1.0)
     left, gap = 26.0, 14.0
     width = min((WIDE - left - gap * (across - 1)) / across, 210.0)
@@ -56,7 +60,8 @@ def curves_plot(curves: Sequence[Curve]) -> str:
 def _panel(canvas: Canvas, seeds: Sequence[Curve], steps: Scale, loss: Scale) -> None:
     first = seeds[0].step
     at = np.linspace(first[0], first[-1], min(POINTS, len(first)))
-    losses = np.array([np.interp(at, curve.step, curve.loss) for curve in seeds])
+    finite = [np.where(np.abs(curve.loss) <= LARGEST, curve.loss, np.nan) for curve in seeds]
+    losses = np.array([np.interp(at, curve.step, own) for curve, own in zip(seeds, finite, strict=True)])
     xs = [steps(v) for v in at]
     for values in losses if len(seeds) > 1 else []:
         canvas.line(xs, _inside(values, loss), "accent", 0.8, 0.4)

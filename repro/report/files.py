@@ -1,15 +1,51 @@
-"""Files of a report: each is whole or not there.
+"""Files of a report: what they are called, and that each is whole or not there.
 
 Apart from `write.py`, so that a command can try its folders before hours of work without loading what draws reports.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from repro.errors import InputError
+
+UNNAMED = "tiny"
+"""The scale that is not part of a report's name, whatever a machine's own default is: names hold on all machines."""
+LONGEST = 60
+"""Letters of a name that say which cells and settings; beyond, its digits tell reports apart."""
+
+
+def report_name(
+    table: str, scale: str, dataset: str | None = None, only: Sequence[str] = (), overrides: Sequence[str] = ()
+) -> str:
+    """The name of a report's files, without suffix: v3-table3, v3-table3-smoke, v3-table3-camvid-last_block-4-1f3a9c.
+
+    Table, scale, data set, then the cells asked for and the settings changed, with six digits of both. The order in
+    which these were given does not matter, and of two values of one setting the last counts. Reports that differ in any
+    of this have names of their own; those that differ in seeds alone have one.
+    """
+    parts = [table.replace("/", "-")]
+    parts += [scale] if scale != UNNAMED else []
+    parts += [Path(dataset).stem] if dataset else []
+    changed = {text.partition("=")[0].strip(): text.strip() for text in overrides}
+    asked = [*sorted({text.strip() for text in only}), *(changed[key] for key in sorted(changed))]
+    words = _plain("-".join(asked))[:LONGEST].rstrip("-.")
+    own = [_plain(part) for part in parts]
+    if asked or own != parts or (dataset and dataset != Path(dataset).stem):
+        told = repr((table, scale, dataset, asked))
+        own += [words] if words else []
+        own.append(hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:6])
+    return "-".join(own)
+
+
+def _plain(text: str) -> str:
+    """Only letters, digits, dots and underscores, which every file system and address takes as they are."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")
 
 
 def ready_folder(folder: Path, option: str = "--out") -> None:

@@ -132,9 +132,24 @@ def frames(content: ReportContent) -> dict[str, pd.DataFrame]:
     return {"cells": cells_frame(content), "seeds": seeds_frame(content), "claims": claims_frame(content)}
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+
 def to_csv(frame: pd.DataFrame) -> bytes:
-    """Return a frame as CSV: UTF-8, line feeds, numbers in full precision."""
-    return frame.to_csv(index=False, lineterminator="\n").encode()
+    """Return a frame as CSV: UTF-8, line feeds, numbers in full precision.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it, as spreadsheets themselves show it.
+    """
+
+    def harmless(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        # a lone carriage return would end the line for some readers, as no writer puts it into quotation marks
+        return ("'" if value.startswith(FORMULA) else "") + value.replace("\r", " ")
+
+    texts = {str(name): column.map(harmless) for name, column in frame.items() if column.dtype.kind not in "iuf"}
+    return frame.assign(**texts).to_csv(index=False, lineterminator="\n").encode()
 
 
 def to_parquet(frame: pd.DataFrame) -> bytes:
@@ -167,6 +182,7 @@ def to_document(content: ReportContent) -> dict[str, Any]:
         "date": content.date,
         "version": content.version,
         "command": content.command,
+        "asked": list(content.asked),
         "changed": [deviation.key for deviation in asked_for(content.deviations)],
         "headline": content.headline,
         "tau": agreed.tau.value if agreed else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,8 +56,10 @@ class Grid:
 
 
 def mean(result: CellResult) -> float | None:
-    """Return a cell's own number in its internal unit; None where nothing was measured."""
-    return result.estimate.value if result.estimate is not None and result.state in ("done", "computed") else None
+    """Return a cell's own number in its internal unit; None where nothing was measured, or what was is no number."""
+    if result.estimate is None or result.state not in ("done", "computed"):
+        return None
+    return result.estimate.value if math.isfinite(result.estimate.value) else None
 
 
 def difference(result: CellResult) -> float | None:

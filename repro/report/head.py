@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from repro.report.content import Table
 from repro.spec.naming import word
 from repro.spec.table import METRICS, TableSpec
@@ -31,7 +33,7 @@ def table_head(spec: TableSpec) -> Table:
         paper_title=paper.title,
         place=place,
         citation=f"{paper.authors}: {paper.title}, {paper.year}",
-        url=f"https://arxiv.org/abs/{arxiv}" if arxiv else "",
+        url=f"https://arxiv.org/abs/{quote(arxiv)}" if arxiv else "",
         headings=headings,
         heads=heads,
         column_heading=column_heading,

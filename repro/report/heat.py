@@ -44,8 +44,13 @@ def measured_part(grid: Grid) -> Grid:
 
 
 def heat_maps(content: ReportContent, grid: Grid) -> str:
-    """Draw three maps in the table's shape; a stronger colour is a larger number. Each map has its own range."""
+    """Draw three maps in the table's shape; a stronger colour is a larger number. Each map has its own range.
+
+    Empty where no cell is measured.
+    """
     grid = measured_part(grid)
+    if not grid.columns:
+        return ""
     published, ours, departs = _matrices(content, grid)
     labels = [shortened(row.label, 130, 8.5) for row in grid.rows]
     names = max(text_width(label, 8.5) for label in labels) + 14
@@ -93,14 +98,14 @@ def _matrices(content: ReportContent, grid: Grid) -> tuple[Array, Array, Array]:
 
 
 def _map(canvas: Canvas, values: Array, left: float, top: float, cell: float, diverging: bool) -> None:
-    known = values[~np.isnan(values)]
+    known = values[np.isfinite(values)]
     low = float(known.min()) if known.size else 0.0
     reach = float(np.abs(known).max() if diverging else known.max() - low) if known.size else 0.0
     decimals = 2 if cell >= 40 else 1
     for i, j in np.ndindex(*values.shape):
         value = float(values[i, j])
         x, y = left + cell * (j + 0.5), top + ROW * (i + 0.5)
-        if math.isnan(value):
+        if not math.isfinite(value):
             canvas.text(x, y, "–", 8, "faint", "center")
             continue
         share = (abs(value) if diverging else value - low) / reach if reach > 0 else 0.0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from repro.judge.result import Verdict
 from repro.report.changes import read_data
@@ -29,6 +31,8 @@ class Entry:
     place: str
     file: str = ""
     """Name of the report; empty where the table has none yet."""
+    asked: str = ""
+    """Data set, cells and settings that this report was asked for; empty for the whole table as its scale has it."""
     scale: str = ""
     """"paper, changed" where settings were changed on the command line."""
     seeds: int = 0
@@ -59,6 +63,7 @@ def entry(data: Mapping[str, Any], file: str) -> Entry:
         paper=data["paper"],
         place=data["place"],
         file=file,
+        asked=", ".join(data.get("asked", ())),
         scale=f"{data['scale']}, changed" if data.get("changed") else data["scale"],
         seeds=len(data["seed_list"]),
         date=data["date"][:10],
@@ -73,15 +78,20 @@ def entry(data: Mapping[str, Any], file: str) -> Entry:
 def entries(folder: Path, known: Iterable[Entry] = ()) -> list[Entry]:
     """Return the lines of a folder's reports, in the order of `known` tables, then by name.
 
-    `known`: the suite's tables, so that those without a report are shown as such.
+    A table may have several: those of all its cells come first. `known`: the suite's tables, so that those without a
+    report are shown as such. A page whose data cannot be understood is left out.
     """
-    found = {}
+    found: dict[str, list[Entry]] = {}
     for page in sorted(folder.glob("*.html")):
         data = read_data(page)
-        if data is not None:
-            found[data["table"]] = entry(data, page.name)
-    ordered = [found.pop(line.id, line) for line in known]
-    return [*ordered, *found.values()]
+        with contextlib.suppress(KeyError, TypeError, AttributeError):
+            line = entry(data, page.name) if data is not None else None
+            if line is not None:
+                found.setdefault(line.id, []).append(line)
+    for lines in found.values():
+        lines.sort(key=lambda line: (bool(line.asked), len(line.file), line.file))
+    ordered = [line for one in known for line in found.pop(one.id, [one])]
+    return [*ordered, *(line for lines in found.values() for line in lines)]
 
 
 def write_index(folder: Path, known: Sequence[Entry] = (), version: str = "") -> list[Path]:
@@ -98,7 +108,8 @@ def index_html(lines: Sequence[Entry], version: str) -> str:
     """Return the index as a page."""
     from repro.report.html import json_block, render
 
-    done = [line for line in lines if line.file]
+    reports = [line for line in lines if line.file]
+    done = list({line.id: line for line in reversed(reports)}.values())
     totals = {name: sum(dict(line.verdicts).get(name, 0) for line in done) for name in VERDICTS}
     view = {
         "version": version,
@@ -106,12 +117,18 @@ def index_html(lines: Sequence[Entry], version: str) -> str:
         "legend": LEGEND,
         "verdicts": VERDICTS,
         "facts": [
-            {"name": "Tables with a report", "value": f"{len(done)} of {len(lines)}", "small": ""},
+            {
+                "name": "Tables with a report",
+                "value": f"{len(done)} of {len({line.id for line in lines})}",
+                "small": f"{len(reports)} reports; the first of each table is counted"
+                if len(reports) > len(done)
+                else "",
+            },
             _numbered(done),
             *({"name": f"Claims {name}", "value": str(n), "small": ""} for name, n in totals.items() if n),
         ],
         "papers": list(dict.fromkeys(line.paper for line in lines)),
-        "data": json_block({"table": "index", "reports": [line.file for line in done]}),
+        "data": json_block({"table": "index", "reports": [line.file for line in reports]}),
     }
     return render("index.html.j2", view)
 
@@ -122,8 +139,8 @@ def index_markdown(lines: Sequence[Entry]) -> str:
 
     body = [
         [
-            f"[{text(line.id)}]({line.file.removesuffix('.html')}.md)" if line.file else text(line.id),
-            text(line.title),
+            f"[{text(line.id)}]({quote(line.file.removesuffix('.html'))}.md)" if line.file else text(line.id),
+            text(f"{line.title}; {line.asked}" if line.asked else line.title),
             text(line.scale) or NONE,
             str(line.seeds) if line.file else NONE,
             status(line),
@@ -161,6 +178,7 @@ def _view(line: Entry) -> dict[str, Any]:
     own = line.cells - sum(n for name, n in line.states if name in NUMBERLESS)
     return {
         **{name: getattr(line, name) for name in Entry.__dataclass_fields__},
+        "address": quote(line.file),
         "status": status(line),
         "share": f"{own / line.cells:.4f}" if line.cells else "0",
         "supported": dict(line.verdicts).get("supported", 0),

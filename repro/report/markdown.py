@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
 from repro.report import crf
 from repro.report.claims import claims_line
@@ -65,18 +66,24 @@ def report_markdown(content: ReportContent) -> str:
 
 def text(words: str) -> str:
     """Return words that Markdown and HTML leave as they are."""
-    escaped = re.sub(r"([\\`*_\[\]<>|#~$])", r"\\\1", words)
-    return escaped.replace("\r", " ").replace("\n", " ").replace("&", "&amp;")
+    escaped = re.sub(r"([\\`*_\[\]<>|#~$])", r"\\\1", _one_line(words))
+    return escaped.replace("&", "&amp;")
 
 
 def code(words: str) -> str:
     """Return words as a code span, also inside a table."""
-    return f"`{words.replace('`', chr(39)).replace('|', chr(92) + '|')}`"
+    return f"`{_one_line(words).replace('`', chr(39)).replace('|', chr(92) + '|')}`"
 
 
 def fence(command: str) -> str:
-    """Return a command as a block to copy."""
-    return f"```sh\n{command}\n```"
+    """Return a command as a block to copy; no run of backticks in it ends the block."""
+    longest = max((len(run) for run in re.findall("`+", command)), default=0)
+    marks = "`" * max(3, longest + 1)
+    return f"{marks}sh\n{command}\n{marks}"
+
+
+def _one_line(words: str) -> str:
+    return " ".join(words.splitlines())
 
 
 def bullets(lines: Iterable[str]) -> str:
@@ -267,7 +274,7 @@ def _costs(content: ReportContent) -> list[str]:
 
 def _provenance(content: ReportContent) -> list[str]:
     table = content.table
-    url = f" <{table.url}>" if table.url else ""
+    url = f" <{quote(table.url, safe=':/%')}>" if table.url else ""
     found = [f"Published: {text(table.citation)}; {text(table.place)}.{url}"]
     if content.records:
         body = [[code(r.key), r.kind, text(r.label), str(r.seed), code(r.code), code(r.data)] for r in content.records]

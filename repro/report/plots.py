@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from repro.report.canvas import WIDE, Canvas, Scale, padded, text_width
+from repro.report.canvas import LEAST, WIDE, Canvas, Scale, drawable, length, padded, text_width
 from repro.report.content import CellResult, ReportContent
 from repro.report.grid import compared, mean, rank_pairs
 from repro.report.numbers import factor, fixed
@@ -20,9 +20,11 @@ def interval_plot(content: ReportContent) -> str:
     """Draw every measured cell: ours as point and 95 % interval, seeds as dots, published as a diamond.
 
     Where ours and the published values lie on different levels (a small scale) they stand on two axes of the same
-    length in points, so that a gain is as long on one as on the other.
+    length in points, so that a gain is as long on one as on the other. Empty where no cell is measured.
     """
     cells = sorted((c for c in content.cells if c.cell.kind == "measured"), key=lambda c: (c.cell.row, c.cell.column))
+    if not cells:
+        return ""
     ours = [v * factor(c.cell) for c in cells for v in extent(c)]
     published = [c.cell.published for c in cells if c.cell.published is not None]
     together = on_one_axis(content)
@@ -38,10 +40,10 @@ def interval_plot(content: ReportContent) -> str:
         right = published_scale = padded([*ours, *published], left, WIDE - 8)
     else:
         middle = (left + WIDE) / 2
-        span = max(max(ours) - min(ours), max(published) - min(published))
+        span = max(length(ours), length(published), LEAST)
         published_scale = padded(published, left, middle - 14, least=span)
         right = padded(ours, middle + 14, WIDE - 8, least=span)
-    for scale in {published_scale, right}:
+    for scale in dict.fromkeys((published_scale, right)):
         axis(canvas, scale, 24, bottom, 9 if together else 5)
     canvas.text(published_scale.start, 9, "◇ published", colour="soft")
     ours_at = right.start + (90 if together else 0)
@@ -74,7 +76,7 @@ def extent(result: CellResult) -> list[float]:
     """Return everything of a measured cell that must lie inside an axis, in its internal unit."""
     if mean(result) is None or result.estimate is None:
         return []
-    return [v for v in [*result.values.values(), result.estimate.low, result.estimate.high] if not math.isnan(v)]
+    return drawable([*result.values.values(), result.estimate.low, result.estimate.high])
 
 
 def shortened(text: str, width: float, size: float) -> str:
@@ -122,8 +124,13 @@ def _cell(canvas: Canvas, result: CellResult, scale: Scale, y: float) -> None:
 
 
 def agreement_plot(content: ReportContent) -> str:
-    """Draw published against ours with the diagonal; ranks instead of values where values are not judged."""
+    """Draw published against ours with the diagonal; ranks instead of values where values are not judged.
+
+    Empty where no cell has both numbers.
+    """
     cells = compared(content.cells)
+    if not cells:
+        return ""
     by_rank = not content.absolute
     pairs = rank_pairs(content.cells)
     side, left, top = 250.0, 44.0, 8.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repro.report.canvas import WIDE, Canvas, Scale, padded, text_width
+from repro.report.canvas import LEAST, WIDE, Canvas, Scale, length, padded, text_width
 from repro.report.content import CellResult, ReportContent
 from repro.report.grid import mean
 from repro.report.numbers import factor
@@ -39,7 +39,7 @@ def series_plot(content: ReportContent) -> str:
     if together:
         panels = [(left, right, padded([*ours, *published], TOP + HEIGHT, TOP))]
     else:
-        span = max(max(ours) - min(ours), max(published) - min(published))
+        span = max(length(ours), length(published), LEAST)
         middle = (left + right) / 2
         panels = [
             (left, middle - 8, padded(published, TOP + HEIGHT, TOP, least=span)),

@@ -60,7 +60,9 @@ def scale_line(content: ReportContent) -> str:
     """Return what the scale spends, and what the user changed of it."""
     asked = [deviation.key for deviation in asked_for(content.deviations)]
     changed = f" Changed on the command line: {named(asked)}." if asked else ""
-    return f"Scale “{content.scale}”: {content.scale_text}{changed}"
+    only = [words.removeprefix("--only ") for words in content.asked if words.startswith("--only ")]
+    part = f" Of the table only {', '.join(only)} was asked for." if only else ""
+    return f"Scale “{content.scale}”: {content.scale_text}{changed}{part}"
 
 
 def changed_settings(content: ReportContent) -> str:

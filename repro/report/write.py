@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from repro.errors import InputError, did_you_mean
 from repro.report.changes import changes, read_data
 from repro.report.content import ReportContent
-from repro.report.files import ready_folder, write_file
+from repro.report.files import UNNAMED, ready_folder, report_name, write_file
 from repro.report.frames import frames, to_csv, to_json, to_parquet
 
 Format = Literal["md", "html", "csv", "parquet", "latex", "json"]
@@ -29,10 +29,10 @@ def parse_formats(text: str) -> tuple[Format, ...]:
 def write_report(content: ReportContent, out_dir: Path, formats: Sequence[Format] = ("md", "html")) -> list[Path]:
     """Write a report in each format and return the files written, e.g. v3-table3.md and v3-table3.html.
 
-    An HTML report says which cells changed since the one it replaces. Raises InputError where the folder can't be
-    written to, or a format needs a package that is not installed.
+    All formats are made before the first is written. An HTML report says which cells changed since the one it replaces.
+    Raises InputError where the folder can't be written to, or a format needs a package that is not installed.
     """
-    stem = content.table.id.replace("/", "-")
+    stem = content.name or report_name(content.table.id, UNNAMED)
     makers: dict[Format, Callable[[], dict[str, bytes]]] = {
         "md": lambda: {f"{stem}.md": _markdown(content)},
         "html": lambda: {f"{stem}.html": _html(content, out_dir / f"{stem}.html")},
@@ -42,11 +42,8 @@ def write_report(content: ReportContent, out_dir: Path, formats: Sequence[Format
         "json": lambda: {f"{stem}.json": to_json(content)},
     }
     ready_folder(out_dir)
-    written = []
-    for name in formats:
-        for file, data in makers[name]().items():
-            written.append(write_file(out_dir / file, data))
-    return written
+    made = {file: data for name in formats for file, data in makers[name]().items()}
+    return [write_file(out_dir / file, data) for file, data in made.items()]
 
 
 def _markdown(content: ReportContent) -> bytes:

@@ -213,7 +213,7 @@ def expand(table: TableSpec) -> tuple[Cell, ...]:
     rows, columns = _grid(table) if table.axes else (_row_entries(table), _column_entries(table))
     for entries, name in ((rows, "rows"), (columns, "columns")):
         _check_apart(entries, f"{table.place}: {name}")
-    varying = {key for entry in (*rows, *columns) for key in entry.settings}
+    varying = dict.fromkeys(key for entry in (*rows, *columns) for key in entry.settings)  # in the spec's order
     shared = shared_settings(table)
     usual = flat_of(build(*shared))
     default = {key: usual[key] for key in varying if key in usual}

@@ -103,7 +103,7 @@ def _has(cell: Cell, name: str) -> bool:
 def _named(cells: tuple[Cell, ...], *selectors: Selector) -> set[str]:
     """The settings that selectors speak of; a row's label speaks of all that rows decide, likewise a column's."""
     named: set[str] = set()
-    for name in {name for selector in selectors for name in selector}:
+    for name in dict.fromkeys(name for selector in selectors for name in selector):
         if name == "row":
             named |= {"row_label", *(k for c in cells for k in c.row_keys)}
         elif name == "column":

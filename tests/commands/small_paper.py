@@ -106,6 +106,11 @@ def write_paper(folder: Path) -> Path:
     return folder
 
 
+def newest(folder: Path, stem: str, suffix: str) -> Path:
+    """The report of a table written last: data set, cells and settings that were asked for are in its name."""
+    return max(folder.glob(f"{stem}*.{suffix}"), key=lambda path: path.stat().st_mtime_ns)
+
+
 def repro(*words: object) -> tuple[int, str, str]:
     """The command in this process: its exit code, stdout and stderr; wrong input as the command's own 2."""
     found = CliRunner().invoke(app, [*map(str, words)])

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from small_paper import IDENTITY, TABLE, depth_table, repro
+from small_paper import IDENTITY, TABLE, depth_table, newest, repro
 
 from repro.report.changes import read_data
 
@@ -34,10 +34,10 @@ def run(place: Path, *words: str, scale: str = "paper") -> tuple[dict[str, str],
     code, out, err = repro("run", *told, "--jobs", 1, "--device", "cpu", "--json", *words)
     assert code == 0, err
     marks = {row["row"]: row["mark"] for row in json.loads(out)["rows"] if row["kind"] == "measured"}
-    page = place / "out/deep-table1.html"
+    page = newest(place / "out", "deep-table1", "html")
     data = read_data(page)
     assert data is not None
-    return marks, (place / "out/deep-table1.md").read_text(), page.read_text(), data
+    return marks, newest(place / "out", "deep-table1", "md").read_text(), page.read_text(), data
 
 
 def test_the_published_protocol_is_held_against_printed_values(place: Path) -> None:
@@ -82,11 +82,11 @@ def test_cells_that_are_told_apart_no_more_are_not_compared(place: Path) -> None
     words = ("--jobs", 1, "--device", "cpu", "--seeds", 2)
     code, _, err = repro("run", *told, *words)
     assert code == 0, err
-    markdown = (place / "out/deep-table2.md").read_text()
+    markdown = newest(place / "out", "deep-table2", "md").read_text()
     assert "Not run" not in markdown
     code, _, err = repro("run", *told, *words, "--set", "model.last_block=5")
     assert code == 0, err
-    markdown = (place / "out/deep-table2.md").read_text()
+    markdown = newest(place / "out", "deep-table2", "md").read_text()
     assert "○ not run. Not run: deep/table2/last-block-4 and deep/table2/last-block-5 are one measurement" in markdown
 
 
