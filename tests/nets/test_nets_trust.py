@@ -8,6 +8,7 @@ from faulty_kernel import faulty, taps_without_pixels
 from torch import nn
 from torch.nn import functional
 
+from repro.data.scenes import load
 from repro.errors import InputError
 from repro.nets import precision as numbers
 from repro.nets import trust
@@ -16,7 +17,9 @@ from repro.nets.layers import SameConv2d, SeparableConvBN
 from repro.nets.presence import PresenceNet
 from repro.plan.chain import backbone_only
 from repro.spec.load import load_suite
+from repro.spec.protocol import Data, Train
 from repro.spec.resolve import resolve
+from repro.train.loop import Hooks, fit
 
 CPU = torch.device("cpu")
 
@@ -79,10 +82,10 @@ def test_memory_that_differs_from_call_to_call_is_found(monkeypatch):
 
 
 class Plain(nn.Module):
-    def __init__(self):
+    def __init__(self, outputs=8):
         super().__init__()
         self.first = nn.Conv2d(3, 8, 1)
-        self.conv = nn.Conv2d(8, 8, 3, 2, 1)
+        self.conv = nn.Conv2d(8, outputs, 3, 2, 1)
 
     def forward(self, x):
         return self.conv(self.first(x))
@@ -104,6 +107,30 @@ def test_a_processor_that_fails_computes_in_float32_and_says_so(monkeypatch):
     assert trusted("float32", learning=True) == "float32"
     with pytest.raises(InputError, match=r"precision bfloat16: bfloat16 is wrong .*choose float32"):
         trusted("bfloat16", learning=True)
+
+
+def test_a_training_on_a_processor_that_fails_is_the_one_in_float32(monkeypatch):
+    """The whole way: a network with torch's own strided convolution, on maps of one pixel, in unwritten memory."""
+    monkeypatch.setattr(numbers, "_fast", lambda _kind: True)
+    train = Train(crop=2, batch_size=4, iterations=3, lr=0.01, scales=(1.0,))
+    images = load(Data(name="scenes", classes=9, side=9, train_images=4), "train")
+    monkeypatch.setattr(functional, "conv2d", faulty(3e38))
+
+    def trained(settings, told):
+        torch.manual_seed(0)
+        network = Plain(outputs=9)
+        curve, layouts = fit(network, images, settings, 0, CPU, Hooks(tell=told.append))
+        return curve.loss, [one.precision for one in layouts], [p.detach().clone() for p in network.parameters()]
+
+    told = []
+    loss, precisions, weights = trained(train, told)
+    exact, _, expected = trained(train.model_copy(update={"precision": "float32"}), told)
+    assert precisions == ["float32"]
+    assert [text.partition(" (")[0] for text in told] == ["bfloat16 is wrong on this processor"]
+    assert loss == exact
+    assert all(map(torch.equal, weights, expected))
+    with pytest.raises(InputError, match="choose float32"):
+        trained(train.model_copy(update={"precision": "bfloat16"}), told)
 
 
 def test_looking_at_a_network_leaves_it_as_it_was():
