@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.commands.output import print_json, print_table, say
-from repro.plan.plan import choose
+from repro.plan.only import choose
 from repro.run.computed import counted, value_of
 from repro.spec.cell import METRICS, Cell
 from repro.spec.load import Suite, load_suite

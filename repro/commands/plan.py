@@ -9,6 +9,7 @@ from repro.commands.budget import as_record, in_words
 from repro.commands.output import duration, print_json, print_table
 from repro.judge.power import outlook
 from repro.plan.budget import budget
+from repro.plan.caveats import caveats
 from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.labels import Labels
 from repro.plan.plan import Plan
@@ -35,7 +36,7 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
     absent: dict[str, str] = {}
     plan = session.make_plan(options, suite, store, absent)
     workers = [str(gpu)] * (jobs or 1) if kind else session.devices(device, jobs)
-    rows = list(_rows(plan, store))
+    rows, notes = list(_rows(plan, store)), list(caveats(suite, plan))
     todo = [row for row in rows if row["state"] != "stored"]
     rate, source = (kind.rate, kind.told) if kind else rate_of(plan, store)
     seconds = sum(row["cost"] for row in todo) / rate
@@ -54,6 +55,7 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
         "absent": absent,
         "unjudged": plan.unjudged(),
         "too_large": "" if kind else _too_large(plan, store, workers),
+        "caveats": notes,
     }
     if as_json:
         print_json(rows, **summary, **(as_record(cost, str(gpu), suite.gpu(str(gpu))) if cost else {}))
@@ -65,7 +67,7 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
         f"{len(plan.evaluations)} evaluations of {len(plan.trainings)} trainings after sharing{_shared(plan)}."
     )
     if not todo:
-        print("Everything is stored: a run would only write the reports.")
+        print("\n".join(["Everything is stored: a run would only write the reports.", *notes]))
         return
     each = "about" if plan.request.seeds == 1 else "about, each"
     print_table(("", "training or evaluation", "seed", each, "why"), _by_seed(todo, rate))
@@ -86,6 +88,8 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
         print(outlook(plan.request.scale, plan.request.seeds))
     if unjudged := plan.unjudged():
         print(unjudged)
+    for line in notes:
+        print(line)
 
 
 def _too_large(plan: Plan, store: Store, workers: Sequence[str]) -> str:

@@ -150,7 +150,7 @@ def _evaluated(history: History, evaluation: Evaluation, store: Store) -> Record
 
 def _only(cell: Cell) -> str:
     """Options that narrow a table down to the cell."""
-    from repro.plan.labels import spelt
+    from repro.spec.reading import spelt
 
     given = (f" --only '{key}={spelt(value)}'" for key, value in cell.settings.items() if key in cell.row_keys)
     return "".join(given)

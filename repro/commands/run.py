@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from repro.commands.output import say
 from repro.commands.report import write
 from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
+from repro.plan.caveats import caveats
 from repro.plan.plan import Plan
 from repro.report.files import ready_folder
 from repro.run import session
@@ -57,6 +58,8 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
         say(f"scale {plan.request.scale}: {suite.scale(plan.request.scale).description} (--scale changes it)")
     if work and (unjudged := plan.unjudged()):
         say(unjudged)
+    for line in caveats(suite, plan):
+        say(line)
     for line in session.repeated_images(work, options.data_root):
         say(line)
     if local and work:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.commands.output import print_json, print_table
-from repro.plan.plan import choose
+from repro.plan.only import choose
 from repro.run.scale import default_scale
 from repro.spec.cell import METRICS
 from repro.spec.explain import shown

@@ -16,13 +16,6 @@ LONGEST = 60
 """Letters of a list of settings that still reads as a label."""
 
 
-def spelt(value: Any) -> str:
-    """A value as `--only` and `--set` take it."""
-    if isinstance(value, tuple | list):
-        return "[" + ",".join(f'"{v}"' if isinstance(v, str) else spelt(v) for v in value) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def training_label(training: Training, cells: Sequence[PlannedCell]) -> str:
     """A training in the words of the cells that it serves; `Labels` where there are many to name."""
     return Labels(cells).of(training)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from repro.errors import InputError, shortened
+from repro.errors import InputError
 from repro.plan.chain import Inputs, evaluation_of, training_of
+from repro.plan.only import choose
 from repro.plan.work import Evaluation, Training
 from repro.spec import bounds
 from repro.spec.departures import changed_line
 from repro.spec.load import Suite
-from repro.spec.reading import read_value
 from repro.spec.resolve import Resolved, resolve
-from repro.spec.select import select
 from repro.spec.table import Cell, TableSpec
 
 
@@ -66,33 +64,6 @@ class Plan:
             return ""
         keys = dict.fromkeys(deviation.key for departures in changed for deviation in departures)
         return changed_line(len(changed), len(resolved), tuple(keys))
-
-
-def choose(tables: Sequence[TableSpec], only: Sequence[str]) -> dict[str, tuple[Cell, ...]]:
-    """Table id -> the cells that `--only KEY=VALUE` leaves; a key given twice allows either value.
-
-    Raises InputError where nothing is left, naming the keys and values that there are.
-    """
-    wanted: dict[str, list[Any]] = {}
-    for text in only:
-        key, equals, value = text.partition("=")
-        if not equals or not value.strip():
-            raise InputError(f"--only {shortened(text)}: no value. Write KEY=VALUE, for example --only last_block=7.")
-        try:
-            wanted.setdefault(key.strip(), []).append(read_value(value))
-        except InputError as error:
-            raise InputError(f"--only {shortened(key)}: {error}") from None
-    selector = {key: {"any": values} for key, values in wanted.items()}
-    chosen: dict[str, tuple[Cell, ...]] = {}
-    refusal: InputError | None = None
-    for table in tables:
-        try:
-            chosen[table.id] = select(table.cells(), selector)
-        except InputError as error:
-            refusal, chosen[table.id] = refusal or InputError(f"--only: {error}"), ()
-    if refusal is not None and not any(chosen.values()):
-        raise refusal
-    return chosen
 
 
 def build(suite: Suite, request: Request, inputs: Inputs) -> Plan:

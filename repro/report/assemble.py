@@ -18,7 +18,7 @@ from repro.judge.evidence import Evidence, Key, cell_estimate, gather
 from repro.judge.power import detectable_difference
 from repro.judge.result import ClaimResult
 from repro.plan.budget import training_bytes
-from repro.plan.labels import spelt, training_label
+from repro.plan.labels import training_label
 from repro.plan.layers import multiply_adds
 from repro.plan.plan import Plan, PlannedCell
 from repro.plan.work import Training
@@ -28,6 +28,7 @@ from repro.report.grid import difference
 from repro.report.head import table_head
 from repro.spec.load import Suite
 from repro.spec.protocol import Train
+from repro.spec.reading import spelt
 from repro.spec.resolve import Deviation
 from repro.spec.table import TableSpec
 from repro.store.store import Record, Store

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from repro.plan.labels import spelt
 from repro.plan.plan import PlannedCell
 from repro.spec.cell import Cell
 from repro.spec.naming import word
+from repro.spec.reading import spelt
 
 
 @dataclass(frozen=True)

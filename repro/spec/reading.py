@@ -15,6 +15,7 @@ from typing import Any
 
 from repro.errors import InputError, shortened
 from repro.spec import bounds
+from repro.spec.explain import shown
 from repro.spec.keys import frozen
 
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
@@ -84,6 +85,22 @@ def _read_value(text: str) -> Any:
     for _, told in _wrong(tree):
         raise InputError(told)
     return frozen(tree["value"])
+
+
+def spelt(value: Any) -> str:
+    """A value as `read_value` takes it: the shortest spelling that means the same."""
+    if isinstance(value, str):
+        return value if _plain(value) else shown(value)
+    if isinstance(value, tuple | list):
+        return "[" + ",".join(shown(v) if isinstance(v, str) else spelt(v) for v in value) + "]"
+    return shown(value)
+
+
+def _plain(word: str) -> bool:
+    try:
+        return word == word.strip() and read_value(word) == word
+    except InputError:
+        return False
 
 
 _TOO_DEEP = f"nested deeper than {bounds.NESTING} lists or tables. Write it flatter."

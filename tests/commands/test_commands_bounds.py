@@ -25,7 +25,7 @@ def paper(tmp_path_factory):
         (["--set", "train.start=coco", "--set", "coco.name=imagenet"], "imagenet"),
         (["--set", "train.lr=" + "9" * 10_000], "--set train.lr: "),
         (["--only", "last_block=" + "[" * 500 + "]" * 500], "--only last_block: "),
-        (["--only", "last_block=" + "x" * 10_000], "last_block has no value"),
+        (["--only", "last_block=" + "x" * 10_000], "letters) ... xxxx"),
         (["--store", ""], "--store: an empty value. Leave it out, or write . for the current folder"),
         (["--out="], "--out: an empty value"),
         (["--scale", " "], "--scale: an empty value"),
