@@ -26,7 +26,7 @@ def test_trainings_are_called_by_what_they_serve():
     # one training for four rows, another that begins on COCO for the last
     assert told("v3/table6") == [
         "first training (resnet101)",
-        "lr 0.007, start imagenet",
+        "start imagenet, lr 0.007",
         "on scenes, extra, before: OS=8, MS, Flip, COCO",
         "OS=8, MS, Flip, COCO",
     ]
