@@ -10,8 +10,8 @@ from repro.plan.code import Code
 from repro.plan.work import Evaluation, Split, Training, weights_name
 from repro.spec.protocol import Data, Model, Protocol, Train
 
-FIRST_SEED = 0
-"""Every seed starts from the same first training, as every run of the papers starts from the same ImageNet weights."""
+SHARED_SEED = 0
+"""Of the first trainings that all seeds share."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def training_of(protocol: Protocol, seed: int, inputs: Inputs) -> Training:
     data, stage = protocol.data, protocol.train.second_stage
     code = inputs.code("training", data)
     train = protocol.train.model_copy(update={"second_stage": None})
-    parent = _parent(protocol, train, inputs)
+    parent = _parent(protocol, train, seed if protocol.seeds.first_training == "own" else SHARED_SEED, inputs)
     weights = inputs.weights(weights_name(protocol.model)) if train.start == "imagenet" else ""
     images = _split(data, data.train_split, inputs, twice=True)
     first = Training("segment", protocol.model, images, train, seed, parent, code, weights)
@@ -70,15 +70,16 @@ def evaluation_of(protocol: Protocol, training: Training, inputs: Inputs) -> Eva
     return Evaluation(training, images, protocol.evaluate, inputs.code("evaluation", protocol.data))
 
 
-def _parent(protocol: Protocol, train: Train, inputs: Inputs) -> Training | None:
+def _parent(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Training | None:
+    """The training that a cell's own starts from; `seed`: its."""
     if train.start == "presence":
-        return _presence(protocol, train, inputs)
+        return _presence(protocol, train, seed, inputs)
     if train.start == "coco":
-        return _coco(protocol, train, inputs)
+        return _coco(protocol, train, seed, inputs)
     return None
 
 
-def _presence(protocol: Protocol, train: Train, inputs: Inputs) -> Training:
+def _presence(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Training:
     """The first training of small scales, computed as the one that it is for, unless it says otherwise."""
     data, settings = protocol.data, protocol.pretrain
     at_once = settings.micro_batch or train.micro_batch or settings.batch_size
@@ -92,10 +93,10 @@ def _presence(protocol: Protocol, train: Train, inputs: Inputs) -> Training:
         data = data.model_copy(update={"train_images": settings.images})
     images = _split(data, data.train_split, inputs)
     code = inputs.code("training", data)
-    return Training("presence", backbone_only(protocol.model), images, settings, FIRST_SEED, None, code)
+    return Training("presence", backbone_only(protocol.model), images, settings, seed, None, code)
 
 
-def _coco(protocol: Protocol, train: Train, inputs: Inputs) -> Training:
+def _coco(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Training:
     """The training on MS-COCO, or on what stands in for it."""
     coco = protocol.coco
     told = {"start": coco.start, "iterations": coco.iterations, "lr": coco.lr}
@@ -115,10 +116,10 @@ def _coco(protocol: Protocol, train: Train, inputs: Inputs) -> Training:
         side=protocol.data.side,
     )
     images = _split(data, coco.train_split, inputs)
-    parent = _presence(protocol, train, inputs) if coco.start == "presence" else None
+    parent = _presence(protocol, train, seed, inputs) if coco.start == "presence" else None
     weights = inputs.weights(weights_name(protocol.model)) if coco.start == "imagenet" else ""
     code = inputs.code("training", data)
-    return Training("segment", protocol.model, images, settings, FIRST_SEED, parent, code, weights)
+    return Training("segment", protocol.model, images, settings, seed, parent, code, weights)
 
 
 def _split(data: Data, split: str, inputs: Inputs, *, twice: bool = False) -> Split:

@@ -23,6 +23,7 @@ from repro.plan.layers import multiply_adds
 from repro.plan.plan import Plan, PlannedCell
 from repro.plan.work import Training
 from repro.report.content import CellResult, Classes, Cost, Curve, Pictures, RecordLine, ReportContent, State
+from repro.report.covered import covered
 from repro.report.crf_records import band_notes, mean_field, searches
 from repro.report.grid import difference
 from repro.report.head import table_head
@@ -117,6 +118,7 @@ def assemble(
     trained = [r for k, r in records.done.items() if k in records.trainings]
     head = table_head(table)
     departures = {c.cell.id: c.departures for c in cells if c.departures}
+    seed_decides, seeds_share = covered(r.protocol for r in resolved)
     judged = agreement([c.cell for c in cells], evidence, request.scale, departures=departures)
     return ReportContent(
         table=replace(
@@ -135,6 +137,8 @@ def assemble(
         more_seeds=f"{rerun} --seeds {CLAIM_SEEDS}" if request.seeds < CLAIM_SEEDS else "",
         claims=claims,
         agreement=judged,
+        seed_decides=seed_decides,
+        seeds_share=seeds_share,
         detectable=_detectable(claims, request.seeds),
         protocol=_common_protocol(records.planned),
         deviations=_deviations(records.planned),

@@ -207,6 +207,10 @@ class ReportContent:
     """Seconds that it would take."""
     claims: tuple[ClaimResult, ...] = ()
     agreement: Agreement | None = None
+    seed_decides: str = ""
+    """In words: what differs from seed to seed, so that intervals cover it."""
+    seeds_share: str = ""
+    """In words: what does not, so that they do not."""
     detectable: float | None = None
     """The difference, in points of per cent, that so many seeds detect with 80 % power; None where it is unknown."""
     protocol: Mapping[str, Any] = field(default_factory=dict)

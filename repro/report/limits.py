@@ -35,6 +35,8 @@ def limits(content: ReportContent) -> tuple[str, ...]:
             f": a difference below about {fixed(content.detectable, 1)} points would most likely be missed"
         )  # fmt: skip
         found.append(f"{len(content.seeds)} seeds{detect}. “Inconclusive” is not “no difference”.")
+        if content.seeds_share:
+            found.append(content.seeds_share)
     absent = len(measured) - len(done) - sum(c.state == "quoted" for c in measured)
     if absent:
         found.append(f"{absent} of {len(measured)} cells have no number: what they would have said is open.")

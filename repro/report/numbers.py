@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from repro.judge.effects import unit_factor
@@ -103,6 +104,11 @@ def setting(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.10g}".replace("-", MINUS)
     return str(value)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return "a", "a and b", "a, b and c"."""
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
 def ranks(values: list[float]) -> list[int]:

@@ -28,7 +28,7 @@ from repro.spec.table import TableSpec
 from repro.store.store import FOLDERS, Record, Store
 
 Identity = str
-"""20 hex digits of everything that was asked for but the seed: a training before the last has the same or the first."""
+"""20 hex digits of everything that was asked for but the seeds."""
 Asked = tuple[Identity, int]
 """With the seed."""
 
@@ -40,6 +40,8 @@ class Measurement:
     evaluation: Record
     training: Record
     confusion: Path
+    seeds: tuple[int, ...]
+    """Of its training, and before that of those it starts from: first one first."""
 
     @property
     def score(self) -> float:
@@ -68,8 +70,9 @@ class SideBySide:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Those that both have."""
-        return tuple(sorted(self.a.keys() & self.b.keys()))
+        """Those that both have, with first trainings of the same seed."""
+        both = sorted(self.a.keys() & self.b.keys())
+        return tuple(seed for seed in both if self.a[seed].seeds == self.b[seed].seeds)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def measurements(store: Store) -> dict[Asked, Measurement]:
         before = found.get(asked)
         if before is None or str(before.evaluation["started"]) < str(record["started"]):
             path = store.file("evaluation", str(record["key"]), "confusion.npz")
-            found[asked] = Measurement(record, chain[-1], path)
+            found[asked] = Measurement(record, chain[-1], path, tuple(int(one["seed"]) for one in chain))
     return found
 
 

@@ -98,11 +98,13 @@ def interval_line(content: ReportContent) -> str:
     covers = {c.estimate.covers for c in content.cells if c.estimate is not None and c.state == "done"}
     text = "± is half of the 95 % interval of the mean over seeds; n counts seeds. "
     if covers == {"images and seeds"}:
-        return text + "It covers the choice of validation images and the choice of training seeds."
+        text += "It covers the choice of validation images and the choice of training seeds."
+        return f"{text} {content.seed_decides}".rstrip()
     if covers == {"images only"}:
         return text + "With one seed it covers the choice of validation images only: seed noise is unknown."
     if covers == {"seeds only"}:
-        return text + "It covers the choice of training seeds only: per-image counts are not stored."
+        text += "It covers the choice of training seeds only: per-image counts are not stored."
+        return f"{text} {content.seed_decides}".rstrip()
     return text + "Where there is none, neither seeds nor images could be resampled."
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 COMPUTING = ("train.precision", "pretrain.precision", "evaluate.precision", "evaluate.batch_size")
 """Settings of how, not of what: the same arithmetic but for rounding."""
+SAMPLING = ("seeds.first_training",)
+"""Settings of what seeds have in common: each of them measures the same thing under either."""
 COMPUTING_OF_CRF = ("backend",)
 """The same of a CRF: both backends label alike (docs/crf.md)."""
 SET, ASKED = "set on the command line", "asked for on the command line"
@@ -53,7 +55,7 @@ def changed_line(changed: int, cells: int, settings: Sequence[str]) -> str:
 
 
 def _computing(deviation: Deviation, protocol: Protocol) -> bool:
-    if deviation.key in COMPUTING:
+    if deviation.key in (*COMPUTING, *SAMPLING):
         return True
     if deviation.key.endswith(".micro_batch"):
         learned = protocol.train.batch_norm == "train" or deviation.key == "pretrain.micro_batch"

@@ -377,6 +377,15 @@ class Evaluate(Section):
         return self
 
 
+class Seeds(Section):
+    """What the seeds of a cell have in common. No single training depends on it, only which of them start from one."""
+
+    first_training: Literal["shared", "own"] = "shared"
+    """The trainings that `train.start` names, "presence" and "coco". shared: all seeds start from those of seed 0, as
+    every run of the papers starts from the same weights; own: each seed has its own, so that intervals cover them.
+    Weights that are read from a file are always the same for all seeds."""
+
+
 class Protocol(Section):
     """Everything that determines a cell, but for the seed."""
 
@@ -386,3 +395,4 @@ class Protocol(Section):
     pretrain: Pretrain = Pretrain()
     coco: Coco = Coco()
     evaluate: Evaluate = Evaluate()
+    seeds: Seeds = Seeds()

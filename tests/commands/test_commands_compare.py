@@ -27,7 +27,7 @@ def stores(paper, tmp_path_factory):
         shutil.copytree(folder / "a", folder / "b")
         for path in (folder / "b/evaluations").glob("*"):
             record = decode((path / "record.json").read_bytes())
-            if record["seed"] == 1 and "cascade" in json.dumps(head(folder, record)):
+            if record["seed"] == 0 and "cascade" in json.dumps(head(folder, record)):
                 shutil.rmtree(path)
         planted_faults.FAULTS["void counted as background in the score"](patch)
         assert repro(*words, "--store", folder / "b", "--seeds", 2)[0] == 0
@@ -68,6 +68,23 @@ def test_what_differs_is_shown_with_its_interval(paper, stores, tmp_path):
     told = (tmp_path / "c.md").read_text()
     assert found["headline"].partition(";")[0] in told
     assert "Only in B: 2 further seeds" in told
+
+
+def test_a_seed_that_starts_from_another_first_training_is_another_measurement(paper, stores, tmp_path):
+    shutil.copytree(stores / "a", tmp_path / "c")
+    for folder in (tmp_path / "c" / kind for kind in ("trainings", "evaluations", "index")):
+        for path in folder.glob("*"):
+            if folder.name == "index" or decode((path / "record.json").read_bytes())["seed"] == 1:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        planted_faults.run_here(patch)
+        words = ["run", "deep1", "--tables", paper, "--scale", "smoke", "--device", "cpu", "--out", tmp_path / "out"]
+        words += ["--store", tmp_path / "c", "--seeds", 2, "--set", "seeds.first_training=shared"]
+        assert repro(*words)[0] == 0
+    found = compared(paper, stores / "a", tmp_path / "c", "--markdown", tmp_path / "c.md")
+    assert [row["seeds"] for row in found["rows"]] == [[0], [0]]
+    assert found["headline"].startswith("2 of 2 cells equal to the last bit")
+    assert "Only in A: 2 further seeds" in (tmp_path / "c.md").read_text()
 
 
 def test_people_read_a_table(paper, stores):

@@ -7,7 +7,7 @@ from repro.nets.deeplab import build_backbone
 from repro.plan.chain import Inputs, backbone_only, evaluation_of, hard_labels, training_of
 from repro.plan.code import Code
 from repro.spec.load import load_suite
-from repro.spec.protocol import Coco, Data, Evaluate, Model, Pretrain, Protocol, SecondStage, Train
+from repro.spec.protocol import Coco, Data, Evaluate, Model, Pretrain, Protocol, SecondStage, Seeds, Train
 from repro.spec.resolve import resolve
 
 CLASSES = {"voc2012": ("background", "cat", "chair"), "coco": ("background", "cat", "chair"), "scenes": ("a", "b")}
@@ -50,6 +50,30 @@ def test_coco_is_a_training_of_its_own_that_all_seeds_start_from():
     assert (coco.settings.iterations, coco.settings.lr, coco.settings.crop) == (9, 0.007, 321)
     assert coco.model == last.model
     assert (first.seed, coco.seed, last.seed) == (0, 0, 1)
+
+
+def test_each_seed_may_have_first_trainings_of_its_own():
+    def chains(how, train):
+        protocol = _protocol(train, coco=Coco(start="presence"), seeds=Seeds(first_training=how))
+        return [training_of(protocol, seed, INPUTS).chain() for seed in (0, 1)]
+
+    for train in (Train(start="presence"), Train(start="coco")):
+        shared, own = chains("shared", train), chains("own", train)
+        assert [one.seed for one in own[1]] == [1] * len(own[1])
+        assert [one.seed for one in shared[1]] == [0] * (len(own[1]) - 1) + [1]
+        # seed 0 is the same either way, so that a run with one seed is what it was and takes as long
+        assert [one.key for one in own[0]] == [one.key for one in shared[0]]
+        assert not {one.key for one in own[0]} & {one.key for one in own[1]}
+
+
+def test_weights_of_a_file_and_second_stages_do_not_depend_on_what_seeds_share():
+    stage = SecondStage(iterations=50)
+    for train in (Train(start="imagenet"), Train(start="random", second_stage=stage)):
+        keys = [
+            [one.key for one in training_of(_protocol(train, seeds=Seeds(first_training=how)), 1, INPUTS).chain()]
+            for how in ("shared", "own")
+        ]
+        assert keys[0] == keys[1]
 
 
 def test_coco_from_imagenet_needs_the_weights_and_what_follows_does_not():
@@ -125,6 +149,15 @@ def test_the_first_trainings_backbone_fits(model):
     assert {k: v.shape for k, v in own.items() if not k.startswith(elsewhere)} == {
         k: v.shape for k, v in shared.items()
     }
+
+
+@pytest.mark.parametrize("scale", ["smoke", "tiny", "small"])
+def test_below_scale_paper_every_seed_has_its_own_first_training_and_at_paper_none(scale):
+    suite = load_suite()
+    for table in map(suite.find, ("v2/table2", "v3/table3", "v3/table6", "v3plus/table5")):
+        for cell in [cell for cell in table.cells() if cell.kind == "measured"][::4]:
+            small, paper = (resolve(suite, table, cell.settings, at).protocol for at in (scale, "paper"))
+            assert (small.seeds.first_training, paper.seeds.first_training) == ("own", "shared"), cell.id
 
 
 def test_every_measured_cell_of_every_table_can_be_planned_at_smoke():

@@ -50,6 +50,12 @@ def test_how_it_is_computed_departs_from_nothing(suite: Suite, override: str) ->
     assert resolved.departures == ()
 
 
+def test_what_seeds_share_departs_from_nothing(suite: Suite) -> None:
+    resolved = cell(suite, "v3/table3", "seeds.first_training=own", "train.start=coco")
+    assert [d.key for d in resolved.deviations] == ["train.start", "seeds.first_training"]
+    assert keys(resolved) == ["train.start"]
+
+
 def test_first_trainings_count_where_a_cell_has_them(suite: Suite) -> None:
     assert cell(suite, "v3/table3", "pretrain.iterations=5", "coco.iterations=5").departures == ()
     assert "pretrain.iterations" in keys(cell(suite, "v3/table3", "pretrain.iterations=5", "train.start=presence"))
