@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.scoring.labels import LabelForm
+from repro.data.label_form import LabelForm
 from repro.scoring.matrix import VOID, ConfusionMatrix, as_array
 from repro.scoring.pairs import Pair, label_files, pair_up
 from repro.scoring.result import Score, result_of, score_pairs

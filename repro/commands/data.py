@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from repro.commands.output import print_json, print_table, say
 from repro.errors import EXIT_OK, EXIT_WRONG_INPUT, InputError
-from repro.spec.load import Dataset, load_suite
+from repro.spec.dataset import Dataset
+from repro.spec.load import load_suite
 from repro.spec.protocol import Data
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ def show_sheet(name: str, root: Path | None, split: str, count: int, side: int |
     """Write a PNG sheet of images beside their label maps in the data set's colours, void white."""
     from repro.data import source
 
-    facts = load_suite().dataset(name)
+    suite = load_suite()
+    name = suite.dataset_name(name)
+    facts = suite.dataset(name)
     if facts.count is None:
         raise InputError(f'data set "{name}" has no label maps to show. Choose another.')
     data = Data(
@@ -58,7 +61,7 @@ def show_sheet(name: str, root: Path | None, split: str, count: int, side: int |
         train_images=count,
         val_images=count,
     )
-    images = source.load(data, split, root, store / "cache")
+    images = source.load(data, split, root, store / "cache", facts)
     sheet = _sheet(images, facts, count)
     try:
         sheet.save(out)
@@ -72,7 +75,9 @@ def verify_set(name: str, root: Path, store: Path, as_json: bool) -> int:
     """Print what was checked; 2 if something is not as published."""
     from repro.data.verify import verify
 
-    found = verify(name, root, store / "cache", percent())
+    suite = load_suite()
+    name = suite.dataset_name(name)
+    found = verify(name, suite.dataset(name), root, store / "cache", percent())
     marks: dict[object, str] = {True: "ok", False: "WRONG", None: ""}
     if as_json:
         print_json(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,15 @@ from repro.commands.judge import find_cell, judged_sentence
 from repro.commands.output import print_table, say
 from repro.cores import cores
 from repro.data.format import Format, Sample
-from repro.data.source import FORMATS
-from repro.errors import InputError, did_you_mean
-from repro.scoring.labels import LabelForm, largest_label, read_map
+from repro.data.label_form import LabelForm
+from repro.data.source import format_of
+from repro.errors import InputError
+from repro.scoring.labels import largest_label, read_map
 from repro.scoring.matrix import VOID
 from repro.scoring.pairs import Pair, dataset_truths, label_files, pair_up
 from repro.scoring.result import Score, score_pairs
 from repro.scoring.tally import Reading, read_pair
+from repro.spec.colours import VOID_COLOUR, voc_colours
 from repro.spec.load import load_suite
 
 if TYPE_CHECKING:
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
 
 FORMATS_WRITTEN = ("md", "html", "json", "csv")
 MOST_CLASSES = 254
-VOC_VOID = (224, 224, 192)
 PICTURE_BYTES = 3_000_000
 
 
@@ -113,11 +115,12 @@ def _format(dataset: str | None, truth: Path | None, data: Path | None) -> Forma
         if data is not None:
             raise InputError("--data: which data set is it? Name it with --dataset.")
         return None
-    if dataset not in FORMATS:
-        raise InputError(f"--dataset: {dataset!r} is not one of {', '.join(FORMATS)}.{did_you_mean(dataset, FORMATS)}")
+    suite = load_suite()
+    name = suite.dataset_name(dataset)
+    form = format_of(name, suite.dataset(name))
     if truth is not None and data is not None:
         raise InputError("GROUND_TRUTH and --data: give one of them; both say where the ground truth is.")
-    return FORMATS[dataset]
+    return form
 
 
 def _truths(
@@ -143,13 +146,12 @@ def _names(classes: str | None, dataset: str | None) -> Names | None:
             names = tuple(name.strip() for name in classes.split(",") if name.strip())
         if not 2 <= len(names) <= MOST_CLASSES:
             raise InputError(f"--classes: a number from 2 to {MOST_CLASSES}, or as many names with commas between.")
-        return Names(names, _colours(len(names)))
+        return Names(names, voc_colours(len(names)))
     if dataset is None:
         return None
-    facts = load_suite().dataset(dataset)
-    if isinstance(facts.classes, tuple):
-        return Names(facts.classes, facts.colours)
-    return Names(tuple(str(k) for k in range(FORMATS[dataset].classes)), facts.colours)
+    suite = load_suite()
+    facts = suite.dataset(suite.dataset_name(dataset))
+    return Names(facts.names, facts.colours)
 
 
 def _counted(pairs: Sequence[Pair], sides: tuple[Side, Side], form: Format | None) -> Names:
@@ -162,18 +164,12 @@ def _counted(pairs: Sequence[Pair], sides: tuple[Side, Side], form: Format | Non
             advance(1)
     number = max(2, largest + 1)
     say(f"{number} classes: the largest label in the files is {largest}. Name them with --classes.")
-    return Names(tuple(str(k) for k in range(number)), _colours(number))
-
-
-def _colours(number: int) -> tuple[tuple[int, int, int], ...]:
-    """PASCAL VOC's colours: bits 0, 3, 6 of a label make red from the highest bit down, 1, 4, 7 green, 2, 5, 8 blue."""
-    bits = [[sum(((k >> (3 * j + c)) & 1) << (7 - j) for j in range(3)) for c in range(3)] for k in range(number)]
-    return tuple((r, g, b) for r, g, b in bits)
+    return Names(tuple(str(k) for k in range(number)), voc_colours(number))
 
 
 def _reading(known: Names, sides: tuple[Side, Side], form: Format | None, unanswered: bool) -> Reading:
     colours = {colour: k for k, colour in enumerate(known.colours)}
-    colours.setdefault(VOC_VOID, VOID)
+    colours.setdefault(VOID_COLOUR, VOID)
     truth, prediction = (
         LabelForm(
             len(known.names),
@@ -184,7 +180,8 @@ def _reading(known: Names, sides: tuple[Side, Side], form: Format | None, unansw
         )
         for side in sides
     )
-    return Reading(len(known.names), prediction, truth, form.read_labels if form else None, unanswered)
+    labels = partial(form.labels, classes=len(known.names)) if form else None
+    return Reading(len(known.names), prediction, truth, labels, unanswered)
 
 
 @contextmanager

@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from repro.randomness import generator
-
-VOID = 255
+from repro.spec.protocol import VOID as VOID
 
 
 @dataclass(frozen=True)

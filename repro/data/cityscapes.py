@@ -15,29 +15,8 @@ from repro.data.format import Format, Sample
 from repro.data.images import VOID, ByteArray
 from repro.errors import InputError
 
-TRAIN_IDS = {
-    7: "road",
-    8: "sidewalk",
-    11: "building",
-    12: "wall",
-    13: "fence",
-    17: "pole",
-    19: "traffic light",
-    20: "traffic sign",
-    21: "vegetation",
-    22: "terrain",
-    23: "sky",
-    24: "person",
-    25: "rider",
-    26: "car",
-    27: "truck",
-    28: "bus",
-    31: "train",
-    32: "motorcycle",
-    33: "bicycle",
-}
-"""File's id -> class; the train id is its place. The other ids from 0 to 33 are void."""
-CLASSES = tuple(TRAIN_IDS.values())
+TRAIN_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+"""The file's id of each class in the order of train ids; the other ids from 0 to 33 are void."""
 LAST_ID = 33
 
 _FOLDERS = {
@@ -95,9 +74,7 @@ _GET_COARSE = "Put gtCoarse.zip, for train_extra leftImg8bit_trainextra.zip too,
 
 CITYSCAPES = Format(
     name="cityscapes",
-    classes=len(CLASSES),
     splits=tuple(_FOLDERS),
-    counts={"train": 2975, "val": 500, "train_coarse": 2975, "train_extra": 19998},
     largest=(1024, 2048),
     homes=("", "cityscapes"),
     marks=("leftImg8bit",),

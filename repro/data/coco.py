@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,7 @@ from repro.data.coco_masks import annotation
 from repro.data.decode import MOST_PIXELS, read_label_map, unreadable
 from repro.data.disk import opened, unwritable
 from repro.data.format import Format, Sample, list_lines
-from repro.data.images import ByteArray, check_labels
-from repro.data.voc2012 import CLASSES
+from repro.data.images import ByteArray
 from repro.errors import InputError
 
 VOC_NAMES = {
@@ -54,17 +53,18 @@ def samples(home: Path, split: str) -> tuple[Sample, ...]:
 
 def read_labels(sample: Sample) -> ByteArray:
     """(H, W) uint8: VOC's classes 0 to 20."""
-    labels = read_label_map(sample.labels)
-    check_labels(labels, len(CLASSES), sample.labels)
-    return labels
+    return read_label_map(sample.labels)
 
 
-def voc_classes(categories: Iterable[dict[str, Any]]) -> dict[int, int]:
-    """COCO's category id -> VOC's class index, for the 20 that both have; KeyError or ValueError if one is missing."""
-    index = {name: i for i, name in enumerate(CLASSES)}
+def voc_classes(categories: Iterable[dict[str, Any]], names: Sequence[str]) -> dict[int, int]:
+    """COCO's category id -> index among VOC's class names, background first, for the 20 that both have.
+
+    KeyError or ValueError if one is missing.
+    """
+    index = {name: i for i, name in enumerate(names)}
     told = {c["id"]: index.get(VOC_NAMES.get(c["name"], c["name"])) for c in categories}
     found = {category: i for category, i in told.items() if i is not None}
-    if sorted(found.values()) != list(range(1, len(CLASSES))):
+    if sorted(found.values()) != list(range(1, len(names))):
         raise ValueError("its categories do not include all of VOC's classes")
     return found
 
@@ -93,17 +93,18 @@ def _labels(image: dict[str, Any], annotations: Iterable[dict[str, Any]], classe
         raise ValueError(f"{image['file_name']}: {type(error).__name__}: {error}") from None
 
 
-def convert(home: Path, split: str, progress: Callable[[int, int], None] | None = None) -> int:
+def convert(home: Path, split: str, names: Sequence[str], progress: Callable[[int, int], None] | None = None) -> int:
     """Write the label maps and the list of a split; return how many images were kept.
 
-    `progress` is told (images done, images in all). InputError for a missing or damaged annotation file.
+    `names`: VOC's classes in label order. `progress` is told (images done, images in all). InputError for a missing or
+    damaged annotation file.
     """
     source = home / f"annotations/instances_{_YEARS[split]}.json"
     folder = home / "voc_labels" / split
     try:
         with opened(source) as file:
             told = json.loads(file.read())
-        classes = voc_classes(told["categories"])
+        classes = voc_classes(told["categories"], names)
         by_image = defaultdict(list)
         for a in told["annotations"]:
             by_image[a["image_id"]].append(a)
@@ -133,9 +134,8 @@ _GET = "`repro data prepare coco --root DIR` downloads and converts them; then g
 
 COCO = Format(
     name="coco",
-    classes=len(CLASSES),
     splits=tuple(_YEARS),
-    counts={},
+    exact=False,
     largest=(640, 640),
     homes=("", "coco"),
     marks=("annotations", "voc_labels"),

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,10 @@ _LOSSLESS = ("PNG", "TIFF", "BMP", "DIB", "PPM", "TGA")
 _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp", "jp2k")
 _TRANSPOSED = (5, 6, 7, 8)
 """EXIF orientations that exchange height and width."""
+
+Kind = Literal["indexed", "grey", "rgb"]
+"""How a label image holds its labels: in a palette's indices, in grey values, in colours."""
+_KINDS = {"indexed": "indices of a palette (indexed)", "grey": "grey values (grey)", "rgb": "colours (rgb)"}
 
 # What Pillow raises on damaged files, by format and by where the damage sits.
 _DAMAGE = (
@@ -116,10 +120,11 @@ def _upper_bits(values: npt.NDArray[np.int64], path: Path) -> ByteArray:
     return np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def decode_labels(path: Path) -> npt.NDArray[Any]:
+def decode_labels(path: Path, kind: Kind | None = None) -> npt.NDArray[Any]:
     """Decode a label image as it is: a palette image's indices, grey values, (H, W, channels) for colours.
 
-    InputError for a form whose numbers need not be those that were written.
+    `kind`: the only one that is read; a palette image's colours where that is rgb. InputError for another, and for a
+    form whose numbers need not be those that were written.
     """
     with _image(path) as image:
         form = image.format or ""
@@ -138,6 +143,11 @@ def decode_labels(path: Path) -> npt.NDArray[Any]:
                 f"{path}: has an EXIF orientation ({_orientation(image)}), which label maps cannot have. Write it "
                 "upright and without EXIF data."
             )
+        own: Kind = "indexed" if image.mode == "P" else "grey" if len(image.getbands()) == 1 else "rgb"
+        if kind == "rgb" and own == "indexed":
+            return np.array(image.convert("RGB"))
+        if kind not in (None, own):
+            raise InputError(f"{path}: its pixels are {_KINDS[own]}, where {_KINDS[kind]} are declared as labels.")
         return np.array(image)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import codecs
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from repro.data.disk import opened
-from repro.data.images import ByteArray
+from repro.data.images import ByteArray, check_labels
 from repro.data.spelling import beside
 from repro.errors import InputError, did_you_mean
 
@@ -32,14 +32,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Format:
-    """A data set's form on disk. `classes` counts background where there is one, never void."""
+    """A data set's form on disk; what is known of its classes and images is declared (`repro.spec.dataset`)."""
 
     name: str
-    classes: int
     splits: tuple[str, ...]
-    counts: Mapping[str, int]
-    """Images per split as the papers state them; a split without an entry has no stated number."""
-    largest: tuple[int, int]
+    """Those that can be read; test sets have no public labels."""
+    largest: tuple[int, int] | None
     """Largest height and width among the published images."""
     homes: tuple[str, ...]
     """Folders below the given directory that may be the data set's own; "" is the directory itself."""
@@ -51,11 +49,21 @@ class Format:
     """(home, split) -> samples in a fixed order; raises InputError for damaged lists."""
     read_labels: Callable[[Sample], ByteArray]
     """sample -> (H, W) uint8, void 255; raises InputError for damaged files."""
+    exact: bool = True
+    """Whether the declared numbers of images are exact; papers say "about 60K" of COCO."""
+    reading: str = ""
+    """What decides the labels beside files and code: a declaration of the user's own."""
 
     @property
-    def train_split(self) -> str:
-        """The split that the papers train on."""
-        return "trainaug" if "trainaug" in self.splits else "train"
+    def module(self) -> str:
+        """The module that reads its labels."""
+        return str(getattr(self.read_labels, "func", self.read_labels).__module__)
+
+    def labels(self, sample: Sample, classes: int) -> ByteArray:
+        """A sample's labels (H, W) uint8, each below `classes` or void; InputError for others."""
+        labels = self.read_labels(sample)
+        check_labels(labels, classes, sample.labels)
+        return labels
 
     def home(self, root: Path | None) -> Path:
         """The folder with the data set's files, at or below `root`; InputError says what is wrong with it."""
@@ -115,6 +123,18 @@ def list_lines(path: Path) -> Iterator[tuple[str, str]]:
         if "\0" in line:
             raise InputError(f"{place}: holds a NUL character; a list is plain text. Copy or download this file again.")
         yield place, line
+
+
+def pair_of(line: str, place: str, path_of: Callable[[str], Path]) -> Sample:
+    """The sample that a line with two paths means; `path_of` finds a path's file. InputError for other lines."""
+    entries = line.split("\t") if line.count("\t") == 1 else line.split()
+    if len(entries) != 2:
+        raise InputError(
+            f"{place}: {len(entries)} paths; expected an image and its labels, separated by a space (where names "
+            "have spaces, by a tab)."
+        )
+    image, labels = (path_of(entry) for entry in entries)
+    return Sample(image.stem, image, labels, place)
 
 
 def ids(path: Path) -> tuple[tuple[str, str], ...]:

@@ -16,7 +16,6 @@ from repro.data.mat import load_variable
 from repro.errors import InputError
 
 CLASSES = 1000
-IMAGES = 50_000
 
 GET = (
     "Log in at https://www.image-net.org, put ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz into DIR, run "

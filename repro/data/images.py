@@ -10,8 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from repro.errors import InputError
-
-VOID = 255
+from repro.spec.protocol import VOID as VOID
 
 ByteArray = npt.NDArray[np.uint8]
 

@@ -1,4 +1,4 @@
-"""What decides the embedded scenes, without drawing any: their classes, their numbers, how many there are."""
+"""What decides the embedded scenes, without drawing any: their colours, their numbers, how many there are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from repro.errors import InputError
 from repro.spec.protocol import Data
 
-CLASSES = ("background", "blob", "brick", "superellipse A", "superellipse B", "flower A", "flower B", "wheel", "pole")
 SPLITS = {"train": 0, "trainaug": 0, "val": 1, "extra": 2}
 """trainaug is the whole training split: the scenes have no second source of labels. extra stands in for MS-COCO."""
 COUNTS = {"train": 400, "trainaug": 400, "val": 120, "extra": 1200}
@@ -50,8 +49,8 @@ class Look:
 
 def look_of(data: Data) -> Look:
     """The look that `data` asks for."""
-    if data.classes != len(CLASSES):
-        raise InputError(f"data.classes: {data.classes}; the embedded scenes have {len(CLASSES)}. Leave it out.")
+    if data.classes != len(COLOURS):
+        raise InputError(f"data.classes: {data.classes}; the embedded scenes have {len(COLOURS)}. Leave it out.")
     return Look(side=data.side or Look.side)
 
 

@@ -14,14 +14,11 @@ import numpy as np
 
 from repro.data.decode import decode_labels, read_label_map
 from repro.data.format import Format, Sample, ids, nearby
-from repro.data.images import VOID, ByteArray, check_labels
+from repro.data.images import VOID, ByteArray
 from repro.errors import InputError
+from repro.spec.colours import voc_colours
 
-CLASSES = ("background", "head", "torso", "upper arms", "lower arms", "upper legs", "lower legs")
-
-COLOURS = np.array(
-    [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128)], dtype=np.uint8
-)
+COLOURS = np.array(voc_colours(7), dtype=np.uint8)
 
 _IMAGES = (
     "pascal_person_part/JPEGImages",
@@ -45,9 +42,7 @@ def samples(home: Path, split: str) -> tuple[Sample, ...]:
 def read_labels(sample: Sample) -> ByteArray:
     """(H, W) uint8: classes 0 to 6, void 255."""
     values = decode_labels(sample.labels)
-    labels = _from_colours(values[..., :3]) if values.ndim == 3 else read_label_map(sample.labels)
-    check_labels(labels, len(CLASSES), sample.labels)
-    return labels
+    return _from_colours(values[..., :3]) if values.ndim == 3 else read_label_map(sample.labels)
 
 
 def _from_colours(pixels: ByteArray) -> ByteArray:
@@ -62,9 +57,7 @@ _GET = "`repro data prepare person_part --root DIR` says what to download and un
 
 PERSON_PART = Format(
     name="person_part",
-    classes=len(CLASSES),
     splits=("train", "val"),
-    counts={"train": 1716, "val": 1817},
     largest=(500, 500),
     homes=("", "pascal_person_part"),
     marks=("pascal_person_part_trainval_list",),

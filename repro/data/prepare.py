@@ -14,6 +14,7 @@ from repro.data.download import Checksum, Progress, download
 from repro.data.source import SCENES
 from repro.data.unpack import unpack
 from repro.errors import InputError, did_you_mean
+from repro.spec.load import load_suite
 
 
 @dataclass(frozen=True)
@@ -147,10 +148,11 @@ def prepare(name: str, root: Path, say: Callable[[str], None], progress: Progres
     left = [_bring(piece, root, say, progress) for piece in PIECES[name]]
     missing = tuple(instruction for instruction in left if instruction)
     if name == "coco" and not missing:
+        names = load_suite().dataset("voc2012").names
         for split in coco.COCO.splits:
             if not (root / f"voc_labels/{split}.txt").exists():
                 say(f"converting COCO's {split} annotations to label maps")
-                kept = coco.convert(root, split, progress)
+                kept = coco.convert(root, split, names, progress)
                 say(f"{split}: {kept} images have more than {coco.MIN_PIXELS} pixels of VOC's classes")
     return missing
 

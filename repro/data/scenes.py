@@ -20,12 +20,10 @@ import numpy.typing as npt
 from repro.data.images import Images
 from repro.data.look import COLOURS, SPLITS, Look, count_of, look_of
 from repro.data.threads import in_threads
-from repro.spec.protocol import Data
+from repro.spec.protocol import VOID, Data
 
 FloatArray = npt.NDArray[np.float64]
 ByteArray = npt.NDArray[np.uint8]
-
-VOID = 255
 
 TURN = 4096
 SINE = np.array([round(math.sin(2 * math.pi * k / TURN) * 65536) for k in range(TURN)], dtype=np.int64) / 65536.0

@@ -14,10 +14,11 @@ from repro.data.cache import Content, cached
 from repro.data.camvid import CAMVID
 from repro.data.cityscapes import CITYSCAPES
 from repro.data.coco import COCO
+from repro.data.declared import declared_format
 from repro.data.decode import orientation, photo_size, read_photo
 from repro.data.fingerprint import Digests, of_samples
 from repro.data.format import Format, Sample, repeated
-from repro.data.images import VOID, ByteArray, Images, check_labels, resize_labels, resize_photo
+from repro.data.images import VOID, ByteArray, Images, resize_labels, resize_photo
 from repro.data.images import resized as resized_size
 from repro.data.pascal_context import PASCAL_CONTEXT
 from repro.data.person_part import PERSON_PART
@@ -25,12 +26,14 @@ from repro.data.threads import in_threads
 from repro.data.voc2012 import VOC2012
 from repro.errors import InputError, did_you_mean
 from repro.memo import default_folder
+from repro.spec.dataset import Dataset
 from repro.spec.protocol import Data
 
 SCENES = "scenes"
 ONLY_MASKS = (
     f"no label but 0 and {VOID}, and {VOID} is void: one class is left, which every network gets right. If these are "
-    f"masks of 0 and {VOID}, write them as class indices, 0 and 1."
+    f"masks of 0 and {VOID}, write them as class indices, 0 and 1, or say so in a file that declares the data set "
+    f"(docs/extending.md: labels.values = [0, {VOID}], labels.void = [])."
 )
 PresenceArray = npt.NDArray[np.bool_]
 FORMATS: dict[str, Format] = {
@@ -38,46 +41,47 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def load(data: Data, split: str, root: Path | None, cache: Path) -> Images:
+def load(data: Data, split: str, root: Path | None, cache: Path, declared: Dataset | None = None) -> Images:
     """The images of a split, memory-mapped from `cache`; decoded (or drawn) on the first call.
 
-    `root` is the data set's directory (None for the embedded scenes). InputError for whatever is wrong with it, with
+    `root` is the data set's directory (None for the embedded scenes); `declared` says how a data set of the user's own
+    is read. InputError for whatever is wrong with it, with
     a file in it, or with `cache`.
     """
     if data.name == SCENES:
         drawn = _key(look.fingerprint(data), split, *_module_digests("images", "cache", "scenes", "look"))
         return cached(cache, drawn, lambda: _drawn(data, split))
-    form = format_of(data)
+    form = format_of(data.name, declared)
     home = form.home(root)
     samples = _samples(form, home, data, split)
     content = of_samples(samples, Digests(cache, home))
-    modules = _module_digests(
-        "images", "decode", "cache", "mat", "source", Path(form.read_labels.__code__.co_filename).stem
-    )
-    key = _key(data.name, content, str(data.side), *modules)
-    return cached(cache, key, lambda: _decoded(form, samples, data.side))
+    own = form.module.rpartition(".")[2]
+    modules = _module_digests("images", "decode", "label_form", "cache", "mat", "source", own)
+    key = _key(data.name, form.reading, content, str(data.side), str(data.classes), *modules)
+    return cached(cache, key, lambda: _decoded(form, samples, data))
 
 
-def fingerprint(data: Data, root: Path | None, cache: Path | None = None) -> str:
+def fingerprint(data: Data, root: Path | None, cache: Path | None = None, declared: Dataset | None = None) -> str:
     """20 hex digits of the content of every file that both splits read, whatever directory they are in.
 
-    File hashes are remembered in `cache` (default: the user's cache folder) by path, size and modification time, so
-    that the next call reads no file.
+    Also of what a declaration says that its labels mean. File hashes are remembered in `cache` (default: the user's
+    cache folder) while files stay as they are, so that the next call reads no file.
     """
     if data.name == SCENES:
         return look.fingerprint(data)
-    form = format_of(data)
+    form = format_of(data.name, declared)
     home = form.home(root)
     digests = Digests(cache or default_folder(), home)
     splits = dict.fromkeys((data.train_split, data.val_split))
-    return _key(data.name, *(of_samples(_samples(form, home, data, split), digests) for split in splits))
+    contents = (of_samples(_samples(form, home, data, split), digests) for split in splits)
+    return _key(data.name, *([form.reading] if form.reading else []), *contents)
 
 
-def repetitions(data: Data, split: str, root: Path | None) -> str:
+def repetitions(data: Data, split: str, root: Path | None, declared: Dataset | None = None) -> str:
     """What a list says of images that it names more than once; empty where it names each one once."""
     if data.name == SCENES:
         return ""
-    form = format_of(data)
+    form = format_of(data.name, declared)
     again = repeated(_samples(form, form.home(root), data, split))
     if not again:
         return ""
@@ -88,18 +92,16 @@ def repetitions(data: Data, split: str, root: Path | None) -> str:
     )
 
 
-def format_of(data: Data) -> Format:
-    """The form on disk of the data set that `data` names."""
-    form = FORMATS.get(data.name)
-    if form is None:
-        names = (SCENES, *FORMATS)
-        raise InputError(
-            f"data.name: {data.name!r} is not a data set; there are {', '.join(names)}."
-            + did_you_mean(data.name, names)
-        )
-    if data.classes != form.classes:
-        raise InputError(f"data.classes: {data.classes}; {data.name} has {form.classes} classes. Leave it out.")
-    return form
+def format_of(name: str, declared: Dataset | None = None) -> Format:
+    """The form on disk of a data set: a built-in one's, or that which `declared` describes. InputError for others."""
+    if name in FORMATS:
+        return FORMATS[name]
+    if declared is not None:
+        return declared_format(name, declared)
+    names = (SCENES, *FORMATS)
+    raise InputError(
+        f"data.name: {name!r} is not a data set; there are {', '.join(names)}." + did_you_mean(name, names)
+    )
 
 
 def _samples(form: Format, home: Path, data: Data, split: str) -> tuple[Sample, ...]:
@@ -108,18 +110,18 @@ def _samples(form: Format, home: Path, data: Data, split: str) -> tuple[Sample, 
     return samples[: data.train_images if split == data.train_split else data.val_images]
 
 
-def _decoded(form: Format, samples: tuple[Sample, ...], side: int | None) -> Content:
-    sizes = [resized_size(size, side) for size in in_threads(lambda sample: photo_size(sample.image), samples)]
+def _decoded(form: Format, samples: tuple[Sample, ...], data: Data) -> Content:
+    sizes = [resized_size(size, data.side) for size in in_threads(lambda sample: photo_size(sample.image), samples)]
     names = tuple(sample.name for sample in samples)
-    return Content(names, np.array(sizes, dtype=np.int32), _decode_all(form, samples, side))
+    return Content(names, np.array(sizes, dtype=np.int32), _decode_all(form, samples, data))
 
 
-def _decode_all(form: Format, samples: tuple[Sample, ...], side: int | None) -> Iterator[tuple[ByteArray, ByteArray]]:
+def _decode_all(form: Format, samples: tuple[Sample, ...], data: Data) -> Iterator[tuple[ByteArray, ByteArray]]:
     """Decode and resize in threads (Pillow works outside the interpreter's lock), in order, a bounded number ahead."""
 
     def pair(sample: Sample) -> tuple[ByteArray, ByteArray, PresenceArray]:
-        pixels, labels = decode_pair(form, sample)
-        size = resized_size((labels.shape[0], labels.shape[1]), side)
+        pixels, labels = decode_pair(form, sample, data.classes)
+        size = resized_size((labels.shape[0], labels.shape[1]), data.side)
         return resize_photo(pixels, size), resize_labels(labels, size), presence(labels)
 
     present = np.zeros(VOID + 1, dtype=np.bool_)
@@ -130,15 +132,14 @@ def _decode_all(form: Format, samples: tuple[Sample, ...], side: int | None) -> 
         raise InputError(f"{samples[0].labels.parent}: {ONLY_MASKS}")
 
 
-def decode_pair(form: Format, sample: Sample) -> tuple[ByteArray, ByteArray]:
+def decode_pair(form: Format, sample: Sample, classes: int) -> tuple[ByteArray, ByteArray]:
     """One image (h, w, 3) and its labels (h, w); InputError if a file is damaged or they do not fit each other."""
-    pixels, labels = read_photo(sample.image), form.read_labels(sample)
+    pixels, labels = read_photo(sample.image), form.labels(sample, classes)
     if pixels.shape[:2] != labels.shape:
         raise InputError(
             f"{sample.labels}: {_size(labels)} pixels, but its image {sample.image} has {_size(pixels)} "
             f"({sample.listed}). {_misfit(sample, pixels, labels)}"
         )
-    check_labels(labels, form.classes, sample.labels)
     return pixels, labels
 
 

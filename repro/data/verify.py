@@ -17,7 +17,6 @@ from repro.data.fingerprint import Digests, of_samples
 from repro.data.format import Format, Sample, repeated
 from repro.data.images import VOID
 from repro.data.source import (
-    FORMATS,
     ONLY_MASKS,
     SCENES,
     decode_pair,
@@ -29,6 +28,7 @@ from repro.data.source import (
 from repro.data.threads import in_threads
 from repro.errors import InputError
 from repro.memo import default_folder
+from repro.spec.dataset import Dataset
 from repro.spec.protocol import Data
 
 IMAGENET = "imagenet"
@@ -58,22 +58,26 @@ class _Pair:
     """Digest of the image file."""
 
 
-def verify(name: str, root: Path | None, cache: Path | None = None, progress: Progress | None = None) -> list[Row]:
-    """Check the data set `name` in `root`: counts, damage, sizes, label values, splits apart; then fingerprints.
+def verify(
+    name: str, facts: Dataset, root: Path | None, cache: Path | None = None, progress: Progress | None = None
+) -> list[Row]:
+    """Check the data set `name`, of which `facts` are declared, in `root`; then fingerprints.
 
-    A split's fingerprint is the one that records carry which read the whole split. InputError if there is no such data
-    set or `root` does not hold it; a damaged file is a row, so that one call tells about all of them.
+    Counts, damage, sizes, label values, splits apart. A split's fingerprint is the one that records carry which read
+    the whole split. InputError if there is no such data set or `root` does not hold it; a damaged file is a row, so
+    that one call tells about all of them.
     """
     if name == SCENES:
-        data = Data(name=SCENES, classes=len(look.CLASSES))
+        data = Data(name=SCENES, classes=len(look.COLOURS))
         return [Row("fingerprint", "", look.fingerprint(data), None)]
     if name == IMAGENET:
         if root is None:
             raise InputError(f"--data: imagenet is read from a directory and none was given. {imagenet.GET}")
-        return _verify_imagenet(root, cache, progress)
-    form = FORMATS.get(name) or format_of(Data(name=name))
+        return _verify_imagenet(facts, root, cache, progress)
+    form = format_of(name, facts)
     home = form.home(root)
-    needed = tuple(dict.fromkeys((form.train_split, "train", "val")))
+    readable = [split for split in ("train", "val") if split in form.splits]
+    needed = tuple(dict.fromkeys((facts.train_split, *readable, facts.val_split)))
     listed: dict[str, tuple[Sample, ...]] = {}
     rows = []
     for split in (*needed, *(s for s in form.splits if s not in needed)):
@@ -81,24 +85,27 @@ def verify(name: str, root: Path | None, cache: Path | None = None, progress: Pr
             listed[split] = form.samples(home, split)
         except InputError as error:
             ok = False if split in needed else None
-            rows.append(Row(f"{split}: images", _count(form, split), str(error) if ok is False else "not here", ok))
-    seen = _look_at(form, listed, Digests(cache or default_folder(), home), progress)
+            rows.append(
+                Row(f"{split}: images", _count(facts, form, split), str(error) if ok is False else "not here", ok)
+            )
+    seen = _look_at(form, facts.count or 0, listed, Digests(cache or default_folder(), home), progress)
     pairs = {split: [seen[sample.image, sample.labels] for sample in samples] for split, samples in listed.items()}
     for split, samples in listed.items():
-        rows += _split_rows(form, split, samples, pairs[split])
+        rows += _split_rows(form, facts, split, samples, pairs[split])
     for split in listed:
-        if split not in ("val", "trainval", "test") and "val" in listed:
-            common = {pair.content for pair in pairs[split]} & {pair.content for pair in pairs["val"]} - {""}
-            rows.append(Row(f"images both in {split} and in val", "0", f"{len(common):,}", not common))
+        val = facts.val_split
+        if split not in (val, "trainval", "test") and val in listed:
+            common = {pair.content for pair in pairs[split]} & {pair.content for pair in pairs[val]} - {""}
+            rows.append(Row(f"images both in {split} and in {val}", "0", f"{len(common):,}", not common))
     if all(row.ok is not False for row in rows):
         for split in needed:
-            data = Data(name=name, classes=form.classes, train_split=split, val_split=split)
-            rows.append(Row(f"{split}: fingerprint", "", fingerprint(data, root, cache), None))
+            data = Data(name=name, classes=facts.count or 0, train_split=split, val_split=split)
+            rows.append(Row(f"{split}: fingerprint", "", fingerprint(data, root, cache, facts), None))
     return rows
 
 
 def _look_at(
-    form: Format, listed: dict[str, tuple[Sample, ...]], digests: Digests, progress: Progress | None
+    form: Format, classes: int, listed: dict[str, tuple[Sample, ...]], digests: Digests, progress: Progress | None
 ) -> dict[tuple[Path, Path], _Pair]:
     """Read every pair of files once, whatever splits it is in."""
     unique = {(sample.image, sample.labels): sample for samples in listed.values() for sample in samples}
@@ -108,7 +115,7 @@ def _look_at(
         with suppress(OSError, InputError):  # decoding says it better
             content = digests.of(sample.image)
         try:
-            _, labels = decode_pair(form, sample)
+            _, labels = decode_pair(form, sample, classes)
             turned = orientation(sample.image) != 1
         except InputError as error:
             return _Pair(problem=str(error), content=content)
@@ -123,12 +130,14 @@ def _look_at(
     return seen
 
 
-def _split_rows(form: Format, split: str, samples: Sequence[Sample], pairs: Sequence[_Pair]) -> list[Row]:
-    count = form.counts.get(split)
+def _split_rows(
+    form: Format, facts: Dataset, split: str, samples: Sequence[Sample], pairs: Sequence[_Pair]
+) -> list[Row]:
+    count = facts.splits.get(split) if form.exact else None
+    classes = facts.count or 0
     whole = [pair for pair in pairs if pair.present is not None]
-    rows = [
-        Row(f"{split}: images", _count(form, split), f"{len(pairs):,}", None if count is None else len(pairs) == count)
-    ]
+    right = None if count is None else len(pairs) == count
+    rows = [Row(f"{split}: images", _count(facts, form, split), f"{len(pairs):,}", right)]
     again = repeated(samples)
     first = f", the first: {again[0][1].listed}, after {again[0][0].listed}" if again else ""
     rows.append(Row(f"{split}: images listed again", "0", f"{len(again):,}{first}", not again))
@@ -138,28 +147,30 @@ def _split_rows(form: Format, split: str, samples: Sequence[Sample], pairs: Sequ
     if whole:
         heights, widths = zip(*(pair.size for pair in whole), strict=True)
         largest = (max(heights), max(widths))
-        expected = f"at most {form.largest[1]} x {form.largest[0]}"
         span = f"{min(widths)} x {min(heights)} to {largest[1]} x {largest[0]}"
-        fits = largest[0] <= form.largest[0] and largest[1] <= form.largest[1]
+        expected, fits = "", None
+        if form.largest is not None:
+            expected = f"at most {form.largest[1]} x {form.largest[0]}"
+            fits = largest[0] <= form.largest[0] and largest[1] <= form.largest[1]
         rows.append(Row(f"{split}: width x height", expected, span, fits))
         present = np.any([pair.present for pair in pairs if pair.present is not None], axis=0)
-        missing = [str(k) for k in range(form.classes) if not present[k]]
+        missing = [str(k) for k in range(classes) if not present[k]]
         told = "all" + (f" but {', '.join(missing)}" if missing else "") + (" and void" if present[VOID] else "")
         told += f": {ONLY_MASKS}" if only_masks(present) else ""
         turned = [sample.image for sample, pair in zip(samples, pairs, strict=True) if pair.turned]
         if turned:
             shown = f"{len(turned):,}, the first: {turned[0]}"
             rows.append(Row(f"{split}: images turned as their EXIF orientation says", "", shown, None))
-        rows.append(Row(f"{split}: labels", f"all of 0 to {form.classes - 1}", told, not missing))
+        rows.append(Row(f"{split}: labels", f"all of 0 to {classes - 1}", told, not missing))
     return rows
 
 
-def _count(form: Format, split: str) -> str:
-    count = form.counts.get(split)
+def _count(facts: Dataset, form: Format, split: str) -> str:
+    count = facts.splits.get(split) if form.exact else None
     return "" if count is None else f"{count:,}"
 
 
-def _verify_imagenet(root: Path, cache: Path | None, progress: Progress | None) -> list[Row]:
+def _verify_imagenet(facts: Dataset, root: Path, cache: Path | None, progress: Progress | None) -> list[Row]:
     """Count images and classes of the validation set; read every header."""
     found = imagenet.validation(root)
     problems = []
@@ -173,7 +184,7 @@ def _verify_imagenet(root: Path, cache: Path | None, progress: Progress | None) 
     per_class = np.bincount([labelled.index for labelled in found], minlength=1)
     told = f"{len(problems):,}" + (f", the first: {problems[0]}" if problems else "")
     rows = [
-        Row("val: images", f"{imagenet.IMAGES:,}", f"{len(found):,}", len(found) == imagenet.IMAGES),
+        Row("val: images", f"{facts.splits['val']:,}", f"{len(found):,}", len(found) == facts.splits["val"]),
         Row("val: classes", f"{imagenet.CLASSES:,}", f"{len(per_class):,}", len(per_class) == imagenet.CLASSES),
         Row("val: images per class", "50 to 50", f"{per_class.min()} to {per_class.max()}", set(per_class) == {50}),
         Row("val: damaged files", "0", told, not problems),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-VOID = 255
+from repro.spec.protocol import VOID as VOID
 
 
 def predicted(scores: Tensor, dim: int) -> Tensor:

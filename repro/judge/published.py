@@ -21,6 +21,7 @@ from repro.judge.result import Published, PublishedEffect, PublishedPair
 from repro.judge.significance import contains
 from repro.judge.wording import published_note
 from repro.spec.claim import Claim
+from repro.spec.dataset import VOC_VAL as VOC_VAL
 from repro.spec.expand import shared_settings
 from repro.spec.load import Suite
 from repro.spec.questions import Contrast, Effect, Question, mean_contrast, question
@@ -34,7 +35,6 @@ IMAGE_ERROR = 0.15
 magnitude: among networks trained on the embedded scenes (480 images, 3 seeds) that of a difference was 0 to 0.3 times
 that of a score, mostly 0.15 to 0.2 times; and a simulated set with VOC's number of classes and images gives a score
 one of 0.6 to 1.0."""
-VOC_VAL = 1449
 
 
 def published_images(suite: Suite, table: TableSpec) -> int:

@@ -13,16 +13,14 @@ from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.layers import kept_values, parameters
 from repro.plan.plan import Plan
 from repro.plan.work import Evaluation, Split, Training
+from repro.spec.dataset import VOC_VAL, Dataset
 from repro.spec.gpu import Gpu
-from repro.spec.load import Dataset
 from repro.spec.protocol import Train
 
 RESERVE = 1.15
 """Of a GPU's memory beyond weights and activations: convolutions' workspace, fragmentation (an assumption)."""
 EVALUATION_BYTES = 4e6
 """Matrices and four pictures of an evaluation at full size, compressed."""
-USUAL_IMAGES = 1449
-"""Images that `repro.plan.cost` takes an unlimited split to have."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ def _images_share(split: Split, datasets: Mapping[str, Dataset]) -> float:
     """Images of a split in shares of what costs take it to have."""
     if split.config()["images"] or split.data.name not in datasets:
         return 1.0
-    return datasets[split.data.name].splits.get(split.split, USUAL_IMAGES) / USUAL_IMAGES
+    return datasets[split.data.name].splits.get(split.split, VOC_VAL) / VOC_VAL
 
 
 def _decoded(splits: Iterable[Split], datasets: Mapping[str, Dataset]) -> float:

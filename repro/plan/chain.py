@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from repro.errors import InputError, did_you_mean
 from repro.plan.code import Code
 from repro.plan.work import Evaluation, Split, Training, weights_name
+from repro.spec.dataset import Dataset
 from repro.spec.protocol import Data, Model, Protocol, Train
 
 SHARED_SEED = 0
@@ -26,6 +27,8 @@ class Inputs:
     """Data set -> names of its classes in label order."""
     weights: Callable[[str], str]
     """Name of weights (`weights_name`) -> digest of their file; empty where no weights are given."""
+    declared: Callable[[str], Dataset | None] = lambda _name: None
+    """Data set -> how its files are read, where that is the user's own declaration."""
 
 
 def backbone_only(model: Model) -> Model:
@@ -124,7 +127,7 @@ def _coco(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Traini
 
 def _split(data: Data, split: str, inputs: Inputs, *, twice: bool = False) -> Split:
     labels = hard_labels(data, inputs.classes(data.name)) if twice and data.duplicated else ()
-    return Split(data, split, inputs.data(data, split), labels)
+    return Split(data, split, inputs.data(data, split), labels, inputs.declared(data.name))
 
 
 def hard_labels(data: Data, names: tuple[str, ...]) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from repro.plan.layers import multiply_adds
 from repro.plan.work import Evaluation, Training
+from repro.spec.dataset import VOC_VAL
 from repro.spec.protocol import CRF, Model, Pretrain
 
 FULL_SIZE = 9 * 12
@@ -33,7 +34,7 @@ def training_cost(training: Training) -> float:
 def evaluation_cost(evaluation: Evaluation) -> float:
     """Forward passes over the split at every scale and flip, and the CRF."""
     evaluate, split = evaluation.evaluate, evaluation.images
-    images = split.config()["images"] or 1449
+    images = split.config()["images"] or VOC_VAL
     height, width = evaluate.canvas
     area = sum(scale**2 for scale in evaluate.scales) * (2 if evaluate.flip else 1)
     one = image_cost(evaluation.training.model, evaluate.output_stride, height, width) * area

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from repro.plan.code import Code
+from repro.spec.dataset import Dataset
 from repro.spec.protocol import Data, Evaluate, Model, Pretrain, Train
 
 KEY_DIGITS = 20
@@ -36,6 +37,8 @@ class Split:
     fingerprint: str
     twice: tuple[int, ...] = ()
     """Labels of the classes whose images a training sees twice."""
+    declared: Dataset | None = None
+    """How its files are read, where that is the user's own declaration; the fingerprint covers it."""
 
     def config(self) -> dict[str, Any]:
         """What of `Data` concerns this split."""

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.report.content import Classes, Pictures
+from repro.spec.colours import VOID_COLOUR as VOID_COLOUR
+from repro.spec.protocol import VOID
 
 LONGEST, SHORTEST = 512, 96
 """Longer side (px) of a picture in the page: at most, and at least before cells are left out."""
-VOID = 255
-VOID_COLOUR = (224, 224, 192)
-"""PASCAL VOC's colour of void."""
 WRONG_COLOUR = (200, 55, 10)
 
 

@@ -142,7 +142,7 @@ def _places(
 ) -> Iterator[tuple[Place, Identity]]:
     """Every measured cell at a scale, on the data sets of the scale and on `datasets`, with what it asks for."""
     # nothing is read: what the data, code and weights are does not bear on what was asked for
-    inputs = Inputs(lambda *_: "", lambda *_: Code(()), lambda name: _classes(suite, name), lambda *_: "")
+    inputs = Inputs(lambda *_: "", lambda *_: Code(()), lambda name: suite.dataset(name).names, lambda *_: "")
     usual: set[str] = set()
     for dataset in (None, *sorted(datasets)):
         if dataset in usual:
@@ -165,11 +165,6 @@ def identity_of(evaluation: Evaluation) -> Identity:
     """What a planned evaluation asks for."""
     chain = [(one.task, one.config()) for one in evaluation.training.chain()]
     return _identity(chain, evaluation.config())
-
-
-def _classes(suite: Suite, name: str) -> tuple[str, ...]:
-    told = suite.dataset(name).classes
-    return told if isinstance(told, tuple) else tuple(map(str, range(told or 0)))
 
 
 def _chain(key: str, trainings: Mapping[str, Record]) -> list[Record] | None:

@@ -27,6 +27,7 @@ from repro.run.job import ALONE, Job, Way
 from repro.run.order import Work
 from repro.run.scale import default_scale, gpu_count
 from repro.spec.bounds import JOBS, SEEDS, check_count
+from repro.spec.dataset import Dataset
 from repro.spec.load import Suite, load_suite
 from repro.spec.protocol import Data, Train
 from repro.store.other_code import with_any_code
@@ -84,9 +85,9 @@ def inputs(options: Options, suite: Suite, store: Store, absent: dict[str, str] 
     def code(stage: str, name: str) -> Code:
         if name == SCENES:
             return closure([ENTRIES[stage], "repro.data.images", "repro.data.scenes"])
-        from repro.data.source import FORMATS
+        from repro.data.source import format_of
 
-        return closure([ENTRIES[stage], "repro.data.images", FORMATS[name].read_labels.__module__])
+        return closure([ENTRIES[stage], "repro.data.images", format_of(name, suite.dataset(name)).module])
 
     @cache
     def data(told: Data, split: str) -> str:
@@ -99,22 +100,28 @@ def inputs(options: Options, suite: Suite, store: Store, absent: dict[str, str] 
         from repro.data import source
 
         try:
-            return source.fingerprint(told, options.data_root, store.cache)
+            return source.fingerprint(told, options.data_root, store.cache, declared(told.name))
         except InputError as error:
             if absent is None:
                 raise
             absent.setdefault(told.name, str(error))
             return NOT_HERE
 
-    def classes(name: str) -> tuple[str, ...]:
-        told = suite.dataset(name).classes
-        return told if isinstance(told, tuple) else tuple(map(str, range(told or 0)))
+    def declared(name: str) -> Dataset | None:
+        facts = suite.dataset(name)
+        return facts if facts.files else None
 
     @cache
     def weights(name: str) -> str:
         return weights_digest(options.weights, name, store) if options.weights else ""
 
-    return Inputs(data, lambda stage, told: code(stage, told.name), classes, weights)
+    return Inputs(
+        data,
+        lambda stage, told: code(stage, told.name),
+        lambda name: suite.dataset(name).names,
+        weights,
+        declared,
+    )
 
 
 def weights_digest(folder: Path, name: str, store: Store) -> str:
@@ -288,16 +295,15 @@ def work_of(
 
 def repeated_images(work: Iterable[Work], data_root: Path | None) -> list[str]:
     """A line for each list of images which names one more than once, of those that the work reads."""
-    splits = dict.fromkeys(
-        (split.data, split.split)
-        for job in (item.job for item in work)
-        for split in (job.training.images, *(evaluation.images for evaluation in job.evaluations))
-    )
-    if {data.name for data, _ in splits} <= {SCENES}:
+    jobs = [item.job for item in work]
+    splits = [split for job in jobs for split in (job.training.images, *(e.images for e in job.evaluations))]
+    unlike = {(split.data, split.split): split for split in splits if split.data.name != SCENES}
+    if not unlike:
         return []
     from repro.data.source import repetitions
 
-    return [line for data, split in splits if (line := repetitions(data, split, data_root))]
+    lines = (repetitions(split.data, split.split, data_root, split.declared) for split in unlike.values())
+    return [line for line in lines if line]
 
 
 def _check_way(trainings: Iterable[Training], plan: Plan, way: Way) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.judge.miou import class_iou, class_sums, miou_of_sums
+from repro.spec.protocol import VOID as VOID
 
-VOID = 255
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 

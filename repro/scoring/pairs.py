@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repro.data.format import Format, Sample, list_lines
+from repro.data.label_form import LOSSY, SUFFIXES
 from repro.errors import InputError
-from repro.scoring.labels import LOSSY, SUFFIXES
 
 ENDINGS = (
     "_leftImg8bit", "_gtFine_labelTrainIds", "_gtFine_labelIds", "_gtFine_color", "_gtFine", "_gtCoarse_labelIds",

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from repro.data.format import Sample
 from repro.data.images import ByteArray
+from repro.data.label_form import LabelForm, read_labels
 from repro.errors import InputError
-from repro.scoring.labels import LabelForm, read_labels
 from repro.scoring.matrix import VOID, Counts, count
 from repro.scoring.pairs import Pair
 

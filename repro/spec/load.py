@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from repro.errors import InputError, did_you_mean, shortened
 from repro.memo import Memo, default_folder
-from repro.spec import bounds
 from repro.spec.cell import METRICS
 from repro.spec.claim import Claim
+from repro.spec.dataset import Dataset, Files, Labels
 from repro.spec.explain import brief, first, first_error
 from repro.spec.files import toml_files
 from repro.spec.gpu import Gpu, own_gpus
@@ -24,7 +24,6 @@ from repro.spec.ids import Id, file_stem
 from repro.spec.keys import flatten, keys, unknown
 from repro.spec.places import built_in
 from repro.spec.questions import question
-from repro.spec.ranges import Images, Name, Size
 from repro.spec.reading import parse, read_text
 from repro.spec.scales import Rule, Scale, TableRule, check_condition, lineage
 from repro.spec.table import Axis, Cell, Column, Paper, Point, Row, Source, TableSpec
@@ -41,50 +40,9 @@ PARTS: dict[str, type[BaseModel]] = {
     "columns": Column,
     "claims": Claim,
     "deviations": TableRule,
+    "files": Files,
+    "labels": Labels,
 }
-
-
-MOST_CLASSES = 255
-"""Labels are bytes, and 255 is void."""
-Byte = Annotated[int, Field(ge=0, le=255)]
-Classes = (
-    Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_CLASSES)]
-    | Annotated[int, Field(ge=1, le=MOST_CLASSES)]
-    | None
-)
-
-
-class Dataset(BaseModel):
-    """Facts of a data set; its images are read elsewhere."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    title: Annotated[str, Field(max_length=bounds.TEXT)]
-    classes: Classes = None
-    """Names in label order (background first where there is one), their number, or nothing: no label maps."""
-    colours: Annotated[tuple[tuple[Byte, Byte, Byte], ...], Field(max_length=MOST_CLASSES)] = ()
-    splits: Annotated[dict[Name, Images], Field(max_length=bounds.NOTES)] = {}
-    """Split -> published number of images."""
-    train_split: Name = "train"
-    val_split: Name = "val"
-    canvas: Size = (513, 513)
-    """Height and width of the evaluation canvas at scale paper."""
-    source: Annotated[str, Field(max_length=bounds.TEXT)] = ""
-
-    @model_validator(mode="after")
-    def _classes_apart(self) -> Dataset:
-        names = self.classes if isinstance(self.classes, tuple) else ()
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"classes: {brief(twice)} stands twice. Give each class its own name.")
-        if self.colours and len(self.colours) != self.count:
-            raise ValueError(f"colours: {len(self.colours)} for {self.count or 'no'} classes. Give one each, or none.")
-        return self
-
-    @property
-    def count(self) -> int | None:
-        """Number of classes."""
-        return self.classes if self.classes is None or isinstance(self.classes, int) else len(self.classes)
 
 
 @dataclass
@@ -99,6 +57,8 @@ class Suite:
     aliases: dict[str, str] = field(default_factory=dict)
     _sound: set[str] = field(default_factory=set)
     """Ids of tables that have been checked."""
+    _declared_in: dict[str, str] = field(default_factory=dict)
+    """File that declares one data set -> its name."""
 
     def find(self, name: str) -> TableSpec:
         """A table by id or alias, its cells and claims checked. Raises InputError with suggestions."""
@@ -123,6 +83,23 @@ class Suite:
             hint = did_you_mean(name, self.datasets)
             raise InputError(f'data set "{shortened(name)}": there is no such data set; there are {known}.{hint}')
         return self.datasets[name]
+
+    def dataset_name(self, given: str) -> str:
+        """The name of a data set, or of the one that the file `given` (.toml) declares, which is known from then on."""
+        if not given.endswith(".toml"):
+            self.dataset(given)
+            return given
+        path = Path(given)
+        if given not in self._declared_in:
+            if not os.path.exists(given):
+                raise InputError(
+                    f"--dataset {shortened(given)}: no such file. Name a data set, or the file that declares yours."
+                )
+            memo = Memo(Path(os.devnull))
+            name = _name_of_form(path.stem, given)
+            _add(self.datasets, {name: _form(Dataset, _read(path, given, memo), given)}, given, "data set")
+            self._declared_in[given] = name
+        return self._declared_in[given]
 
     def scale(self, name: str) -> Scale:
         """A scale by name. Raises InputError with suggestions."""
@@ -205,7 +182,7 @@ def load_suite(tables_dirs: Sequence[Path] | None = None) -> Suite:
                 scale._place = place
             _add(suite.scales, scales, place, "scale")
         elif path.name == "datasets.toml":
-            _add(suite.datasets, _named(path, place, Dataset, memo), place, "data set")
+            _add(suite.datasets, _named(path, place, Dataset, memo, _same_classes), place, "data set")
         elif path.name == "gpus.toml":
             _add(suite.gpus, _named(path, place, Gpu, memo), place, "GPU")
         elif path.name == "paper.toml":
@@ -325,10 +302,31 @@ def _form(kind: type[Form], tree: Mapping[str, Any], place: str) -> Form:
         raise InputError(f"{place}: {at + ': ' if at else ''}{told}") from None
 
 
-def _named(path: Path, place: str, kind: type[Form], memo: Memo) -> dict[str, Form]:
+def _same_classes(trees: dict[str, Any], place: str) -> dict[str, Any]:
+    """`classes = "voc2012"`: the classes of another data set of the file."""
+    out = {}
+    for name, tree in trees.items():
+        other = tree.get("classes") if isinstance(tree, dict) else None
+        if isinstance(other, str):
+            source = trees.get(other)
+            if not isinstance(source, dict) or not isinstance(source.get("classes"), tuple):
+                hint = did_you_mean(other, trees)
+                raise InputError(f"{place}: {name}.classes: {brief(other)} is no data set with classes here.{hint}")
+            tree = {**tree, "classes": source["classes"]}
+        out[name] = tree
+    return out
+
+
+def _named(
+    path: Path,
+    place: str,
+    kind: type[Form],
+    memo: Memo,
+    complete: Callable[[dict[str, Any], str], dict[str, Any]] = lambda trees, _place: trees,
+) -> dict[str, Form]:
     """A file of named tables: [tiny], [paper]."""
     out = {}
-    for name, tree in _read(path, place, memo).items():
+    for name, tree in complete(_read(path, place, memo), place).items():
         if not isinstance(tree, dict):
             raise InputError(f"{place}: {shortened(name)}: {brief(tree)} is not a table. Write [{shortened(name)}].")
         out[_name_of_form(name, place)] = _form(kind, tree, f"{place}: {name}")

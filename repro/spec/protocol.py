@@ -57,6 +57,10 @@ MOST_COMBINATIONS = 4096
 """Of a search for CRF parameters."""
 
 
+VOID = 255
+"""The label of pixels that are not scored; a class never."""
+
+
 class Section(BaseModel):
     """A frozen group of settings that refuses keys it does not know, and numbers that are none (NaN, infinity)."""
 

@@ -67,6 +67,7 @@ def resolve(
     wanted = {k: v for k, v in given.items() if "?" not in k}
     where_on = {k.replace("?", ""): v for k, v in given.items() if "?" in k}
     dataset = str(wanted.pop("data.name")) if "data.name" in wanted else dataset
+    dataset = suite.dataset_name(dataset) if dataset is not None else None
     if "model.backbone" in wanted:
         flat.pop("model.units", None)
     now = flat_of(build({**flat, **wanted}, {**places, **{k: f"--set {k}" for k in wanted}}))
@@ -101,6 +102,12 @@ def resolve(
     protocol = build(now, places)
     if wrong := protocol.model.contradiction():
         raise InputError(f"{table.place}: protocol.model: {wrong}")
+    count = suite.dataset(protocol.data.name).count
+    if protocol.data.classes != count:
+        raise InputError(
+            f"{places.get('data.classes', table.place)}: data.classes: {protocol.data.classes}; {protocol.data.name} "
+            f"has {count} classes. Leave it out."
+        )
     final = flat_of(protocol)
     deviations = tuple(
         Deviation(key, paper[key], final[key], *told.get(key, ("follows from another setting", "unknown")))

@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from repro.nets.resize import resize
-
-VOID = 255
+from repro.spec.protocol import VOID as VOID
 
 
 def pixel_loss(

@@ -74,7 +74,7 @@ def test_nothing_is_written_with_wrong_input(folders: tuple[Path, Path], tmp_pat
         (("--classes", "1"), "--classes"),
         (("--classes", "99999999999999999999"), "--classes"),
         (("--format", "pdf"), "--format: 'pdf'"),
-        (("--dataset", "voc"), "--dataset: 'voc' is not one of .*'voc2012'"),
+        (("--dataset", "voc"), "data set \"voc\": there is no such data set.*'voc2012'"),
         (("--data", "."), "--data: which data set"),
         (("--split", "val"), "--split"),
         (("--map", "nothing"), "--map nothing"),

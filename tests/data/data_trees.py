@@ -14,7 +14,10 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
+from repro.spec.load import load_suite
+
 REPOSITORY = Path(__file__).parents[2]
+FACTS = load_suite().datasets
 
 
 def photo(rng: np.random.Generator, height: int, width: int) -> np.ndarray:

@@ -4,9 +4,9 @@ import os
 
 import numpy as np
 import pytest
-from data_trees import forbidden_folder, write_camvid, write_labels
+from data_trees import FACTS, forbidden_folder, write_camvid, write_labels
 
-from repro.data.camvid import CAMVID, CLASSES
+from repro.data.camvid import CAMVID
 from repro.errors import InputError
 
 
@@ -87,7 +87,7 @@ def test_values_beyond_void_are_refused(tmp_path):
     write_labels(tmp_path / "trainannot/train00.png", np.array([[0, 11], [12, 3]]))
     (sample,) = CAMVID.samples(tmp_path, "train")
     with pytest.raises(InputError, match=r"train00\.png: label 12 at row 1, column 0; the 11 classes are 0 to 10"):
-        CAMVID.read_labels(sample)
+        CAMVID.labels(sample, 11)
 
 
 def test_directories_that_are_not_camvid(tmp_path):
@@ -111,6 +111,6 @@ def test_a_directory_that_cannot_be_read():
 
 
 def test_eleven_classes():
-    assert len(CLASSES) == CAMVID.classes == 11
+    assert FACTS["camvid"].count == 11
     with pytest.raises(InputError, match=r"'trainaug' is not a split of camvid; there are train, val, test\."):
         CAMVID.checked_split("trainaug")

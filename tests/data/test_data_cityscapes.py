@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from data_trees import label_map, write_cityscapes, write_labels
+from data_trees import FACTS, label_map, write_cityscapes, write_labels
 from torchvision.datasets import Cityscapes
 
 from repro.data import source
-from repro.data.cityscapes import CITYSCAPES, CLASSES
+from repro.data.cityscapes import CITYSCAPES, TRAIN_IDS
 from repro.errors import InputError
 from repro.spec.protocol import Data
 
@@ -15,7 +15,8 @@ NAMES = ["ulm_000001_000019", "aachen_000002_000019", "aachen_000000_000019"]
 
 def test_classes_are_torchvisions_in_train_id_order():
     told = {c.train_id: c.name for c in Cityscapes.classes if c.train_id not in (255, -1)}
-    assert tuple(told[k] for k in range(19)) == CLASSES
+    assert tuple(told[k] for k in range(19)) == FACTS["cityscapes"].classes
+    assert tuple(next(c.id for c in Cityscapes.classes if c.train_id == k) for k in range(19)) == TRAIN_IDS
 
 
 @pytest.mark.parametrize(

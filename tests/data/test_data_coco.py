@@ -4,17 +4,17 @@ import json
 
 import numpy as np
 import pytest
-from data_trees import photo, write_photo
+from data_trees import FACTS, photo, write_photo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from repro.data import source
 from repro.data.coco import COCO, MIN_PIXELS, VOC_NAMES, convert, label_map, voc_classes
 from repro.data.coco_masks import annotation, polygon, run_lengths
-from repro.data.voc2012 import CLASSES
 from repro.errors import InputError
 from repro.spec.protocol import Data
 
+CLASSES = FACTS["voc2012"].classes
 # id of each VOC class in COCO's files, as listed by torchvision's reference scripts for segmentation
 COCO_IDS = [0, 5, 2, 16, 9, 44, 6, 3, 17, 62, 21, 67, 18, 19, 4, 1, 64, 20, 63, 7, 72]
 COCO_NAME = {voc: coco for coco, voc in VOC_NAMES.items()}
@@ -110,10 +110,10 @@ def test_union_of_polygons():
 
 
 def test_categories_equal_torchvisions_list():
-    classes = voc_classes(CATEGORIES)
+    classes = voc_classes(CATEGORIES, CLASSES)
     assert {COCO_IDS[k]: k for k in range(1, 21)} == classes
     with pytest.raises(ValueError, match="do not include all"):
-        voc_classes(CATEGORIES[:5])
+        voc_classes(CATEGORIES[:5], CLASSES)
 
 
 def box(left, top, right, bottom):
@@ -127,7 +127,7 @@ def test_smaller_annotations_lie_on_top_and_other_classes_are_background():
         {"category_id": table, "segmentation": box(0, 0, 6, 4)},
         {"category_id": 13, "segmentation": box(0, 0, 2, 2)},
     ]
-    labels = label_map(annotations, voc_classes(CATEGORIES), 6, 8)
+    labels = label_map(annotations, voc_classes(CATEGORIES, CLASSES), 6, 8)
     assert (labels == CLASSES.index("bottle")).sum() == 4
     assert (labels == CLASSES.index("dining table")).sum() == 6 * 4 - 4
     assert (labels == 0).sum() == 48 - 24
@@ -162,7 +162,7 @@ def test_images_with_more_than_a_thousand_pixels_are_kept(tmp_path):
     write_coco(tmp_path, CONTENT)
     assert MIN_PIXELS == 1000
     seen = []
-    assert convert(tmp_path, "train", lambda *at: seen.append(at)) == 2
+    assert convert(tmp_path, "train", CLASSES, lambda *at: seen.append(at)) == 2
     assert seen == [(k, 5) for k in range(1, 6)]
     data = Data(name="coco", classes=21, train_split="train")
     images = source.load(data, "train", tmp_path, tmp_path / "c")
@@ -191,7 +191,7 @@ def test_an_annotation_that_cannot_be_drawn_is_named(tmp_path, what, message):
     next(a for a in told["annotations"] if a["image_id"] == 8)["segmentation"] = what
     (tmp_path / "annotations/instances_train2017.json").write_text(json.dumps(told))
     with pytest.raises(InputError, match=message):
-        convert(tmp_path, "train")
+        convert(tmp_path, "train", CLASSES)
 
 
 @pytest.mark.parametrize("size", [(10**9, 10**9), (0, 60), (-4, 60), ("40", 60)])
@@ -200,7 +200,7 @@ def test_sizes_that_no_image_has(tmp_path, size):
     told["images"][0]["height"], told["images"][0]["width"] = size
     (tmp_path / "annotations/instances_train2017.json").write_text(json.dumps(told))
     with pytest.raises(InputError, match=r"000000000036\.jpg: ValueError: \S+ x 60|1000000000 x 1000000000 pixels"):
-        convert(tmp_path, "train")
+        convert(tmp_path, "train", CLASSES)
 
 
 @pytest.mark.parametrize("damage", ["cut", "categories", "polygon", "gone", "nested"])
@@ -217,5 +217,5 @@ def test_damaged_annotations(tmp_path, damage):
         path.unlink()
     message = "no such file" if damage == "gone" else "not COCO's annotations, or damaged"
     with pytest.raises(InputError, match=rf"instances_train2017\.json: {message}"):
-        convert(tmp_path, "train")
+        convert(tmp_path, "train", CLASSES)
     assert not (tmp_path / "voc_labels/train.txt").exists()

@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
-from data_trees import label_map, photo, write_ids, write_labels, write_mat, write_photo
+from data_trees import FACTS, label_map, photo, write_ids, write_labels, write_mat, write_photo
 
 from repro.data import source
-from repro.data.pascal_context import CLASSES, IDS, PASCAL_CONTEXT
+from repro.data.pascal_context import IDS, PASCAL_CONTEXT
 from repro.data.person_part import PERSON_PART
 from repro.errors import InputError
 from repro.spec.protocol import Data
 
+NAMED = {2: "aeroplane", 9: "bag", 284: "person", 360: "sky", 458: "wood"}
+"""From labels.txt."""
 NAMES = ["2008_000002", "2008_000007", "2010_000001"]
 
 
@@ -39,8 +41,8 @@ def test_context_mat_files_reduce_to_sixty_classes(tmp_path, rng, folder):
     for sample in samples:
         labels = PASCAL_CONTEXT.read_labels(sample)
         for (row, column), value in np.ndenumerate(told[sample.name]):
-            expected = IDS.get(int(value), "background")
-            assert CLASSES[labels[row, column]] == expected
+            expected = NAMED.get(int(value), "background")
+            assert FACTS["pascal_context"].classes[labels[row, column]] == expected
 
 
 def test_context_images_load(tmp_path, rng):
@@ -54,9 +56,12 @@ def test_context_images_load(tmp_path, rng):
 
 
 def test_context_numbers_and_names_stand_in_alphabetical_order():
-    assert len(CLASSES) == 60
+    background, *names = FACTS["pascal_context"].classes
+    assert background == "background"
+    assert len(names) == len(IDS) == 59
     assert list(IDS) == sorted(IDS)
-    assert list(IDS.values()) == sorted(IDS.values())
+    assert names == sorted(names)
+    assert NAMED.items() <= dict(zip(IDS, names, strict=True)).items()
 
 
 def test_context_without_labels_or_with_wrong_ones(tmp_path, rng):
@@ -108,7 +113,7 @@ def test_person_part_in_other_colours_or_without_photographs(tmp_path, rng):
     voc2010(tmp_path, rng, "ImageSets/Main")
     write_photo(tmp_path / f"pascal_person_part/pascal_person_part_gt/{NAMES[0]}.png", np.full((5, 6, 3), 128, "uint8"))
     with pytest.raises(InputError, match=r"label 254 at row 0, column 0; the 7 classes"):
-        PERSON_PART.read_labels(PERSON_PART.samples(PERSON_PART.home(tmp_path), "train")[0])
+        PERSON_PART.labels(PERSON_PART.samples(PERSON_PART.home(tmp_path), "train")[0], 7)
     write_labels(tmp_path / f"pascal_person_part/pascal_person_part_gt/{NAMES[0]}.png", np.full((5, 6), 7))
     with pytest.raises(InputError, match=r"label 7 at row 0, column 0; the 7 classes"):
-        PERSON_PART.read_labels(PERSON_PART.samples(PERSON_PART.home(tmp_path), "train")[0])
+        PERSON_PART.labels(PERSON_PART.samples(PERSON_PART.home(tmp_path), "train")[0], 7)

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from data_trees import photo, write_ids, write_labels, write_mat, write_photo, write_sbd, write_voc
+from data_trees import FACTS, photo, write_ids, write_labels, write_mat, write_photo, write_sbd, write_voc
 from torchvision.datasets import SBDataset, VOCSegmentation
 
 from repro.data import mat, source
-from repro.data.voc2012 import CLASSES, VOC2012
+from repro.data.voc2012 import VOC2012
 from repro.errors import InputError
+from repro.spec.dataset import VOC_VAL
 from repro.spec.protocol import Data
 
 TRAIN = ["2007_000032", "2009_000001"]
@@ -149,6 +150,8 @@ def damaged(path, kind):
         write_mat(path, {"GTcls": {"Segments": np.zeros((7, 9), dtype=np.uint8)}})
     elif kind == "text":
         write_mat(path, {"GTcls": {"Segmentation": "aeroplane"}})
+    elif kind == "void":
+        write_mat(path, {"GTcls": {"Segmentation": np.full((7, 9), 255, dtype=np.uint8)}})
     elif kind == "value":
         write_mat(path, {"GTcls": {"Segmentation": np.full((7, 9), 21, dtype=np.uint8)}})
     else:
@@ -164,7 +167,8 @@ def damaged(path, kind):
         ("variable", "there is no 'GTcls' in it"),
         ("field", "damaged or cut short"),
         ("text", r"GTcls\.Segmentation is not a label map"),
-        ("value", "label 21; this data set has 0 to 20"),
+        ("void", "label 255; this data set has 0 to 254"),
+        ("value", "label 21 at row 0, column 0; the 21 classes are 0 to 20"),
         ("gone", "no such file"),
     ],
 )
@@ -174,16 +178,19 @@ def test_damaged_mat_files(tree, kind, message):
     damaged(path, kind)
     (sample,) = (s for s in VOC2012.samples(VOC2012.home(root), "trainaug") if s.name == "2008_000010")
     with pytest.raises(InputError, match=message) as caught:
-        VOC2012.read_labels(sample)
+        VOC2012.labels(sample, 21)
     assert str(caught.value).startswith(f"{path}: ")
 
 
 def test_classes_are_vocs_in_order():
-    assert len(CLASSES) == 21
-    assert list(CLASSES[1:]) == sorted(CLASSES[1:])
+    classes = FACTS["voc2012"].classes
+    assert len(classes) == 21
+    assert list(classes[1:]) == sorted(classes[1:])
 
 
 def test_the_published_arithmetic_of_trainaug():
     # SBD's 8,498 + 2,857 and VOC's 1,464 + 1,449 images: what is stated for trainaug must fit into their union.
-    assert VOC2012.counts["trainaug"] <= 8498 + 2857 + VOC2012.counts["train"]
-    assert VOC2012.counts["trainval"] == VOC2012.counts["train"] + VOC2012.counts["val"]
+    counts = FACTS["voc2012"].splits
+    assert counts["trainaug"] <= 8498 + 2857 + counts["train"]
+    assert counts["trainval"] == counts["train"] + counts["val"]
+    assert counts["val"] == VOC_VAL

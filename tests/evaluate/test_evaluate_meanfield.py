@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate, one_hot
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from repro.data.look import CLASSES, Look
+from repro.data.look import COLOURS, Look
 from repro.data.scenes import draw
 from repro.errors import InputError
 from repro.evaluate import meanfield, permutohedral
@@ -34,7 +34,7 @@ def _scene(index, side=97, cut=(97, 97)):
     height, width = cut
     pixels, labels = draw(Look(side=side), "val", index)
     pixels, labels = torch.from_numpy(pixels[:height, :width].copy()), torch.from_numpy(labels[:height, :width].copy())
-    classes = len(CLASSES)
+    classes = len(COLOURS)
     exact = one_hot(torch.where(labels == 255, 0, labels).long(), classes).permute(2, 0, 1)[None].float()
     small = interpolate(exact, size=(height // 8 + 1, width // 8 + 1), mode="area")
     noise = torch.randn(small.shape, generator=torch.Generator().manual_seed(index))
@@ -200,7 +200,7 @@ def test_no_image_or_sigma_is_mixed_up_with_the_last_one():
     turned = mean_field(probabilities[:, :20], pixels[:20], SMALL)
     assert torch.equal(mean_field(probabilities, pixels, SMALL), first)
     assert not torch.equal(first, other)
-    assert turned.shape == (len(CLASSES), 20, 30)
+    assert turned.shape == (len(COLOURS), 20, 30)
 
 
 def test_marginals_are_distributions_and_inputs_stay_as_they_were():
@@ -245,7 +245,7 @@ def test_one_pixel_and_no_image():
 
 def test_impossible_labels_have_finite_energy():
     probabilities, pixels = _scene(0, cut=(24, 24))
-    certain = one_hot(probabilities.argmax(0), len(CLASSES)).permute(2, 0, 1).float()
+    certain = one_hot(probabilities.argmax(0), len(COLOURS)).permute(2, 0, 1).float()
     assert mean_field(certain, pixels, SMALL).isfinite().all()
 
 

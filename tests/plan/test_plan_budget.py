@@ -8,8 +8,8 @@ from repro.plan.code import Code
 from repro.plan.cost import evaluation_cost, training_cost
 from repro.plan.layers import kept_values, parameters
 from repro.plan.plan import Plan, Request
+from repro.spec.dataset import Dataset
 from repro.spec.gpu import Gpu
-from repro.spec.load import Dataset
 from repro.spec.protocol import Data, Evaluate, Protocol, SecondStage, Train
 
 INPUTS = Inputs(lambda *_: "data", lambda *_: Code(()), lambda _name: ("a", "b"), lambda _backbone: "")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scoring_files import write_set
 
-from repro.scoring.labels import LabelForm
+from repro.data.label_form import LabelForm
 from repro.scoring.pairs import label_files, pair_up
 from repro.scoring.result import Score, score_pairs
 from repro.scoring.rules import rule_scores

@@ -9,8 +9,9 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from repro.errors import InputError
+from repro.spec.dataset import Dataset
 from repro.spec.gpu import Gpu
-from repro.spec.load import Dataset, Suite
+from repro.spec.load import Suite
 from repro.spec.protocol import CRF, Protocol, Section
 from repro.spec.resolve import resolve
 from repro.spec.scales import Scale
