@@ -24,15 +24,13 @@ from repro.judge.effects import unit_factor
 from repro.judge.evidence import Evidence, cell_estimate
 from repro.judge.intervals import t_quantile
 from repro.judge.result import ClaimResult
+from repro.judge.scorecard import scorecard, spoken
 from repro.judge.wording import MINUS
 from repro.spec.departures import changed_line
 from repro.spec.table import Cell
 
 Closeness = Literal["within interval", "within tolerance", "off"]
 FEWEST_CELLS = 4
-VERDICTS: tuple[Literal["supported", "contradicted", "inconclusive", "not run"], ...] = (
-    "supported", "contradicted", "inconclusive", "not run",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -215,22 +213,9 @@ def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: Counted 
     if counted.quoted and not (agreed.cells or counted.computed or counted.measurable):
         number = "Its one number is" if counted.quoted == 1 else f"All {counted.quoted} numbers here are"
         return f"{number} quoted: results of other systems or of a test server, which this suite does not measure."
-    counts = {verdict: sum(c.verdict == verdict for c in claims if c.testable) for verdict in VERDICTS}
-    judged = counts["supported"] + counts["contradicted"] + counts["inconclusive"]
-    parts = []
-    if judged:
-        parts.append(
-            f"Of {judged} {'claim' if judged == 1 else 'claims'} put to the test, {counts['supported']} "
-            f"{'is' if counts['supported'] == 1 else 'are'} supported, {counts['contradicted']} contradicted, "
-            f"{counts['inconclusive']} undecided" + (f" ({counts['not run']} not run)." if counts["not run"] else ".")
-        )
-        one_seed = sum(c.n_seeds == 1 for c in claims)
-        if one_seed:
-            parts.append(
-                "With one seed nothing measured can be decided: how much another seed would change is unknown."
-            )
-    elif counts["not run"]:
-        parts.append(f"None of {counts['not run']} testable claims has been run.")
+    parts = spoken(scorecard(claims))
+    if any(c.n_seeds == 1 for c in claims):
+        parts.append("With one seed nothing measured can be decided: how much another seed would change is unknown.")
     if counted.computed:
         what = (
             "come out as the figure's definition gives; the paper prints no values"
@@ -244,7 +229,7 @@ def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: Counted 
             parts.append(f"Scale {agreed.scale} says nothing about absolute values.")
         elif agreed.changed:
             parts.append(changed_line(agreed.changed, agreed.cells, agreed.settings))
-    elif not parts and counted.alone:
+    elif counted.alone:
         number = "One number was" if counted.alone == 1 else f"{counted.alone} numbers were"
         parts.append(f"{number} measured; the paper gives none to compare with.")
     return " ".join(parts) or "Nothing here has been measured yet."

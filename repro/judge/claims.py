@@ -15,7 +15,7 @@ pair that by itself says the opposite is named.
 | --- | --- |
 | supported | every effect lies in its claimed range, q <= 0.05 |
 | contradicted | one lies outside, q <= 0.05 |
-| inconclusive | neither; or one seed only, with which seed noise is unknown |
+| inconclusive | neither; or one seed only, with which seed noise is unknown; or a cell has collapsed |
 | not run | a cell is missing, two are one measurement, or nothing measured can decide the claim (`testable` is false) |
 
 q is the probability corrected for the number of the table's claims that were judged (Benjamini and Hochberg).
@@ -81,7 +81,10 @@ def _measured(claim: Claim, cells: Sequence[Cell], evidence: Evidence, published
     if not computed and (same := evidence.same(ids)):
         return replace(result, same=same)
     alternatives = [[part_of(effect, asked, evidence, seeds) for effect in a] for a in asked.alternatives]
-    return _combined(replace(result, seeds=seeds), alternatives)
+    found = _combined(replace(result, seeds=seeds), alternatives)
+    if collapsed := tuple(evidence.collapsed[cell] for cell in ids if cell in evidence.collapsed):
+        return replace(found, collapsed=collapsed, p=None, p_for=None, p_against=None)
+    return found
 
 
 def _combined(result: ClaimResult, alternatives: list[list[Part]]) -> ClaimResult:
@@ -121,7 +124,7 @@ def _verdict(result: ClaimResult) -> Verdict:
 def _objecting(result: ClaimResult) -> tuple[str, ...]:
     """Return the labels of a mean's pairs that by themselves contradict the claim, at 5 % over all of its pairs."""
     pairs = result.pairs
-    if result.over != "mean":
+    if result.over != "mean" or result.collapsed:
         return ()
     if len(result.seeds) < 2:
         return tuple(pair.label for pair in pairs if not pair.holds) if not result.seeds else ()

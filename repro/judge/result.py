@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from repro.judge.intervals import Estimate
+from repro.spec.cell import Basis
 from repro.spec.claim import Kind, Over
 
 Verdict = Literal["supported", "contradicted", "inconclusive", "not run"]
@@ -62,6 +63,8 @@ class Published:
     status: Holds
     """"holds" if every effect lies in the claimed range as printed."""
     over: Over | None = None
+    basis: Basis = "measured"
+    """What decides the claim in this suite."""
     unit: str = "points"
     low: float = float("-inf")
     """Ends of the claimed range."""
@@ -162,10 +165,17 @@ class ClaimResult:
     """Ids of cells without a measurement."""
     same: tuple[str, ...] = ()
     """Ids of cells that stand for one measurement, so that there is nothing to compare."""
+    collapsed: tuple[str, ...] = ()
+    """What is wrong with cells whose score says nothing (`repro.judge.collapse`): they decide no claim."""
     objecting: tuple[str, ...] = ()
     """Labels of the pairs that by themselves contradict the claim, at 5 % over all of its pairs."""
     why: str = ""
     """Why it is not testable."""
+
+    @property
+    def basis(self) -> Basis:
+        """What decides it: measurements, computed figures, or printed numbers alone."""
+        return self.published.basis
 
     @property
     def published_holds(self) -> Holds:

@@ -56,6 +56,9 @@ def sentence(result: ClaimResult) -> str:
     published = f" The paper's: {number(printed, result.unit)}." if printed is not None else ""
     if effect.covers == "exact":
         return _exact(result, found)
+    if result.collapsed:
+        more = f" (and {len(result.collapsed) - 1} more)" if len(result.collapsed) > 1 else ""
+        return f"Undecided: {found}, but {result.collapsed[0]}{more}: such a score decides nothing.{published}"
     if result.n_seeds == 1:
         return _one_seed(result, found, effect) + published
     return _judged(result, found, effect) + published

@@ -80,6 +80,7 @@ def claim_rows(content: ReportContent) -> list[dict[str, Any]]:
             {
                 "id": claim.id,
                 "kind": claim.kind,
+                "basis": claim.basis,
                 "text": claim.text,
                 "verdict": claim.verdict,
                 "sentence": claim.sentence,
@@ -102,7 +103,8 @@ CELL_COLUMNS = (
 )  # fmt: skip
 SEED_COLUMNS = ("id", "metric", "scale", "seed", "value", "evaluation")
 CLAIM_COLUMNS = (
-    "id", "kind", "text", "verdict", "sentence", "unit", "effect", "low", "high", "p", "q", "seeds", "published_holds",
+    "id", "kind", "basis", "text", "verdict", "sentence", "unit", "effect", "low", "high", "p", "q", "seeds",
+    "published_holds",
 )  # fmt: skip
 
 
@@ -185,6 +187,7 @@ def to_document(content: ReportContent) -> dict[str, Any]:
         "asked": list(content.asked),
         "changed": [deviation.key for deviation in asked_for(content.deviations)],
         "headline": content.headline,
+        "remarks": list(content.remarks),
         "tau": agreed.tau.value if agreed else None,
         "tau_low": agreed.tau.low if agreed else None,
         "tau_high": agreed.tau.high if agreed else None,

@@ -39,6 +39,7 @@ def report_markdown(content: ReportContent) -> str:
     blocks = [
         f"# {text(f'{table.paper} {table.place}')}: {text(table.title)}",
         f"**{text(content.headline)}**",
+        *(f"**Remark.** {text(remark)}" for remark in content.remarks),
         text(scale_line(content)),
         bullets(f"{fact['name']}: **{text(fact['value'])}**{_remark(fact['small'])}" for fact in facts(content)),
     ]
