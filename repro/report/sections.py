@@ -83,7 +83,6 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
         "date": content.date,
         "scale": content.scale,
         "headline": content.headline,
-        "remarks": content.remarks,
         "scale_line": scale_line(content),
         "facts": facts(content),
         "command": content.command,
@@ -183,7 +182,7 @@ def _claims(content: ReportContent) -> dict[str, Any]:
         {
             "id": claim.id,
             "verdict": claim.verdict,
-            "basis": claim.basis,
+            "qualifier": claim.qualifier,
             "text": claim.text,
             "sentence": claim.sentence,
             "numbers": numbers(claim),
