@@ -87,13 +87,13 @@ def compare(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Set two stores side by side: two machines, two versions, two implementations.
+    """Set two stores side by side: two machines, two versions, two implementations. Exit code 2 if they share nothing.
 
     Example:  repro compare runs elsewhere/runs table3
     """
     from repro.commands.compare import main
 
-    main(a, b, names or [], scale, tables, markdown, json)
+    raise typer.Exit(main(a, b, names or [], scale, tables, markdown, json))
 
 
 @checks.command(short_help="Put the papers' claims to their own printed numbers.")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from repro.commands.output import print_json, print_table
+from repro.errors import EXIT_OK, EXIT_WRONG_INPUT
 from repro.report.compared import HEADINGS, compare, environments, headline, json_rows, markdown, only_lines
 from repro.report.compared import printed_rows as rows_of
 from repro.report.files import ready_folder, write_file
@@ -15,8 +16,8 @@ from repro.spec.load import load_suite
 
 def main(
     a: Path, b: Path, names: Sequence[str], scale: str | None, tables_dir: Path | None, out: Path | None, as_json: bool
-) -> None:
-    """Print what the stores `a` and `b` have in common, and what only one of them has."""
+) -> int:
+    """Print what the stores `a` and `b` have in common, and what only one of them has; 2 if they share nothing."""
     suite = load_suite([tables_dir] if tables_dir else None)
     tables = suite.select(names or ["all"])
     scales = [scale] if scale else list(suite.scales)
@@ -25,13 +26,14 @@ def main(
     first, second = opened(a, "A:"), opened(b, "B:")
     matched = match(suite, tables, scales, measurements(first), measurements(second))
     found = compare(matched)
+    code = EXIT_OK if found else EXIT_WRONG_INPUT
     if out is not None:
         ready_folder(out.parent, "--markdown")
         write_file(out, markdown(str(a), str(b), matched, found).encode(), "--markdown")
     if as_json:
         told = [{"what": key, "a": one, "b": other} for key, one, other in environments(matched)]
         print_json(json_rows(matched, found), headline=headline(found, matched), environments=told)
-        return
+        return code
     print(headline(found, matched))
     for line in only_lines(matched):
         print(line)
@@ -42,3 +44,4 @@ def main(
     if differing:
         print()
         print_table(("environment", "A", "B"), differing)
+    return code

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from repro.commands.output import print_json, print_table
 from repro.memo import Memo, default_folder
-from repro.spec.cell import CellKind
+from repro.spec.cell import Basis, CellKind
 from repro.spec.places import built_in, state
 
 KINDS: tuple[CellKind, ...] = ("computed", "measured", "quoted")
+BASES: tuple[Basis, ...] = get_args(Basis)
 
 
 def main(tables_dir: Path | None, as_json: bool) -> None:
-    """Print every table: id, aliases, title, number of cells of each kind, number of claims."""
+    """Print every table: id, aliases, title, number of cells of each kind, of claims by what decides them."""
     rows = _rows([tables_dir]) if tables_dir else _own_rows()
     if as_json:
         print_json(rows)
@@ -27,7 +28,7 @@ def main(tables_dir: Path | None, as_json: bool) -> None:
                 row["id"],
                 ", ".join(row["aliases"]),
                 *(row["cells"][kind] or "" for kind in KINDS),
-                row["claims"] or "",
+                ", ".join(f"{n} {basis}" for basis, n in row["claims"].items() if n),
                 row["title"],
             )
             for row in rows
@@ -52,18 +53,20 @@ def _own_rows() -> list[dict[str, Any]]:
 
 def _rows(tables_dirs: list[Path] | None) -> list[dict[str, Any]]:
     from repro.spec.load import load_suite
+    from repro.spec.questions import basis
 
     suite = load_suite(tables_dirs)
     rows: list[dict[str, Any]] = []
     for spec in suite.tables.values():
         kinds = Counter(cell.kind for cell in spec.cells())
+        bases = Counter(basis(claim, suite.cells_of(claim, spec)) for claim in spec.claims)
         rows.append(
             {
                 "id": spec.id,
                 "aliases": list(spec.aliases),
                 "title": spec.title,
                 "cells": {kind: kinds[kind] for kind in KINDS},
-                "claims": len(spec.claims),
+                "claims": {name: bases[name] for name in BASES},
             }
         )
     return rows

@@ -114,6 +114,8 @@ def write(
         factors = {result.cell.id: factor(result.cell) for result in content.cells}
         rows += [_in_printed_unit(row, factors[row["id"]]) for row in cell_rows(content)]
         say(f"{table.id}: {content.headline}")
+        for remark in content.remarks:
+            say(f"  remark: {remark}")
         for path in written:
             say(f"  {path}")
     if "html" in formats:

@@ -14,7 +14,6 @@ changed, on the command line for instance, is another experiment and only takes 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -25,6 +24,7 @@ from repro.judge.effects import unit_factor
 from repro.judge.evidence import Evidence, cell_estimate
 from repro.judge.intervals import t_quantile
 from repro.judge.result import ClaimResult
+from repro.judge.scorecard import scorecard, spoken
 from repro.judge.wording import MINUS
 from repro.spec.departures import changed_line
 from repro.spec.table import Cell
@@ -213,24 +213,9 @@ def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: Counted 
     if counted.quoted and not (agreed.cells or counted.computed or counted.measurable):
         number = "Its one number is" if counted.quoted == 1 else f"All {counted.quoted} numbers here are"
         return f"{number} quoted: results of other systems or of a test server, which this suite does not measure."
-    testable = [claim for claim in claims if claim.testable]
-    counts = Counter(claim.verdict for claim in testable)
-    judged = len(testable) - counts["not run"]
-    parts = []
-    if judged:
-        parts.append(
-            f"Of {judged} {'claim' if judged == 1 else 'claims'} put to the test, {counts['supported']} "
-            f"{'is' if counts['supported'] == 1 else 'are'} supported, {_on_average(testable, 'supported')}"
-            f"{counts['contradicted']} contradicted, {_on_average(testable, 'contradicted')}"
-            f"{counts['inconclusive']} undecided" + (f" ({counts['not run']} not run)." if counts["not run"] else ".")
-        )
-        one_seed = sum(c.n_seeds == 1 for c in claims)
-        if one_seed:
-            parts.append(
-                "With one seed nothing measured can be decided: how much another seed would change is unknown."
-            )
-    elif counts["not run"]:
-        parts.append(f"None of {counts['not run']} testable claims has been run.")
+    parts = spoken(scorecard(claims))
+    if any(c.n_seeds == 1 for c in claims):
+        parts.append("With one seed nothing measured can be decided: how much another seed would change is unknown.")
     if counted.computed:
         what = (
             "come out as the figure's definition gives; the paper prints no values"
@@ -244,13 +229,7 @@ def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: Counted 
             parts.append(f"Scale {agreed.scale} says nothing about absolute values.")
         elif agreed.changed:
             parts.append(changed_line(agreed.changed, agreed.cells, agreed.settings))
-    elif not parts and counted.alone:
+    elif counted.alone:
         number = "One number was" if counted.alone == 1 else f"{counted.alone} numbers were"
         parts.append(f"{number} measured; the paper gives none to compare with.")
     return " ".join(parts) or "Nothing here has been measured yet."
-
-
-def _on_average(claims: Sequence[ClaimResult], verdict: str) -> str:
-    """Return "1 supported on average only (v3.t3.c1, carried by block4), "; empty where there is none."""
-    names = [f"{c.id}, {c.qualifier}" for c in claims if c.verdict == f"{verdict} on average"]
-    return f"{len(names)} {verdict} on average only ({'; '.join(names)}), " if names else ""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from repro.judge.published import audit, published_images
 from repro.judge.result import Published
 from repro.judge.wording import number
-from repro.spec.cell import METRICS, Cell
+from repro.spec.cell import METRICS, Basis, Cell
 from repro.spec.load import Suite
 from repro.spec.naming import cell_label
 from repro.spec.resolve import resolve
@@ -186,6 +186,7 @@ def _headline(audit: Audit, places: Mapping[str, str]) -> tuple[str, ...]:
     lines = [
         f"Of {len(testable)} claims that printed numbers can decide, {len(testable) - len(fails)} hold and "
         f"{len(fails)} fail; {len(claims) - len(testable)} more say what no printed number can decide.",
+        _by_basis(testable),
         f"{len(close)} rest in part on differences that single runs cannot tell apart.",
     ]
     if ordered := [(table, c) for table, c in close if c.status == "holds" and c.low == 0]:
@@ -206,6 +207,22 @@ def _headline(audit: Audit, places: Mapping[str, str]) -> tuple[str, ...]:
             f"{audit.computed - len(audit.misprints)} come out as printed."
         )
     return tuple(lines)
+
+
+def _by_basis(claims: Sequence[Published]) -> str:
+    """Return how many hold of those that measurements, computed figures, or quoted results alone could decide."""
+    kinds: tuple[tuple[Basis, str], ...] = (
+        ("measured", "results that can be measured"),
+        ("computed", "figures that follow from the architecture"),
+        ("printed", "quoted results, which nobody outside can measure"),
+    )
+    of = {basis: [claim for claim in claims if claim.basis == basis] for basis, _ in kinds}
+    told = [
+        f"{sum(c.status == 'holds' for c in of[basis])} of {len(of[basis])} about {what}"
+        for basis, what in kinds
+        if of[basis]
+    ]
+    return f"Counted apart, these hold: {'; '.join(told)}."
 
 
 def _alike(misprints: Sequence[Misprint]) -> list[list[Misprint]]:

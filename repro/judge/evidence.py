@@ -44,6 +44,12 @@ class Evidence:
     """Cell id -> the measurement it stands for. Two cells with the same one are not two: a setting by which they differ
     in the paper was given one value for both."""
 
+    totals: Mapping[Key, NDArray[np.int64]] = field(default_factory=dict)
+    """(C, C) counts of the whole set, [ground truth, prediction], of each entry of `replicates`."""
+    collapsed: Mapping[str, str] = field(default_factory=dict)
+    """Cell id -> why its score says nothing, as a sentence's subject and end ("block4 answers ..."): it decides no
+    claim."""
+
     def seeds(self, cells: Sequence[str]) -> tuple[int, ...]:
         """Return the seeds that every one of these cells was measured with, in order."""
         of_cell: dict[str, set[int]] = {cell: set() for cell in cells}
@@ -82,16 +88,17 @@ def gather(
     weights: dict[int, Floats] = {}
     drawn: dict[Key, Floats] = {}
     images: dict[Key, int] = {}
+    totals: dict[Key, NDArray[np.int64]] = {}
     for key in matrices or {}:
         if key not in values or matrices is None:
             continue
         counts = matrices[key]
-        n = len(counts)
+        n, totals[key] = len(counts), counts.sum(axis=0, dtype=np.int64)
         if n not in weights:
             weights[n] = resample_images(n, replicates, generator(seed, "resampled images", n))
         bootstrap = bootstrap_image_mean if key in image_means else bootstrap_miou
         drawn[key], images[key] = bootstrap(counts, weights[n]), n
-    return Evidence(dict(values), dict(computed or {}), drawn, images)
+    return Evidence(dict(values), dict(computed or {}), drawn, images, totals=totals)
 
 
 def cell_estimate(cell: str, evidence: Evidence) -> Estimate | None:

@@ -24,7 +24,7 @@ from repro.spec.claim import Claim
 from repro.spec.dataset import VOC_VAL as VOC_VAL
 from repro.spec.expand import shared_settings
 from repro.spec.load import Suite
-from repro.spec.questions import Contrast, Effect, Question, mean_contrast, question
+from repro.spec.questions import Contrast, Effect, Question, basis, mean_contrast, question
 from repro.spec.table import Cell, TableSpec
 
 SEED_DEVIATION = 0.22
@@ -50,14 +50,16 @@ def audit(claim: Claim, cells: Iterable[Cell], images: int = VOC_VAL) -> Publish
     Status "not testable": a text, or a number that was not printed.
     """
     if claim.kind == "text":
-        return Published(claim.id, claim.text, "not testable", note=f"Not a comparison of printed numbers: {claim.why}")
-    asked = question(claim, cells)
+        note = f"Not a comparison of printed numbers: {claim.why}"
+        return Published(claim.id, claim.text, "not testable", basis="printed", note=note)
+    cells = tuple(cells)
+    asked, on = question(claim, cells), basis(claim, cells)
     as_printed = math.exp if asked.logarithmic else float
     low, high = as_printed(asked.effects[0].low), as_printed(asked.effects[0].high)
     blank = [cell.id for cell in asked.cells if cell.published is None]
     if blank:
         note = f"The paper prints no number for {blank[0]}."
-        return Published(claim.id, claim.text, "not testable", claim.over, asked.unit, low, high, note=note)
+        return Published(claim.id, claim.text, "not testable", claim.over, on, asked.unit, low, high, note=note)
     effects: list[PublishedEffect] = []
     ranked = []
     for alternative in asked.alternatives:
@@ -70,7 +72,7 @@ def audit(claim: Claim, cells: Iterable[Cell], images: int = VOC_VAL) -> Publish
     noisy = any(cell.kind != "computed" for cell in asked.cells) and claim.metric == "miou"
     clear = sum(effect.distance >= effect.limit for effect in effects) if noisy else None
     result = Published(
-        claim.id, claim.text, "holds" if holds else "fails", claim.over, asked.unit,
+        claim.id, claim.text, "holds" if holds else "fails", claim.over, on, asked.unit,
         low, high, tuple(effects), decisive, clear,
     )  # fmt: skip
     return replace(result, note=published_note(result, claim.kind))

@@ -22,6 +22,7 @@ from repro.plan.labels import training_label
 from repro.plan.layers import multiply_adds
 from repro.plan.plan import Plan, PlannedCell
 from repro.plan.work import Training
+from repro.report.collapsed import collapses, remarks
 from repro.report.content import CellResult, Classes, Cost, Curve, Pictures, RecordLine, ReportContent, State
 from repro.report.covered import covered
 from repro.report.crf_records import band_notes, mean_field, searches
@@ -107,14 +108,14 @@ def assemble(
     cell id -> value in its printed unit, of this table's computed cells and of those that its claims speak of.
     """
     records = _Records(plan, table.id, store)
-    evidence = _evidence(plan, store, records, computed or {})
+    evidence = _evidence(suite, plan, store, records, computed or {})
     cells = tuple(_cell_result(planned, records, evidence, rerun) for planned in records.planned)
     request = plan.request
     claims = judge([(claim, suite.cells_of(claim, table)) for claim in table.claims], evidence)
     resolved = [p.resolved for p in records.planned if p.resolved is not None]
     dataset = resolved[0].protocol.data.name if resolved else ""
     facts = suite.datasets.get(dataset)
-    names = facts.classes if facts and isinstance(facts.classes, tuple) else ()
+    names = facts.names if facts else ()
     trained = [r for k, r in records.done.items() if k in records.trainings]
     head = table_head(table)
     departures = {c.cell.id: c.departures for c in cells if c.departures}
@@ -127,6 +128,7 @@ def assemble(
         ),
         cells=cells,
         headline=headline(judged, claims, _counted(cells, table.source.derived)),
+        remarks=remarks(records.planned, evidence),
         scale=request.scale,
         scale_text=suite.scale(request.scale).description,
         seeds=tuple(range(request.seeds)),
@@ -153,7 +155,7 @@ def assemble(
     )
 
 
-def _evidence(plan: Plan, store: Store, records: _Records, computed: Mapping[str, float]) -> Evidence:
+def _evidence(suite: Suite, plan: Plan, store: Store, records: _Records, computed: Mapping[str, float]) -> Evidence:
     """What is measured of all planned cells (a claim may speak of another table's), and what is computed."""
     values: dict[Key, float] = {}
     files: dict[Key, Path] = {}
@@ -168,7 +170,10 @@ def _evidence(plan: Plan, store: Store, records: _Records, computed: Mapping[str
                     image_means.add((planned.cell.id, seed))
     found = gather(values, computed, _Matrices(files), image_means=image_means)
     measured_by = {p.cell.id: " ".join(e.key for e in p.evaluations.values()) for p in plan.cells if p.evaluations}
-    return replace(found, measured_by=measured_by)
+    losses = {key: records.done[key]["result"]["curve"]["loss"] for key in records.trainings if key in records.done}
+    names = {name: facts.names for name, facts in suite.datasets.items()}
+    collapsed = collapses(plan.cells, found, names, losses)
+    return replace(found, measured_by=measured_by, collapsed=collapsed)
 
 
 def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, rerun: str) -> CellResult:

@@ -99,7 +99,7 @@ def headline(found: Sequence[Compared], matched: Matched) -> str:
         if largest.effect.value == 0:
             parts.append("every score the same")
         else:
-            parts.append(f"largest difference {100 * largest.effect.value:+.2f} points at {largest.side.cell.id}")
+            parts.append(f"largest difference {100 * largest.effect.value:+.2f} points at {largest.side.name}")
         known = [one for one in found if one.effect.covers not in ("nothing", "exact")]
         apart = sum(not one.effect.low <= 0 <= one.effect.high for one in known)
         if known:
@@ -118,7 +118,7 @@ def printed_rows(found: Sequence[Compared]) -> list[tuple[str, ...]]:
         known = value.covers not in ("nothing", "exact")
         out.append(
             (
-                side.cell.id + ("" if one.same_images else " (other images)"),
+                side.name + ("" if one.same_images else " (other images)"),
                 side.scale,
                 str(len(side.seeds)),
                 f"{100 * one.a:.2f}",
@@ -142,6 +142,7 @@ def json_rows(matched: Matched, found: Sequence[Compared]) -> list[dict[str, Any
         out.append(
             {
                 "id": side.cell.id,
+                "set": list(side.changed),
                 "kind": "measured",
                 "table": side.cell.table,
                 "scale": side.scale,
@@ -184,7 +185,7 @@ def only_lines(matched: Matched) -> list[str]:
     """What only one of the stores has, in words."""
     lines = []
     for name, own, other in (("A", "a", "b"), ("B", "b", "a")):
-        cells = [side.cell.id for side in matched.cells if getattr(side, own) and not getattr(side, other)]
+        cells = [side.name for side in matched.cells if getattr(side, own) and not getattr(side, other)]
         if cells:
             shown = ", ".join(cells[:6]) + (f" and {len(cells) - 6} more" if len(cells) > 6 else "")
             lines.append(f"Only in {name}: {shown}")
@@ -193,7 +194,7 @@ def only_lines(matched: Matched) -> list[str]:
             lines.append(f"Only in {name}: {seeds} further seeds of cells that both have")
     for name, count in zip("AB", matched.elsewhere, strict=True):
         if count:
-            lines.append(f"{name} has {count} measurements of other tables or with other settings")
+            lines.append(f"{name} has {count} measurements of other tables, or with settings that only it has")
     return lines
 
 

@@ -201,6 +201,8 @@ class ReportContent:
     """Of its files, without suffix (`repro.report.files.report_name`); empty: the table's."""
     asked: tuple[str, ...] = ()
     """Data set, cells and settings that were asked for, as options: "--only last_block=4"; empty: all of the table."""
+    remarks: tuple[str, ...] = ()
+    """What a reader must know before trusting a number: cells whose score says nothing."""
     more_seeds: str = ""
     """The command that would add seeds; empty where there are enough to judge by."""
     more_seeds_time: float | None = None

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 from repro.judge.result import Verdict
@@ -15,8 +15,10 @@ from repro.report.files import ready_folder, write_file
 from repro.report.head import table_head
 from repro.report.marks import LEGEND, VERDICTS, Mark
 from repro.report.numbers import NONE, fixed
+from repro.spec.cell import Basis
 from repro.spec.table import TableSpec
 
+BASES: tuple[Basis, ...] = get_args(Basis)
 NUMBERLESS: tuple[Mark, ...] = ("failed", "missing", "quoted")
 """Marks of cells without a number of ours."""
 
@@ -42,7 +44,11 @@ class Entry:
     states: tuple[tuple[Mark, int], ...] = ()
     """(mark, cells) in the legend's order, of the marks that occur."""
     verdicts: tuple[tuple[Verdict, int], ...] = ()
-    """(verdict, claims) in order, of the verdicts that occur."""
+    """(verdict, claims) in order, of the verdicts that occur among claims that measurements decide."""
+    computed: tuple[tuple[Verdict, int], ...] = ()
+    """The same of claims that computed figures decide."""
+    printed: int = 0
+    """Claims that rest on printed numbers alone."""
     tau: float | None = None
     """Rank agreement with the paper."""
 
@@ -56,7 +62,7 @@ def unreported(spec: TableSpec) -> Entry:
 def entry(data: Mapping[str, Any], file: str) -> Entry:
     """Return a report's line from the data inside it."""
     marks = [row["mark"] for row in data["cells"]]
-    verdicts = [row["verdict"] for row in data["claims"]]
+    of = {basis: [row["verdict"] for row in data["claims"] if _basis(row) == basis] for basis in BASES}
     return Entry(
         id=data["table"],
         title=data["title"],
@@ -70,9 +76,16 @@ def entry(data: Mapping[str, Any], file: str) -> Entry:
         headline=data["headline"],
         cells=len(marks),
         states=tuple((name, marks.count(name)) for name in LEGEND if name in marks),
-        verdicts=tuple((name, verdicts.count(name)) for name in VERDICTS if name in verdicts),
+        verdicts=tuple((name, of["measured"].count(name)) for name in VERDICTS if name in of["measured"]),
+        computed=tuple((name, of["computed"].count(name)) for name in VERDICTS if name in of["computed"]),
+        printed=len(of["printed"]),
         tau=data.get("tau"),
     )
+
+
+def _basis(row: Mapping[str, Any]) -> str:
+    """What decides a claim; pages that were made before it was written down say nothing, and count as measured."""
+    return str(row.get("basis", "measured"))
 
 
 def entries(folder: Path, known: Iterable[Entry] = ()) -> list[Entry]:
@@ -125,7 +138,8 @@ def index_html(lines: Sequence[Entry], version: str) -> str:
                 else "",
             },
             _numbered(done),
-            *({"name": f"Claims {name}", "value": str(n), "small": ""} for name, n in totals.items() if n),
+            *({"name": f"Claims {name}, measured", "value": str(n), "small": ""} for name, n in totals.items() if n),
+            *_unmeasured(done),
         ],
         "papers": list(dict.fromkeys(line.paper for line in lines)),
         "data": json_block({"table": "index", "reports": [line.file for line in reports]}),
@@ -144,12 +158,16 @@ def index_markdown(lines: Sequence[Entry]) -> str:
             text(line.scale) or NONE,
             str(line.seeds) if line.file else NONE,
             status(line),
-            ", ".join(f"{VERDICTS[name].symbol} {n}" for name, n in line.verdicts) or NONE,
+            _signs(line.verdicts),
+            _signs(line.computed),
+            str(line.printed or NONE),
         ]
         for line in lines
     ]
     signs = "; ".join(f"{entry.symbol} {entry.name}" for entry in VERDICTS.values())
-    table = rows(("Table", "Title", "Scale", "Seeds", "Cells", "Claims"), body, (3,))
+    table = rows(
+        ("Table", "Title", "Scale", "Seeds", "Cells", "Claims, measured", "computed", "printed only"), body, (3,)
+    )
     return f"# Reports\n\n{table}\n\nClaims: {signs}.\n"
 
 
@@ -162,6 +180,23 @@ def status(line: Entry) -> str:
     parts = [f"{own} of {line.cells}"]
     parts += [f"{counts[mark]} {LEGEND[mark].name}" for mark in NUMBERLESS if counts.get(mark)]
     return ", ".join(parts)
+
+
+def _signs(verdicts: Sequence[tuple[Verdict, int]]) -> str:
+    return ", ".join(f"{VERDICTS[name].symbol} {n}" for name, n in verdicts) or NONE
+
+
+def _unmeasured(lines: Sequence[Entry]) -> list[dict[str, str]]:
+    """The claims that no measurement decides, counted apart."""
+    counts = {name: sum(dict(line.computed).get(name, 0) for line in lines) for name in VERDICTS}
+    computed, printed = sum(counts.values()), sum(line.printed for line in lines)
+    found = []
+    if computed:
+        value = f"{counts['supported']} of {computed}"
+        found.append({"name": "Claims supported, computed", "value": value, "small": "from the architecture alone"})
+    if printed:
+        found.append({"name": "Claims, printed only", "value": str(printed), "small": "nothing here decides them"})
+    return found
 
 
 def _numbered(lines: Sequence[Entry]) -> dict[str, str]:
@@ -182,6 +217,7 @@ def _view(line: Entry) -> dict[str, Any]:
         "status": status(line),
         "share": f"{own / line.cells:.4f}" if line.cells else "0",
         "supported": dict(line.verdicts).get("supported", 0),
+        "computed_supported": dict(line.computed).get("supported", 0),
         "tau_text": fixed(line.tau),
         "tau_value": "" if line.tau is None else f"{line.tau:.4f}",
     }

@@ -39,6 +39,7 @@ def report_markdown(content: ReportContent) -> str:
     blocks = [
         f"# {text(f'{table.paper} {table.place}')}: {text(table.title)}",
         f"**{text(content.headline)}**",
+        *(f"**Remark.** {text(remark)}" for remark in content.remarks),
         text(scale_line(content)),
         bullets(f"{fact['name']}: **{text(fact['value'])}**{_remark(fact['small'])}" for fact in facts(content)),
     ]
@@ -153,16 +154,17 @@ def _difference(cell: GridCell) -> str:
 
 
 def _claims(content: ReportContent) -> list[str]:
-    head = ("Claim", "Verdict", "Ours", "Interval", "Probability", "Published", "As printed")
+    head = ("Claim", "Verdict", "Ours", "95 %", "Probability", "Published", "As printed")
     body = []
     for claim in content.claims:
-        effect, published, ends = claim.effect, claim.published, claim.shown_interval
+        effect, published = claim.effect, claim.published
+        known = effect is not None and effect.covers not in ("nothing", "exact")
         body.append(
             [
                 code(claim.id),
-                f"{VERDICTS[claim.verdict].symbol} {text(claim.qualified_verdict)}",
+                f"{VERDICTS[claim.verdict].symbol} {claim.verdict}",
                 NONE if effect is None else effect_text(effect.value, claim.unit),
-                span(*ends) if ends else NONE,
+                span(effect.low, effect.high) if known and effect else NONE,
                 probability(claim.q),
                 effect_text(claim.published_effect, published.unit),
                 published.status,
@@ -172,7 +174,7 @@ def _claims(content: ReportContent) -> list[str]:
     for claim in content.claims:
         details = "; ".join(f"{name}: {value}" for name, value in numbers(claim))
         found.append(
-            f"**{text(claim.text)}** {VERDICTS[claim.verdict].symbol} {text(claim.sentence)}  \n"
+            f"**{text(claim.text)}** {VERDICTS[claim.verdict].symbol} {claim.verdict}. {text(claim.sentence)}  \n"
             f"<sub>{code(claim.id)} {text(details)}.</sub>"
         )
     return found

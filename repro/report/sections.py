@@ -83,6 +83,7 @@ def page(content: ReportContent, changes: Sequence[Change]) -> tuple[dict[str, A
         "date": content.date,
         "scale": content.scale,
         "headline": content.headline,
+        "remarks": content.remarks,
         "scale_line": scale_line(content),
         "facts": facts(content),
         "command": content.command,
@@ -182,7 +183,7 @@ def _claims(content: ReportContent) -> dict[str, Any]:
         {
             "id": claim.id,
             "verdict": claim.verdict,
-            "qualifier": claim.qualifier,
+            "basis": claim.basis,
             "text": claim.text,
             "sentence": claim.sentence,
             "numbers": numbers(claim),

@@ -10,20 +10,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from repro.errors import InputError
-from repro.plan.chain import Inputs
+from repro.plan.chain import Inputs, evaluation_of, training_of
 from repro.plan.code import Code
 from repro.plan.plan import Request, build
 from repro.plan.work import Evaluation
+from repro.report.overridden import assignments, settings_of
 from repro.spec.cell import Cell
 from repro.spec.load import Suite
 from repro.spec.protocol import Evaluate, Model, Pretrain, Train
+from repro.spec.resolve import resolve
 from repro.spec.table import TableSpec
 from repro.store.store import FOLDERS, Record, Store
 
@@ -31,6 +33,8 @@ Identity = str
 """20 hex digits of everything that was asked for but the seeds."""
 Asked = tuple[Identity, int]
 """With the seed."""
+TRIED = 6
+"""Cells nearest to a measurement with changed settings that are resolved with these."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Measurement:
     confusion: Path
     seeds: tuple[int, ...]
     """Of its training, and before that of those it starts from: first one first."""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """Its settings, as `repro.report.overridden` keeps them."""
 
     @property
     def score(self) -> float:
@@ -56,6 +62,8 @@ class Place:
     cell: Cell
     scale: str
     dataset: str
+    given: str | None
+    """The data set, where it is not the scale's own."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,13 @@ class SideBySide:
     dataset: str
     a: Mapping[int, Measurement]
     b: Mapping[int, Measurement]
+    changed: tuple[str, ...] = ()
+    """Settings other than the cell's at that scale, as --set takes them."""
+
+    @property
+    def name(self) -> str:
+        """The cell, and what was changed of it."""
+        return self.cell.id + (f" with {', '.join(self.changed)}" if self.changed else "")
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -82,7 +97,8 @@ class Matched:
     cells: tuple[SideBySide, ...]
     """In the papers' order, those that only one store has among them."""
     elsewhere: tuple[int, int]
-    """Measurements of each store that belong to no cell of these tables: others, or with settings changed by hand."""
+    """Measurements of each store that belong to no cell of these tables: others, or with settings changed by hand that
+    the other store has not."""
 
 
 def opened(path: Path, which: str) -> Store:
@@ -104,14 +120,16 @@ def measurements(store: Store) -> dict[Asked, Measurement]:
         before = found.get(asked)
         if before is None or str(before.evaluation["started"]) < str(record["started"]):
             path = store.file("evaluation", str(record["key"]), "confusion.npz")
-            found[asked] = Measurement(record, chain[-1], path, tuple(int(one["seed"]) for one in chain))
+            seeds = tuple(int(one["seed"]) for one in chain)
+            settings = settings_of([(one["task"], one["config"]) for one in chain], record["config"])
+            found[asked] = Measurement(record, chain[-1], path, seeds, settings)
     return found
 
 
 def match(
     suite: Suite,
     tables: Sequence[TableSpec],
-    scales: Iterable[str],
+    scales: Sequence[str],
     a: Mapping[Asked, Measurement],
     b: Mapping[Asked, Measurement],
 ) -> Matched:
@@ -122,10 +140,15 @@ def match(
     used: set[Identity] = set()
     for scale in scales:
         for place, identity in _places(suite, tables, scale, datasets):
-            sides = [side.get(identity, {}) for side in by_identity]
-            if sides[0] or sides[1]:
+            own, other = (side.get(identity, {}) for side in by_identity)
+            if own or other:
                 used.add(identity)
-                cells.append(SideBySide(place.cell, scale, place.dataset, *sides))
+                cells.append(SideBySide(place.cell, scale, place.dataset, own, other))
+    both = {k: v for k, v in by_identity[0].items() if k in by_identity[1] and k not in used}
+    for identity, place, changed in _overridden(suite, tables, scales, datasets, both):
+        used.add(identity)
+        own, other = (side[identity] for side in by_identity)
+        cells.append(SideBySide(place.cell, place.scale, place.dataset, own, other, changed))
     left = [sum(identity not in used for identity, _ in side) for side in (a, b)]
     return Matched(tuple(cells), (left[0], left[1]))
 
@@ -137,12 +160,74 @@ def _by_identity(side: Mapping[Asked, Measurement]) -> dict[Identity, dict[int, 
     return found
 
 
+def _overridden(
+    suite: Suite,
+    tables: Sequence[TableSpec],
+    scales: Sequence[str],
+    datasets: Iterable[str],
+    measured: Mapping[Identity, Mapping[int, Measurement]],
+) -> Iterator[tuple[Identity, Place, tuple[str, ...]]]:
+    """Of which cells of `tables` measurements are whose settings were changed by hand, and what was changed."""
+    if not measured:
+        return
+    every = suite.select(["all"])
+    places = [
+        (place, evaluation, _settings(evaluation))
+        for scale in scales
+        for place, evaluation in _planned(suite, every, scale, datasets)
+    ]
+    asked_for = {table.id for table in tables}
+    for identity, seeds in measured.items():
+        wanted = next(iter(seeds.values())).asked
+        near = [
+            (len(found), place.cell.table not in asked_for, at, found)
+            for at, (place, _, there) in enumerate(places)
+            if (found := assignments(wanted, there)) is not None
+        ]
+        for _, elsewhere, at, found in sorted(near)[:TRIED]:
+            place = places[at][0]
+            if _asks(suite, place, found) == identity:
+                if not elsewhere:
+                    yield identity, place, _needed(suite, place, found, identity)
+                break
+
+
+def _asks(suite: Suite, place: Place, overrides: Sequence[str]) -> Identity | None:
+    """What a cell asks for with these settings; None where it cannot have them."""
+    try:
+        table, inputs = suite.tables[place.cell.table], _nothing_read(suite)
+        found = resolve(suite, table, place.cell.settings, place.scale, place.given, overrides).protocol
+        return identity_of(evaluation_of(found, training_of(found, 0, inputs), inputs))
+    except InputError:
+        return None
+
+
+def _needed(suite: Suite, place: Place, overrides: tuple[str, ...], identity: Identity) -> tuple[str, ...]:
+    """Those of the overrides that the others do not bring about."""
+    for one in overrides:
+        less = tuple(other for other in overrides if other != one)
+        if _asks(suite, place, less) == identity:
+            overrides = less
+    return overrides
+
+
+def _nothing_read(suite: Suite) -> Inputs:
+    """What the data, code and weights are does not bear on what was asked for."""
+    return Inputs(lambda *_: "", lambda *_: Code(()), lambda name: suite.dataset(name).names, lambda *_: "")
+
+
 def _places(
     suite: Suite, tables: Sequence[TableSpec], scale: str, datasets: Iterable[str]
 ) -> Iterator[tuple[Place, Identity]]:
     """Every measured cell at a scale, on the data sets of the scale and on `datasets`, with what it asks for."""
-    # nothing is read: what the data, code and weights are does not bear on what was asked for
-    inputs = Inputs(lambda *_: "", lambda *_: Code(()), lambda name: suite.dataset(name).names, lambda *_: "")
+    for place, evaluation in _planned(suite, tables, scale, datasets):
+        yield place, identity_of(evaluation)
+
+
+def _planned(
+    suite: Suite, tables: Sequence[TableSpec], scale: str, datasets: Iterable[str]
+) -> Iterator[tuple[Place, Evaluation]]:
+    inputs = _nothing_read(suite)
     usual: set[str] = set()
     for dataset in (None, *sorted(datasets)):
         if dataset in usual:
@@ -157,8 +242,12 @@ def _places(
             for evaluation in planned.evaluations.values():
                 name = evaluation.images.data.name
                 if dataset is None or name not in usual:
-                    yield Place(planned.cell, scale, name), identity_of(evaluation)
+                    yield Place(planned.cell, scale, name, dataset), evaluation
                 usual.update([name] if dataset is None else [])
+
+
+def _settings(evaluation: Evaluation) -> Mapping[str, Any]:
+    return settings_of([(one.task, one.config()) for one in evaluation.training.chain()], evaluation.config())
 
 
 def identity_of(evaluation: Evaluation) -> Identity:

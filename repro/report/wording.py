@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from repro.report.claims import verdict_counts
+from repro.judge.scorecard import said, scorecard
 from repro.report.content import ReportContent
 from repro.report.grid import compared
 from repro.report.numbers import NONE, fixed, seconds, span
@@ -38,15 +38,16 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
             _fact("Seeds", str(len(content.seeds)), f"seed {names}" if len(content.seeds) == 1 else f"seeds {names}")
         )
     if content.claims:
-        testable = [claim for claim in content.claims if claim.testable]
-        rest = [f"{n} {verdict}" for verdict, n in verdict_counts(testable) if verdict != "supported"]
-        if len(testable) < len(content.claims):
-            rest.append(f"{len(content.claims) - len(testable)} not testable")
-        supported = sum(claim.verdict == "supported" for claim in testable)
-        if testable:
-            found.append(_fact("Claims supported", f"{supported} of {len(testable)}", ", ".join(rest)))
-        else:
-            found.append(_fact("Claims", str(len(content.claims)), "none testable"))
+        card = scorecard(content.claims)
+        for name, counts in (
+            ("Claims supported, measured", card.measured),
+            ("Claims supported, computed", card.computed),
+        ):
+            if counts:
+                rest = said(counts, ("contradicted", "inconclusive", "not run"))
+                found.append(_fact(name, f"{counts.get('supported', 0)} of {sum(counts.values())}", rest))
+        if card.printed:
+            found.append(_fact("Claims, printed only", str(card.printed), "nothing here decides them"))
     if content.agreement is not None and not math.isnan(content.agreement.tau.value):
         found.append(_fact("Rank agreement", f"τ {fixed(content.agreement.tau.value)}", "1: the paper's order"))
     if content.detectable is not None and measured:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CellKind = Literal["computed", "measured", "quoted"]
+Basis = Literal["measured", "computed", "printed"]
+"""What decides a claim: measurements, figures of the architecture alone, or nothing but the paper's own numbers."""
 
 
 @dataclass(frozen=True)

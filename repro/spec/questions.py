@@ -29,6 +29,7 @@ from itertools import pairwise
 from typing import Any
 
 from repro.errors import InputError
+from repro.spec.cell import Basis
 from repro.spec.claim import Claim
 from repro.spec.naming import printed, word
 from repro.spec.scales import fits
@@ -85,6 +86,14 @@ class Question:
     def effects(self) -> tuple[Effect, ...]:
         """The effects of all alternatives."""
         return tuple(effect for alternative in self.alternatives for effect in alternative)
+
+
+def basis(claim: Claim, cells: Iterable[Cell]) -> Basis:
+    """Return what decides a claim. `cells` and what it raises as in `question`."""
+    if claim.kind == "text" or claim.why:
+        return "printed"
+    kinds = {cell.kind for cell in question(claim, cells).cells}
+    return "printed" if "quoted" in kinds else "measured" if "measured" in kinds else "computed"
 
 
 def question(claim: Claim, cells: Iterable[Cell]) -> Question:

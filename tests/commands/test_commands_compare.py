@@ -136,6 +136,45 @@ def test_wrong_input(paper, stores, tmp_path):
 def test_nothing_in_common(paper, stores, tmp_path):
     empty = tmp_path / "empty"
     (empty / "evaluations").mkdir(parents=True)
-    found = compared(paper, stores / "a", empty)
+    code, out, _ = repro("compare", stores / "a", empty, "--tables", paper, "--json", "--scale", "smoke")
+    assert code == 2  # nothing was compared
+    found = json.loads(out)
     assert found["headline"] == "No cell is in both stores (2 only in A)."
     assert [row["seeds"] for row in found["rows"]] == [[], []]
+
+
+def test_stores_of_runs_with_the_same_settings_changed_by_hand(paper, tmp_path):
+    """Which cell, and what was changed, is told from the records alone."""
+    words = ["run", "deep1", "--tables", paper, "--scale", "smoke", "--device", "cpu", "--out", tmp_path / "out"]
+    changes = {
+        "lr": ["--set", "train.lr=0.0004", "--set", "data.val_images=4"],
+        "first": ["--set", "pretrain.iterations=2", "--only", "row=aspp"],
+        "start": ["--set", "train.start=random", "--only", "row=cascade"],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        planted_faults.run_here(patch)
+        for more in changes.values():
+            code, _, told = repro(*words, "--store", tmp_path / "a", *more)
+            assert code == 0, told
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    found = compared(paper, tmp_path / "a", tmp_path / "b")
+    assert found["headline"].startswith("4 of 4 cells equal to the last bit")
+    assert sorted((row["id"], row["set"]) for row in found["rows"]) == [
+        ("deep/table1/aspp/miou", ["pretrain.iterations=2"]),
+        ("deep/table1/aspp/miou", ["train.lr=0.0004", "data.val_images=4"]),
+        ("deep/table1/cascade/miou", ["train.lr=0.0004", "data.val_images=4"]),
+        ("deep/table1/cascade/miou", ["train.start=random"]),
+    ]
+    both = ["compare", tmp_path / "a", tmp_path / "b", "--tables", paper, "--scale", "smoke"]
+    code, out, _ = repro(*both, "deep1")
+    assert code == 0
+    assert "deep/table1/cascade/miou with train.start=random" in out
+    code, out, _ = repro(*both, "v3/table3")
+    assert (code, out.splitlines()[:3]) == (
+        2,
+        [
+            "No cell is in both stores.",
+            "A has 4 measurements of other tables, or with settings that only it has",
+            "B has 4 measurements of other tables, or with settings that only it has",
+        ],
+    )

@@ -31,6 +31,12 @@ def test_the_second_look_reads_no_spec(monkeypatch):
     first = _listed()
     assert [row["id"] for row in first] == list(load_suite().tables)
     assert sum(sum(row["cells"].values()) for row in first) == sum(len(t.cells()) for t in load_suite().tables.values())
+    claims = {row["id"]: row["claims"] for row in first}
+    assert claims["v3plus/table7b"] == {"measured": 0, "computed": 0, "printed": 1}
+    assert claims["v3/fig4"]["measured"] == 0 < claims["v3/fig4"]["computed"]
+    assert sum(sum(counts.values()) for counts in claims.values()) == sum(
+        len(t.claims) for t in load_suite().tables.values()
+    )
     monkeypatch.setattr(list_, "_rows", lambda _dirs: pytest.fail("read again"))
     assert _listed() == first
 

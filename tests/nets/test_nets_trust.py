@@ -195,7 +195,7 @@ def test_no_convolution_of_the_baselines_tables_has_taps_that_read_padding_only(
 
 @pytest.mark.slow  # every table's networks, on shapes alone
 def test_nor_has_any_other_at_any_scale(monkeypatch):
-    assert len(_no_tap_without_pixels(monkeypatch, (), ("smoke", "tiny", "small", "paper"))) > 300
+    assert len(_no_tap_without_pixels(monkeypatch, (), ("smoke", "tiny", "small", "paper"))) > 200
 
 
 @pytest.mark.slow  # every convolution of every table, several times in bfloat16: minutes where that is emulated

@@ -31,7 +31,23 @@ def test_counts(folder):
     assert (line.cells, dict(line.states)) == (20, {"incomparable": 18, "failed": 1, "missing": 1})
     assert status(line) == "18 of 20, 1 failed, 1 not run"
     assert sum(n for _, n in line.verdicts) == len(usual().claims)
+    assert (line.computed, line.printed) == ((), 0)
     assert status(KNOWN[0]) == "not run"
+
+
+def test_claims_are_counted_apart_by_what_decides_them():
+    document = to_document(usual())
+    first, second, third, *rest = document["claims"]
+    of = [{**first, "basis": "computed", "verdict": "supported"}, {**second, "basis": "printed", "verdict": "not run"}]
+    older = {key: value for key, value in third.items() if key != "basis"}
+    line = entry({**document, "claims": [*of, {**older, "verdict": "supported"}, *rest]}, "a.html")
+    assert line.computed == (("supported", 1),)
+    assert line.printed == 1
+    assert sum(n for _, n in line.verdicts) == len(rest) + 1
+    page, markdown = index_html([line], "1"), index_markdown([line])
+    assert "Claims supported, computed" in page
+    assert "Claims, printed only" in page
+    assert markdown.splitlines()[4].endswith("| ✓ 1 | 1 |")
 
 
 def test_index_pages(folder):

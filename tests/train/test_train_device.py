@@ -90,7 +90,7 @@ def test_after_the_first_a_step_neither_copies_from_the_host_nor_waits(name):
         with Watched() as watched:
             x, y = batch.samples(settings)
             optimizer.zero_grad(set_to_none=True)
-            backward(trainer, x, y, settings, ALONE, None, 0, step)
+            backward(trainer, x, y, settings, ALONE, 0, step)
             optimizer.step()
     assert watched.all > 100
     assert watched.found == []

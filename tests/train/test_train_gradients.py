@@ -26,7 +26,7 @@ def _without(network: torch.nn.Module, settings: Train | Pretrain) -> list[str]:
     settings = settings.model_copy(update={"batch_size": 2, "crop": SIDE})
     x = torch.randn(2, 3, SIDE, SIDE)
     y = torch.randint(0, CLASSES, (2, SIDE, SIDE))
-    backward(ALONE.trainer(network, settings), x, y, settings, ALONE, None, 0, 0)
+    backward(ALONE.trainer(network, settings), x, y, settings, ALONE, 0, 0)
     return [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
 
 

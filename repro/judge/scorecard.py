@@ -1,0 +1,71 @@
+"""How a table's claims fared, counted apart by what decides them.
+
+A claim about multiply-adds holds before anything was trained, and says nothing of a network that was; one that compares
+quoted results rests on the paper's numbers alone. Counted together they would vouch for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from repro.judge.result import ClaimResult, Verdict
+
+VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "inconclusive", "not run")
+SPOKEN: Mapping[Verdict, str] = {"inconclusive": "undecided"}
+"""Verdicts as headlines say them, where that is another word."""
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """Claims by verdict, of each basis."""
+
+    measured: Mapping[Verdict, int] = field(default_factory=dict)
+    """Verdict -> claims that measurements decide; those that occur, in order."""
+    computed: Mapping[Verdict, int] = field(default_factory=dict)
+    """The same of claims that figures of the architecture decide, without any measurement."""
+    printed: int = 0
+    """Claims that nothing here decides: texts, and comparisons with quoted results."""
+
+    @property
+    def judged(self) -> int:
+        """Claims that were put to measurements."""
+        return sum(n for verdict, n in self.measured.items() if verdict != "not run")
+
+
+def scorecard(claims: Sequence[ClaimResult]) -> Scorecard:
+    """Count the claims of a table."""
+    counts = {
+        basis: {
+            verdict: n for verdict in VERDICTS if (n := sum(c.verdict == verdict for c in claims if c.basis == basis))
+        }
+        for basis in ("measured", "computed")
+    }
+    return Scorecard(counts["measured"], counts["computed"], sum(c.basis == "printed" for c in claims))
+
+
+def said(counts: Mapping[Verdict, int], verdicts: Sequence[Verdict] = VERDICTS) -> str:
+    """Return "2 supported, 1 undecided": the verdicts that occur."""
+    return ", ".join(f"{counts[v]} {SPOKEN.get(v, v)}" for v in verdicts if counts.get(v))
+
+
+def spoken(card: Scorecard) -> list[str]:
+    """Return a sentence for each basis that has claims; none for a table without any."""
+    found = []
+    not_run = card.measured.get("not run", 0)
+    if card.judged:
+        one, three = card.judged == 1, [card.measured.get(v, 0) for v in VERDICTS[:3]]
+        found.append(
+            f"Of {card.judged} {'claim' if one else 'claims'} put to measurements, {three[0]} "
+            f"{'is' if three[0] == 1 else 'are'} supported, {three[1]} contradicted, {three[2]} undecided"
+            + (f" ({not_run} not run)." if not_run else ".")
+        )
+    elif not_run:
+        found.append(f"None of {not_run} measurable {'claim' if not_run == 1 else 'claims'} has been run.")
+    if card.computed:
+        total = sum(card.computed.values())
+        found.append(f"Of {total} {'claim' if total == 1 else 'claims'} about computed figures: {said(card.computed)}.")
+    if card.printed:
+        rests = "claim rests" if card.printed == 1 else "claims rest"
+        found.append(f"{card.printed} {rests} on printed numbers alone: nothing here decides that.")
+    return found

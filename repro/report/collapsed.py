@@ -1,0 +1,65 @@
+"""Which cells have scores that say nothing, and what the reader is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from repro.judge.collapse import collapse, learned_nothing, same_scores
+from repro.judge.evidence import Evidence
+from repro.plan.plan import PlannedCell
+from repro.spec.naming import cell_label
+
+SHOWN = 3
+"""Cells that a remark names."""
+
+
+def collapses(
+    planned: Iterable[PlannedCell],
+    evidence: Evidence,
+    names: Mapping[str, Sequence[str]],
+    losses: Mapping[str, Sequence[float]],
+) -> dict[str, str]:
+    """Return cell id -> a sentence on why its score says nothing, of the cells whose score does.
+
+    `names`: data set -> names of its classes; `losses`: training key -> its losses, as stored.
+    """
+    cells = {one.cell.id: one for one in planned if one.evaluations}
+    found = {}
+    for name, one in cells.items():
+        classes = names.get(one.resolved.protocol.data.name, ()) if one.resolved is not None else ()
+        whys = {}
+        for seed, evaluation in one.evaluations.items():
+            if (name, seed) not in evidence.values:
+                continue
+            blind = any(learned_nothing(losses.get(training.key, ())) for training in evaluation.training.chain())
+            counts = evidence.totals.get((name, seed))
+            why = (
+                "was trained without a labelled pixel" if blind else "" if counts is None else collapse(counts, classes)
+            )
+            whys[seed] = why
+        wrong = [why for why in whys.values() if why]
+        if wrong:
+            share = f", in {len(wrong)} of {len(whys)} seeds" if len(whys) > 1 else ""
+            found[name] = f"{cell_label(one.cell)} {wrong[0]}{share}"
+    trained_by = {n: " ".join(e.training.key for e in one.evaluations.values()) for n, one in cells.items()}
+    for name, alike in same_scores(evidence.values, trained_by).items():
+        others = [cell_label(cells[other].cell) for other in alike if other != name]
+        found.setdefault(name, f"{cell_label(cells[name].cell)} scores exactly as {_listed(others)}")
+    return found
+
+
+def remarks(table: Sequence[PlannedCell], evidence: Evidence) -> tuple[str, ...]:
+    """Return what a table's reader is told of its collapsed cells; nothing where all are sound."""
+    wrong = [evidence.collapsed[one.cell.id] for one in table if one.cell.id in evidence.collapsed]
+    if not wrong:
+        return ()
+    measured = sum(one.cell.kind == "measured" for one in table)
+    shown = "; ".join(wrong[:SHOWN])
+    more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+    be = "has a score that says nothing" if len(wrong) == 1 else "have scores that say nothing"
+    decides = "decides" if len(wrong) == 1 else "decide"
+    return (f"{len(wrong)} of {measured} measured cells {be} and {decides} no claim: {shown}{more}.",)
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return labels[0] if len(labels) == 1 else f"{labels[0]} and {len(labels) - 1} more"
