@@ -21,7 +21,7 @@ from repro.nets.layers import SameConv2d
     depthwise=st.booleans(),
     bias=st.booleans(),
 )
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 def test_maps_and_gradients_are_those_of_all_taps(height, width, kernel, rate, stride, depthwise, bias):
     torch.manual_seed(0)
     groups, c_out = (3, 3) if depthwise else (1, 2)
