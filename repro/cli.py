@@ -43,6 +43,7 @@ from repro.commands.options import (
     TablesDir,
     TensorBoard,
     WeightsDir,
+    how_given,
     overrides_of,
 )
 from repro.errors import LONGEST_WORD, InputError, shortened
@@ -240,7 +241,11 @@ def run(
     from repro.run.session import Options
 
     given = tuple(only or ()), overrides_of(set_, crf, crf_backend, micro_batch)
-    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code)
+    how = how_given(
+        out=(out, OUT), device=(device, "auto"), jobs=(jobs, None), executor=(executor, "local"), slurm=(slurm, None),
+        gpus_per_training=(gpus_per_training, 1), launch=(launch, "eager"), tensorboard=(tensorboard, None),
+    )  # fmt: skip
+    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, how)
     place = Place(executor, device, jobs, tuple(slurm or ()))
     raise typer.Exit(main(options, out, place, Way(gpus_per_training, launch, tensorboard), json))
 
@@ -274,7 +279,8 @@ def report(
     from repro.run.session import Options
 
     given = tuple(only or ()), overrides_of(set_, crf, crf_backend)
-    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code)
+    how = how_given(out=(out, OUT))
+    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, how)
     raise typer.Exit(main(options, out, formats, json))
 
 

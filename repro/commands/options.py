@@ -134,3 +134,14 @@ def overrides_of(
     """All changes of the protocol, in the words of --set."""
     told = {"evaluate.crf?": crf, "evaluate.crf?.backend": crf_backend, "train.micro_batch": micro_batch}
     return (*(assignments or ()), *(f"{key}={value}" for key, value in told.items() if value is not None))
+
+
+def how_given(**given: tuple[object, object]) -> tuple[tuple[str, str | Path], ...]:
+    """(option, value) of those whose value is not their default: name = (value, default); lists give several."""
+    found: list[tuple[str, str | Path]] = []
+    for name, (value, default) in given.items():
+        if value is None or value == default:
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            found.append((f"--{name.replace('_', '-')}", one if isinstance(one, Path) else str(one)))
+    return tuple(found)

@@ -150,7 +150,6 @@ def _evaluated(history: History, evaluation: Evaluation, store: Store) -> Record
 
 def _only(cell: Cell) -> str:
     """Options that narrow a table down to the cell."""
-    from repro.spec.reading import spelt
+    from repro.plan.only import option
 
-    given = (f" --only '{key}={spelt(value)}'" for key, value in cell.settings.items() if key in cell.row_keys)
-    return "".join(given)
+    return "".join(f" {option(key, value)}" for key, value in cell.settings.items() if key in cell.row_keys)

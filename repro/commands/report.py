@@ -73,7 +73,7 @@ def write(
             say(f"{table.id}: --only leaves none of its cells, so no report was written")
     asked = (options.dataset, options.only, options.overrides)
     names = {table.id: report_name(table.id, plan.request.scale, *asked) for table in tables}
-    commands = {table.id: command(options, table.id, full=True) for table in tables}
+    commands = {table.id: command(options, table.id) for table in tables}
     made_from = {table.id: digest(plan, table, store, __name__, [*formats, commands[table.id]]) for table in tables}
     there = {table.id: notes.fresh(names[table.id], made_from[table.id]) for table in tables}
     stale = [table for table in tables if as_json or not stale_only or not there[table.id]]
@@ -83,7 +83,7 @@ def write(
             say(f"{table.id}: everything is stored, and the report is up to date: {paths}")
     if not stale and (out / "index.html").exists():
         return EXIT_OK
-    from repro.report.assemble import assemble
+    from repro.report.assemble import CLAIM_SEEDS, assemble
     from repro.report.frames import cell_rows
     from repro.report.index import unreported, write_index
     from repro.report.numbers import factor
@@ -99,7 +99,8 @@ def write(
                 table,
                 store,
                 command=commands[table.id],
-                rerun=command(options, table.id),
+                one_cell=command(options, table.id, cell=True),
+                more_seeds=command(options, table.id, seeds=CLAIM_SEEDS),
                 computed=published_values(suite, cells_for(suite, [table])),
             )
             content = replace(content, name=names[table.id], asked=_asked(options))
@@ -150,10 +151,11 @@ def _in_printed_unit(row: dict[str, Any], times: float) -> dict[str, Any]:
     return {**row, **ours}
 
 
-def command(options: Options, table: str, *, full: bool = False) -> str:
-    """The command that measures a table with these options; `full` with --only and --seeds.
+def command(options: Options, table: str, *, cell: bool = False, seeds: int | None = None) -> str:
+    """The command that measures a table with these options, all of them; with so many `seeds`.
 
-    It stands in pages that are shared: folders of this machine alone are not in it.
+    `cell`: without --only, to which that of a single cell is added. It stands in pages that are shared: folders of this
+    machine alone are not in it.
     """
     words = ["python", "-m", "repro", "run", shlex.quote(table)]
     if options.scale:
@@ -171,11 +173,12 @@ def command(options: Options, table: str, *, full: bool = False) -> str:
         words += portable("--tables", options.tables_dir)
     for assignment in options.overrides:
         words += ["--set", shlex.quote(assignment)]
-    if full:
-        for only in options.only:
-            words += ["--only", shlex.quote(only)]
-        if options.seeds:
-            words += ["--seeds", str(options.seeds)]
-        if options.any_code:
-            words += ["--any-code"]
+    for only in () if cell else options.only:
+        words += ["--only", shlex.quote(only)]
+    if seeds or options.seeds:
+        words += ["--seeds", str(seeds or options.seeds)]
+    if options.any_code:
+        words += ["--any-code"]
+    for option, value in options.how:
+        words += portable(option, value) if isinstance(value, Path) else [option, shlex.quote(value)]
     return " ".join(words)

@@ -20,6 +20,7 @@ from repro.judge.result import ClaimResult
 from repro.plan.budget import training_bytes
 from repro.plan.labels import training_label
 from repro.plan.layers import multiply_adds
+from repro.plan.only import option
 from repro.plan.plan import Plan, PlannedCell
 from repro.plan.work import Training
 from repro.report.collapsed import collapses, remarks
@@ -30,7 +31,6 @@ from repro.report.grid import difference
 from repro.report.head import table_head
 from repro.spec.load import Suite
 from repro.spec.protocol import Train
-from repro.spec.reading import spelt
 from repro.spec.resolve import Deviation
 from repro.spec.table import TableSpec
 from repro.store.store import Record, Store
@@ -99,17 +99,19 @@ def assemble(
     store: Store,
     *,
     command: str,
-    rerun: str,
+    one_cell: str,
+    more_seeds: str,
     computed: Mapping[str, float] | None = None,
 ) -> ReportContent:
     """The content of one table's report.
 
-    `command` made the report; `rerun` is it without --only and --seeds, for one cell and for more seeds; `computed`:
-    cell id -> value in its printed unit, of this table's computed cells and of those that its claims speak of.
+    `command` made the report; `one_cell` is it without --only, to which that of one cell is added; `more_seeds`: with
+    `CLAIM_SEEDS`. `computed`: cell id -> value in its printed unit, of this table's computed cells and of those that
+    its claims speak of.
     """
     records = _Records(plan, table.id, store)
     evidence = _evidence(suite, plan, store, records, computed or {})
-    cells = tuple(_cell_result(planned, records, evidence, rerun) for planned in records.planned)
+    cells = tuple(_cell_result(planned, records, evidence, one_cell) for planned in records.planned)
     request = plan.request
     claims = judge([(claim, suite.cells_of(claim, table)) for claim in table.claims], evidence)
     resolved = [p.resolved for p in records.planned if p.resolved is not None]
@@ -136,7 +138,7 @@ def assemble(
         date=max((str(r["started"]) for r in records.done.values()), default=""),
         version=repro.__version__,
         command=command,
-        more_seeds=f"{rerun} --seeds {CLAIM_SEEDS}" if request.seeds < CLAIM_SEEDS else "",
+        more_seeds=more_seeds if request.seeds < CLAIM_SEEDS else "",
         claims=claims,
         agreement=judged,
         seed_decides=seed_decides,
@@ -176,7 +178,7 @@ def _evidence(suite: Suite, plan: Plan, store: Store, records: _Records, compute
     return replace(found, measured_by=measured_by, collapsed=collapsed)
 
 
-def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, rerun: str) -> CellResult:
+def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, one_cell: str) -> CellResult:
     cell = planned.cell
     if cell.kind == "quoted":
         return CellResult(cell, "quoted", reason=cell.note)
@@ -192,7 +194,6 @@ def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, re
     )
     state: State = "done" if values else "failed" if reason else "missing"
     ious = [records.done[e.key]["result"]["class_iou"] for e in planned.evaluations.values() if e.key in records.done]
-    only = " ".join(f"--only '{key}={spelt(value)}'" for key, value in cell.settings.items())
     return CellResult(
         cell,
         state,
@@ -200,7 +201,7 @@ def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, re
         estimate=cell_estimate(cell.id, evidence),
         reason=reason,
         evaluations={s: e.key for s, e in planned.evaluations.items() if e.key in records.done},
-        command=f"{rerun} {only}".strip(),
+        command=" ".join([one_cell, *(option(key, value) for key, value in cell.settings.items())]),
         departures=tuple(d.key for d in planned.resolved.departures) if planned.resolved else (),
         class_iou=_mean_iou(ious),
     )

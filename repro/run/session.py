@@ -68,6 +68,8 @@ class Options:
     """Folder (or file) of ImageNet weights."""
     any_code: bool = False
     """Take records that other versions of the code made, where nothing else differs."""
+    how: tuple[tuple[str, str | Path], ...] = ()
+    """Other options that were given, of where and how to compute: they decide no number, but commands repeat them."""
 
 
 def load(options: Options) -> Suite:

@@ -5,11 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
 from small_paper import IDENTITY, depth_table, repro
 
+from repro.commands.options import OUT, how_given
 from repro.commands.report import command
 from repro.report import html
 from repro.run import hub
@@ -93,7 +95,7 @@ def test_the_command_in_a_page_names_no_folder_of_this_machine(tmp_path, monkeyp
         ("v3/table3",), "smoke", 5, ("multi_grid=[1,1,1]",), ("train.lr=0.004",), None, Path("data/VOC devkit"),
         Path("/somewhere/else/runs"), tmp_path / "papers", hub.folder(),
     )  # fmt: skip
-    assert command(options, "v3/table3", full=True) == (
+    assert command(options, "v3/table3") == (
         "python -m repro run v3/table3 --scale smoke --data 'data/VOC devkit' --weights hub --store <store> "
         "--tables papers --set train.lr=0.004 --only 'multi_grid=[1,1,1]' --seeds 5"
     )
@@ -102,11 +104,39 @@ def test_the_command_in_a_page_names_no_folder_of_this_machine(tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
+def test_commands_in_a_page_keep_all_that_was_given(tmp_path):
+    """More seeds of the same cells, with the same settings; one cell with the same seeds."""
+    given = ["--scale", "smoke", "--store", "runs of mine", "--set", "train.lr=0.004", "--only", "last_block=4"]
+    code, _, err = repro(
+        "report", "v3/table3", *given, "--seeds", "2", "--out", tmp_path / "out", "--format", "md,html"
+    )
+    assert code == 0, err
+    common = "python -m repro run v3/table3 --scale smoke --store 'runs of mine' --set train.lr=0.004 "
+    page = next((tmp_path / "out").glob("*.md")).read_text()
+    assert f"{common}--only last_block=4 --seeds 2 --out <out>\n" in page
+    assert f"{common}--only last_block=4 --seeds 5 --out <out>\n" in page
+    whole = unescape(next((tmp_path / "out").glob("v3*.html")).read_text())
+    assert f"{common}--seeds 2 --out <out> --only 'model.multi_grid=[1,1,1]' --only model.last_block=4" in whole
+
+
+def test_options_of_where_and_how_are_repeated():
+    assert how_given(
+        out=(Path("a b"), OUT), device=("cpu", "auto"), jobs=(3, None), executor=("local", "local"),
+        slurm=(["partition=gpu", "time=1:00"], None), gpus_per_training=(8, 1), tensorboard=(None, None),
+    ) == (
+        ("--out", Path("a b")), ("--device", "cpu"), ("--jobs", "3"), ("--slurm", "partition=gpu"),
+        ("--slurm", "time=1:00"), ("--gpus-per-training", "8"),
+    )  # fmt: skip
+    options = Options(("x",), how=how_given(out=(Path("a b"), OUT), slurm=(["comment=a b"], None)))
+    assert command(options, "x", seeds=5) == "python -m repro run x --seeds 5 --out 'a b' --slurm 'comment=a b'"
+
+
 def test_pages_and_rows_do_not_depend_on_the_hash_seed(tmp_path):
     """Sets of strings have another order in every process: no output may follow it."""
 
     def made(seed: int) -> list[bytes]:
-        out = tmp_path / str(seed)
+        out = tmp_path / str(seed) / "out"
+        out.mkdir(parents=True)
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(seed), "CUDA_VISIBLE_DEVICES": ""}
         common = ["--scale", "smoke", "--store", "none", "--dataset", "scenes"]
         script = (
@@ -123,7 +153,7 @@ def test_pages_and_rows_do_not_depend_on_the_hash_seed(tmp_path):
         ]
         done = subprocess.run(
             [sys.executable, "-c", script], input="\n".join(lines).encode(), env=environment, capture_output=True,
-            cwd=tmp_path, check=True,
+            cwd=out.parent, check=True,
         )  # fmt: skip
         files = sorted(path for path in out.iterdir() if path.suffix in (".md", ".html", ".csv"))
         assert len(files) >= 7, done.stderr
