@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from report_fixture import changed, plain
 
 from repro.judge.intervals import Estimate, exact
-from repro.judge.result import ClaimResult, Pair, Part, Published, PublishedPair
+from repro.judge.result import ClaimResult, Pair, Part, Published, PublishedEffect, PublishedPair
 from repro.report.canvas import LEAST, Scale, padded
 from repro.report.content import CellResult, Curve, MeanField, Search
 from repro.report.crf import search_plot, step_sheet
@@ -72,7 +72,8 @@ def claims(draw, number: int):
         Part(f"part {k}", draw(estimates(ANY)), ((0, draw(ANY)),), draw(ANY), draw(ANY), 0.1, 0.2, tuple(pairs))
         for k in range(draw(st.integers(0, 2)))
     ]
-    printed = Published("", "", "holds", effect=0.0, pairs=(PublishedPair("a − b", ids, draw(ANY), True, 0.5),))
+    pair = PublishedPair("a − b", ids, draw(ANY), True, 0.5)
+    printed = Published("", "", "holds", effects=(PublishedEffect("a − b", 0.0, True, 0.5, 0.1, (pair,)),))
     unit = draw(st.sampled_from(["points", "B"]))
     verdict = draw(st.sampled_from(["supported", "contradicted", "inconclusive", "not run"]))
     return ClaimResult(

@@ -30,7 +30,7 @@ HOSTILE = (
     "```\n\n<b onclick=window.ran=1>b</b>\n\n[a](javascript:window.ran=1) ![i](https://example.org/i.png) <https://example.org>",
     "a | b\r\n# head\n\n| c |\x00\x1b[31m",
 )
-KEPT = {"state", "kind", "metric", "verdict", "covers", "direction", "scale", "status", "unit", "name", "mark"}
+KEPT = {"basis", "state", "kind", "metric", "verdict", "covers", "direction", "scale", "status", "unit", "name", "mark"}
 """Fields that hold one of a few words of ours."""
 
 
