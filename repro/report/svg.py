@@ -44,6 +44,7 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
     `name` is unique within the page and prefixes the ids that must stay; `title` and `description` are read out by
     screen readers. Equal figures give equal text.
     """
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", name)  # it becomes an id: a claim's own id may hold anything
     buffer = io.StringIO()
     with warnings.catch_warnings():
         # the page's own typeface has letters that the one which only measures has not
