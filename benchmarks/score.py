@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from repro.cores import cores
+from repro.data.label_form import LabelForm
 from repro.data.threads import in_threads
-from repro.scoring.labels import LabelForm
 from repro.scoring.pairs import Pair
 from repro.scoring.result import score_pairs
 from repro.scoring.tally import Reading

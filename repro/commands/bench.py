@@ -19,6 +19,7 @@ from repro.commands.output import say
 from repro.errors import EXIT_CELL_FAILED, EXIT_OK, InputError, did_you_mean
 from repro.run import session
 from repro.spec.gpu import own_gpus
+from repro.spec.load import form_name
 
 PACKAGE = "repro._benchmarks"
 SHARED = ("__init__", "paced", "turns")
@@ -33,6 +34,7 @@ def main(names: Sequence[str], device: str, json_file: Path | None, save_rate: s
             hint = did_you_mean(name, known)
             raise InputError(f"benchmark {name!r}: there is no such benchmark; there are {', '.join(known)}.{hint}")
     if save_rate is not None:
+        form_name(save_rate, "--save-rate")
         names = list(dict.fromkeys([*names, "rate"]))
     package = _package(folder)
     from repro.run.device import torch_device

@@ -329,11 +329,12 @@ def _named(
     for name, tree in complete(_read(path, place, memo), place).items():
         if not isinstance(tree, dict):
             raise InputError(f"{place}: {shortened(name)}: {brief(tree)} is not a table. Write [{shortened(name)}].")
-        out[_name_of_form(name, place)] = _form(kind, tree, f"{place}: {name}")
+        out[form_name(name, place)] = _form(kind, tree, f"{place}: {name}")
     return out
 
 
-def _name_of_form(name: str, place: str) -> str:
+def form_name(name: str, place: str) -> str:
+    """Return the name of a scale, data set or kind of GPU; InputError, with its place, where it is none."""
     try:
         return _ID.validate_python(name)
     except ValidationError as error:

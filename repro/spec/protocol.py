@@ -55,8 +55,6 @@ UNITS: dict[str, tuple[int, int, int, int]] = {
 XCEPTION_BATCH_NORM_EPS = 1e-3
 MOST_COMBINATIONS = 4096
 """Of a search for CRF parameters."""
-
-
 VOID = 255
 """The label of pixels that are not scored; a class never."""
 

@@ -113,16 +113,19 @@ def test_a_saved_rate_is_what_a_plan_reckons_with(run, tmp_path):
     path.parent.mkdir(parents=True)
     old = 'title = "kept"\nmemory_gb = 8\nbfloat16 = false\npeak_tflops = 10.5\nsource = "a"\nutilisation = 0.5\n'
     path.write_text(f"[old]\n{old}")
-    code, _, told = run("--save-rate", "my box")
+    code, _, told = run("--save-rate", "my-box")
     assert code == 0, told
-    assert "plan TABLE --gpu my box" in told
+    assert "plan TABLE --gpu my-box" in told
     kept = tomllib.loads(path.read_text())
     assert kept["old"] == tomllib.loads(old)
-    assert kept["my box"]["measured"]["rate"] == 5e4
-    assert kept["my box"]["measured"]["what"] == 'a "step"'
-    plan = CliRunner().invoke(app, ["plan", "table3", "--scale", "tiny", "--gpu", "my box", "--store", "none"])
+    assert kept["my-box"]["measured"]["rate"] == 5e4
+    assert kept["my-box"]["measured"]["what"] == 'a "step"'
+    plan = CliRunner().invoke(app, ["plan", "table3", "--scale", "tiny", "--gpu", "my-box", "--store", "none"])
     assert plan.exit_code == 0
     assert "Rate: measured: 5e+10 multiply-adds/s" in plan.stdout
+    code, _, told = run("--save-rate", "my box")  # a name that no plan could read back is refused before measuring
+    assert code == 2
+    assert "--save-rate" in told
     path.write_text("[")
     code, _, told = run("--save-rate", "x")
     assert code == 2

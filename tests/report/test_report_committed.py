@@ -24,7 +24,7 @@ PLACE = re.compile(
         ("--data=/home/me/VOC", True),
         (r"--data C:\Users\me", True),
         ("--weights ~/weights", True),
-        ('{"command":"run --store /work/runs"}', True),
+        ('{"command":"run --store /srv/runs"}', True),
         ("--data data/VOCdevkit --store <store>", False),
         ("https://arxiv.org/abs/1706.05587", False),
         ("</span></td>", False),
