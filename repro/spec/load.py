@@ -96,7 +96,7 @@ class Suite:
                     f"--dataset {shortened(given)}: no such file. Name a data set, or the file that declares yours."
                 )
             memo = Memo(Path(os.devnull))
-            name = _name_of_form(path.stem, given)
+            name = form_name(path.stem, given)
             _add(self.datasets, {name: _form(Dataset, _read(path, given, memo), given)}, given, "data set")
             self._declared_in[given] = name
         return self._declared_in[given]
