@@ -136,7 +136,7 @@ def cost(
 
       repro cost v3plus/table3
 
-      repro cost v3plus/table5 --set evaluate.canvas=[769,1537] --set data.classes=19
+      repro cost v3plus/table5 --set evaluate.canvas=[769,1537] --set data.name=cityscapes
     """
     from repro.commands.cost import main
 

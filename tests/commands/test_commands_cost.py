@@ -43,7 +43,7 @@ def test_valid_weights_of_v3_figure_4():
 def test_another_configuration(capsys):
     only = ["train.output_stride=32", "decoder=[]"]
     usual = _rows(capsys, "v3plus/table3", only=only)[0]
-    changed = _rows(capsys, "v3plus/table3", "evaluate.canvas=[769,1537]", "data.classes=19", only=only)[0]
+    changed = _rows(capsys, "v3plus/table3", "evaluate.canvas=[769,1537]", "data.name=cityscapes", only=only)[0]
     area = 769 * 1537 / 513**2
     assert changed["value"] / usual["value"] == pytest.approx(
         area, rel=0.03
