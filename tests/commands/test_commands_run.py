@@ -133,7 +133,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(paper, tmp_path):
 
 def test_a_failed_cell_is_reported_with_its_reason(paper, tmp_path):
     result = run(
-        paper, tmp_path, "--set", "train.lr=1e30", "--set", "train.optimizer=sgd", "--set", "train.iterations=6"
+        paper, tmp_path, *(f"--set=train.{x}" for x in ("lr=100", "weight_decay=1", "optimizer=sgd", "iterations=40"))
     )
     assert result.returncode == 3, result.stderr
     assert "the loss is" in result.stderr

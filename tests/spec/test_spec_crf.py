@@ -95,7 +95,7 @@ def test_a_single_number_fixes_and_a_list_searches() -> None:
         (f"{PREFIX}.w1=-1", r"-1 is too small; it must be at least 0"),
         (f"{PREFIX}.w1=inf", r"inf is no number that can be computed with"),
         (f"{PREFIX}.sigma_alpha=nan", r"nan is no number that can be computed with"),
-        (f"{PREFIX}.w1=[]", r"\\[\\] has too few values; there must be at least 1"),
+        (f"{PREFIX}.w1=[]", r"\[\] has too few values; there must be at least 1"),
         (f"{PREFIX}.w1=strong", r'"strong" is not a number'),
         (f"{PREFIX}.iterations=0", r"0 is too small"),
         (f"{PREFIX}.w9=1", r"no such setting. Did you mean"),

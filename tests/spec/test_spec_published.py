@@ -92,7 +92,7 @@ TICKS: dict[str, Any] = {
     "Image-level": lambda p: p.model.image_pooling,
     "Conv2": lambda p: "conv2" in p.model.decoder,
     "Conv3": lambda p: "conv3" in p.model.decoder,
-    "Full": lambda p: p.data.side is None,
+    "Full": lambda p: p.evaluate.scales != (0.5,) and p.train.scales != (0.5,),
     "ASPP": lambda p: p.model.head == "aspp" or len(p.model.atrous_rates) == 4,
 }
 VALUES: dict[str, Any] = {

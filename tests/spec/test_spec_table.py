@@ -77,7 +77,7 @@ def test_rows_have_labels_from_what_is_printed_and_settings_filled_in(write: Wri
             "output_strid=8",
             "rows[2].set.evaluate.output_strid: there is no such setting. Did you mean evaluate.output_stride",
         ),
-        ("[77.21, 81.02]", "[true, 81.02]", "rows[0].published: True is not a number."),
+        ("[77.21, 81.02]", "[true, 81.02]", "rows[0].published: true is not a number."),
         ('"8", "✓", "✓"', '"16", "✓", "–"', 'rows: "OS 16, Decoder" stands twice. Give each its own label.'),
         ("rows = [", "row = [", "row: unknown key. Did you mean 'rows'"),
         (

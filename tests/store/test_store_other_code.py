@@ -64,10 +64,22 @@ def test_other_images_or_settings_are_not_taken(store):
         assert not found.evaluations.keys() & found.other_code
 
 
-def test_a_seed_that_lacks_is_left_to_do_and_starts_from_the_record(store):
-    found = with_any_code(planned("new", seeds=2), store)
-    old = planned("old")
+def left_to_do(store, *overrides):
+    """What of two seeds the store lacks, all of it of the second."""
+    found = with_any_code(planned("new", seeds=2, overrides=overrides), store)
     left = {key: one for key, one in found.trainings.items() if key not in found.other_code}
     assert left
     assert all(one.seed == 1 for one in left.values())
-    assert {one.parent.key for one in left.values()} <= old.trainings.keys()
+    return left
+
+
+def test_a_seed_that_lacks_is_left_to_do_with_its_own_first_training(store):
+    left = left_to_do(store)
+    assert {one.task for one in left.values()} == {"presence", "segment"}
+    assert all(one.parent.key in left for one in left.values() if one.task == "segment")
+
+
+def test_a_seed_that_lacks_starts_from_the_record_that_seeds_share(store):
+    left = left_to_do(store, "seeds.first_training=shared")
+    assert {one.task for one in left.values()} == {"segment"}
+    assert {one.parent.key for one in left.values()} <= planned("old").trainings.keys()
