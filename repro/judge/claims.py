@@ -8,18 +8,20 @@ per-image matrices are stored, seeds alone count, and the result says so.
 
 What is tested is what the claim's `over` says. Of "every" comparison the weakest decides: in favour counts the largest
 probability (an intersection-union test needs no correction, Berger 1982), against it the smallest times their number
-(Bonferroni). Of a "mean" over pairs (over blocks, over backbones) the mean is tested, once, and says "on average"; a
-pair that by itself says the opposite is named.
+(Bonferroni). Of a "mean" over pairs (over blocks, over backbones) the mean is tested, once; whether the pairs differ by
+more than noise is tested beside it (`repro.judge.heterogeneity`), and if so the verdict says "on average" and where it
+comes from. Intervals are those of the test (`repro.judge.simultaneous`).
 
 | verdict | when |
 | --- | --- |
 | supported | every effect lies in its claimed range, q <= 0.05 |
 | contradicted | one lies outside, q <= 0.05 |
+| supported, contradicted on average | the same of a mean whose pairs differ by more than noise |
 | inconclusive | neither; or one seed only, with which seed noise is unknown; or a cell has collapsed |
 | not run | a cell is missing, two are one measurement, or nothing measured can decide the claim (`testable` is false) |
 
 q is the probability corrected for the number of the table's claims that were judged (Benjamini and Hochberg).
-Computed cells have no noise: their claims are decided exactly, pair by pair.
+Computed cells have no noise: their claims are decided exactly.
 """
 
 from __future__ import annotations
@@ -30,14 +32,13 @@ from dataclasses import replace
 from repro.judge.effects import part_of
 from repro.judge.evidence import Evidence
 from repro.judge.published import VOC_VAL, audit
-from repro.judge.result import ClaimResult, Part, Verdict
+from repro.judge.result import ALPHA, ClaimResult, Part, Verdict
 from repro.judge.significance import false_discovery, two_sided
-from repro.judge.wording import sentence
+from repro.judge.simultaneous import common_level, with_intervals
+from repro.judge.wording import qualifier, sentence
 from repro.spec.claim import Claim
 from repro.spec.questions import question
 from repro.spec.table import Cell
-
-ALPHA = 0.05
 
 
 def judge(
@@ -50,11 +51,12 @@ def judge(
     """
     results = [_measured(claim, cells, evidence, published_images) for claim, cells in claims]
     tested = [k for k, result in enumerate(results) if result.p is not None]
-    q = false_discovery([p for p in (results[k].p for k in tested) if p is not None])
-    for k, corrected in zip(tested, q, strict=True):
-        results[k] = replace(results[k], q=float(corrected), tests=len(tested))
-    results = [replace(result, objecting=_objecting(result)) for result in results]
-    judged = [replace(result, verdict=_verdict(result)) for result in results]
+    p = [p for p in (results[k].p for k in tested) if p is not None]
+    for k, q in zip(tested, false_discovery(p), strict=True):
+        corrected = replace(results[k], q=float(q), tests=len(tested))
+        results[k] = with_intervals(corrected, common_level(p))
+    results = [replace(result, verdict=_verdict(result)) for result in results]
+    judged = [replace(result, qualifier=qualifier(result)) for result in results]
     return tuple(replace(result, sentence=sentence(result)) for result in judged)
 
 
@@ -80,11 +82,14 @@ def _measured(claim: Claim, cells: Sequence[Cell], evidence: Evidence, published
         return replace(result, missing=missing)
     if not computed and (same := evidence.same(ids)):
         return replace(result, same=same)
-    alternatives = [[part_of(effect, asked, evidence, seeds) for effect in a] for a in asked.alternatives]
-    found = _combined(replace(result, seeds=seeds), alternatives)
+    alternatives = [
+        [part_of(effect, asked, evidence, seeds, k) for effect in effects]
+        for k, effects in enumerate(asked.alternatives)
+    ]
+    combined = _combined(replace(result, seeds=seeds), alternatives)
     if collapsed := tuple(evidence.collapsed[cell] for cell in ids if cell in evidence.collapsed):
-        return replace(found, collapsed=collapsed, p=None, p_for=None, p_against=None)
-    return found
+        return replace(combined, collapsed=collapsed, p=None, p_for=None, p_against=None)
+    return combined
 
 
 def _combined(result: ClaimResult, alternatives: list[list[Part]]) -> ClaimResult:
@@ -114,18 +119,8 @@ def _verdict(result: ClaimResult) -> Verdict:
         return "not run"
     if result.p_for is None or result.p_against is None:
         return "inconclusive"
-    if not result.seeds:
-        return "supported" if result.p_for == 0 else "contradicted"
-    if result.q is None or result.q > ALPHA:
+    if result.seeds and (result.q is None or result.q > ALPHA):
         return "inconclusive"
-    return "contradicted" if result.p_against < result.p_for else "supported"
-
-
-def _objecting(result: ClaimResult) -> tuple[str, ...]:
-    """Return the labels of a mean's pairs that by themselves contradict the claim, at 5 % over all of its pairs."""
-    pairs = result.pairs
-    if result.over != "mean" or result.collapsed:
-        return ()
-    if len(result.seeds) < 2:
-        return tuple(pair.label for pair in pairs if not pair.holds) if not result.seeds else ()
-    return tuple(pair.label for pair in pairs if 2 * len(pairs) * pair.p_outside <= ALPHA)
+    if result.p_against < result.p_for:
+        return "contradicted" if result.differences is None else "contradicted on average"
+    return "supported" if result.differences is None else "supported on average"

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from repro.judge.evidence import Evidence
+from repro.judge.groups import split
+from repro.judge.heterogeneity import exactly, heterogeneity
 from repro.judge.intervals import Estimate, estimate, exact
 from repro.judge.miou import Floats
-from repro.judge.result import Pair, Part
+from repro.judge.result import ALPHA, Differences, Group, Pair, Part
 from repro.judge.significance import contains, p_inside, p_outside
 from repro.spec.questions import Contrast, Effect, Question
 
@@ -41,7 +43,9 @@ class _Sample:
         return estimate(self.scores, self.rows, self.images) if noisy else exact(float(self.scores[0]))
 
 
-def part_of(effect: Effect, asked: Question, evidence: Evidence, seeds: Sequence[int]) -> Part:
+def part_of(
+    effect: Effect, asked: Question, evidence: Evidence, seeds: Sequence[int], alternative: int = 0
+) -> Part:  # fmt: skip
     """Return one effect with its pairs. `seeds`: those all cells share; none for computed cells."""
     noisy = bool(seeds)
     samples = [_sample(contrast, asked, evidence, seeds) for contrast in effect.contrasts]
@@ -56,17 +60,44 @@ def part_of(effect: Effect, asked: Question, evidence: Evidence, seeds: Sequence
                 _by_seed(sample, asked, seeds),
                 contains(value.value, effect.low, effect.high, asked.strict),
                 _tested(p_outside, value, effect, seeds),
+                value,
             )
         )
     mean = _mean(samples)
     value = mean.estimated(noisy)
     inside, outside = _tested(p_inside, value, effect, seeds), _tested(p_outside, value, effect, seeds)
-    if not noisy:  # computed cells: every pair counts, and there is nothing to test
-        inside, outside = (0.0, 1.0) if all(pair.holds for pair in pairs) else (1.0, 0.0)
+    if not noisy:  # nothing to test
+        inside = 0.0 if contains(value.value, effect.low, effect.high, asked.strict) else 1.0
+        outside = 1.0 - inside
     low, high = (math.exp(effect.low), math.exp(effect.high)) if asked.logarithmic else (effect.low, effect.high)
     return Part(
-        effect.label, _printed(value, asked), _by_seed(mean, asked, seeds), low, high, inside, outside, tuple(pairs)
-    )
+        effect.label, _printed(value, asked), _by_seed(mean, asked, seeds), low, high, inside, outside, tuple(pairs),
+        value, alternative, _differences(effect, asked, samples, seeds),
+    )  # fmt: skip
+
+
+def _differences(
+    effect: Effect, asked: Question, samples: Sequence[_Sample], seeds: Sequence[int]
+) -> Differences | None:
+    """Test whether the pairs behind a mean differ, and say which are the larger ones; None without a test."""
+    if len(samples) < 2 or len(seeds) == 1:
+        return None
+    scores = np.array([sample.scores for sample in samples])  # (K, n)
+    images = _mean(samples).images
+    rows = np.array([sample.rows for sample in samples]) if images is not None else None
+    found = heterogeneity(scores, rows, images) if seeds else exactly(scores[:, 0])
+
+    def group(chosen: Sequence[int], label: str) -> Group:
+        value = _mean([samples[k] for k in chosen]).estimated(bool(seeds))
+        if seeds:
+            holds, opposes = (test(value, effect.low, effect.high) <= ALPHA / 2 for test in (p_inside, p_outside))
+        else:
+            holds = contains(value.value, effect.low, effect.high, asked.strict)
+            opposes = not holds
+        return Group(label, len(chosen), _printed(value, asked).value, holds, opposes)
+
+    strong, weak = split(scores.mean(axis=1), effect.contrasts, asked.cells)
+    return Differences(found.p, found.spread, group(*strong), group(*weak))
 
 
 def _sample(contrast: Contrast, asked: Question, evidence: Evidence, seeds: Sequence[int]) -> _Sample:

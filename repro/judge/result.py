@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from repro.judge.intervals import Estimate
 from repro.spec.cell import Basis
 from repro.spec.claim import Kind, Over
 
-Verdict = Literal["supported", "contradicted", "inconclusive", "not run"]
+ALPHA = 0.05
+"""What verdicts, intervals and the test of differences between pairs may be wrong by."""
+Verdict = Literal[
+    "supported", "supported on average", "contradicted", "contradicted on average", "inconclusive", "not run"
+]
+"""“On average”: of a mean whose pairs differ by more than noise, so that the mean alone would mislead."""
 Holds = Literal["holds", "fails", "not testable"]
 
 
@@ -96,6 +101,13 @@ class Published:
         return average(known, self.unit) if known and len(known) == len(values) else None
 
 
+class Interval(NamedTuple):
+    """Ends of an interval, in the claim's unit."""
+
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Pair:
     """One contrast of an effect: usually left - right at one place of the table."""
@@ -110,6 +122,39 @@ class Pair:
     """Whether its value lies in the claimed range, noise aside."""
     p_outside: float
     """One-sided probability of such data if this pair lay in the range."""
+    tested: Estimate
+    """What was tested: the estimate; for a ratio that of its logarithm."""
+    interval: Interval | None = None
+    """Such that those of all pairs of its effect hold together; None if not tested."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some of the pairs that a mean is made of."""
+
+    label: str
+    """What they and only they have in common, in the paper's words; one or two pairs' own names; else empty."""
+    pairs: int
+    value: float
+    """Their mean."""
+    holds: bool
+    """Whether by themselves they bear the claim out, at 5 %."""
+    opposes: bool
+    """Whether by themselves they contradict it."""
+
+
+@dataclass(frozen=True)
+class Differences:
+    """That the pairs behind a mean differ, or that they don't (see `repro.judge.heterogeneity`)."""
+
+    p: float
+    """Probability of pairs as far apart if noise alone set them apart."""
+    spread: float
+    """Standard deviation of the pairs' true effects: what noise adds is taken off; of logarithms for a ratio."""
+    strong: Group
+    """The pairs with the largest effects."""
+    weak: Group
+    """The others."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +173,15 @@ class Part:
     p_outside: float
     """One-sided probability of such data if the effect lay inside."""
     pairs: tuple[Pair, ...]
+    tested: Estimate
+    """What was tested: the estimate; for a ratio that of its logarithm."""
+    alternative: int = 0
+    """Which of the claim's alternatives it belongs to; nearly always there is one."""
+    differences: Differences | None = None
+    """Of the pairs, where it is a mean of several and there was a test."""
+    interval: Interval | None = None
+    """Inside the claimed range for every part exactly if the claim is supported, outside for one exactly if it is
+    contradicted (`repro.judge.simultaneous`); None if not tested."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +200,8 @@ class ClaimResult:
     verdict: Verdict = "not run"
     sentence: str = ""
     """The verdict in plain words."""
+    qualifier: str = ""
+    """Where a verdict "on average" comes from: "carried by block4"."""
     unit: str = "points"
     """"points"; "x" for a ratio; else the metric's printed unit."""
     parts: tuple[Part, ...] = ()
@@ -160,6 +216,8 @@ class ClaimResult:
     p_against: float | None = None
     tests: int = 0
     """Claims of the table that q corrects for."""
+    level: float | None = None
+    """Probability with which an interval may miss: 0.05 as corrected for the table's claims; None if not tested."""
     seeds: tuple[int, ...] = ()
     missing: tuple[str, ...] = ()
     """Ids of cells without a measurement."""
@@ -167,8 +225,6 @@ class ClaimResult:
     """Ids of cells that stand for one measurement, so that there is nothing to compare."""
     collapsed: tuple[str, ...] = ()
     """What is wrong with cells whose score says nothing (`repro.judge.collapse`): they decide no claim."""
-    objecting: tuple[str, ...] = ()
-    """Labels of the pairs that by themselves contradict the claim, at 5 % over all of its pairs."""
     why: str = ""
     """Why it is not testable."""
 
@@ -176,6 +232,11 @@ class ClaimResult:
     def basis(self) -> Basis:
         """What decides it: measurements, computed figures, or printed numbers alone."""
         return self.published.basis
+
+    @property
+    def qualified_verdict(self) -> str:
+        """The verdict with its qualifier: "supported on average, carried by block4"."""
+        return f"{self.verdict}, {self.qualifier}" if self.qualifier else self.verdict
 
     @property
     def published_holds(self) -> Holds:
@@ -186,6 +247,32 @@ class ClaimResult:
     def effect(self) -> Estimate | None:
         """The effect that decides, with interval, standard error and degrees of freedom."""
         return self.parts[self.decisive].estimate if self.parts else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval of the effect that decides, at `level`; None if not tested."""
+        return self.parts[self.decisive].interval if self.parts else None
+
+    @property
+    def shown_interval(self) -> Interval | None:
+        """What is shown beside the effect: `interval`; with one seed what the choice of images makes, at 95 %."""
+        effect = self.effect
+        if self.interval is None and effect is not None and effect.covers == "images only":
+            return Interval(effect.low, effect.high)
+        return self.interval
+
+    @property
+    def differences(self) -> Differences | None:
+        """Of the pairs behind a mean that differ by more than noise; None where none do.
+
+        Of several means the one whose pairs differ most surely; all of them are tested together (Bonferroni). None of
+        cells that have collapsed, either.
+        """
+        if self.collapsed:
+            return None
+        known = [part.differences for part in self.parts if part.differences is not None]
+        most = min(known, key=lambda d: d.p, default=None)
+        return most if most is not None and most.p * len(known) <= ALPHA else None
 
     @property
     def per_seed(self) -> tuple[tuple[int, float], ...]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 from repro.judge.result import ClaimResult, Verdict
 
-VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "inconclusive", "not run")
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 SPOKEN: Mapping[Verdict, str] = {"inconclusive": "undecided"}
 """Verdicts as headlines say them, where that is another word."""
 
@@ -26,6 +27,8 @@ class Scorecard:
     """The same of claims that figures of the architecture decide, without any measurement."""
     printed: int = 0
     """Claims that nothing here decides: texts, and comparisons with quoted results."""
+    averages: Mapping[Verdict, tuple[str, ...]] = field(default_factory=dict)
+    """Verdict "on average" -> each measured claim that has it, with where its mean comes from; see `spoken`."""
 
     @property
     def judged(self) -> int:
@@ -41,7 +44,12 @@ def scorecard(claims: Sequence[ClaimResult]) -> Scorecard:
         }
         for basis in ("measured", "computed")
     }
-    return Scorecard(counts["measured"], counts["computed"], sum(c.basis == "printed" for c in claims))
+    averages = {
+        verdict: tuple(f"{c.id}, {c.qualifier}" for c in claims if c.basis == "measured" and c.verdict == verdict)
+        for verdict in VERDICTS
+        if verdict.endswith("on average")
+    }
+    return Scorecard(counts["measured"], counts["computed"], sum(c.basis == "printed" for c in claims), averages)
 
 
 def said(counts: Mapping[Verdict, int], verdicts: Sequence[Verdict] = VERDICTS) -> str:
@@ -54,10 +62,13 @@ def spoken(card: Scorecard) -> list[str]:
     found = []
     not_run = card.measured.get("not run", 0)
     if card.judged:
-        one, three = card.judged == 1, [card.measured.get(v, 0) for v in VERDICTS[:3]]
+        supported, contradicted, undecided = (
+            card.measured.get(v, 0) for v in ("supported", "contradicted", "inconclusive")
+        )
         found.append(
-            f"Of {card.judged} {'claim' if one else 'claims'} put to measurements, {three[0]} "
-            f"{'is' if three[0] == 1 else 'are'} supported, {three[1]} contradicted, {three[2]} undecided"
+            f"Of {card.judged} {'claim' if card.judged == 1 else 'claims'} put to measurements, {supported} "
+            f"{'is' if supported == 1 else 'are'} supported, {_only(card, 'supported on average')}"
+            f"{contradicted} contradicted, {_only(card, 'contradicted on average')}{undecided} undecided"
             + (f" ({not_run} not run)." if not_run else ".")
         )
     elif not_run:
@@ -69,3 +80,9 @@ def spoken(card: Scorecard) -> list[str]:
         rests = "claim rests" if card.printed == 1 else "claims rest"
         found.append(f"{card.printed} {rests} on printed numbers alone: nothing here decides that.")
     return found
+
+
+def _only(card: Scorecard, verdict: Verdict) -> str:
+    """Return "1 supported on average only (v3.t3.c1, carried by block4), "; empty where there is none."""
+    names = card.averages.get(verdict, ())
+    return f"{len(names)} {verdict} only ({'; '.join(names)}), " if names else ""

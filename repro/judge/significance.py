@@ -4,10 +4,11 @@ Every claim says that one or several effects lie in a range: above a margin, or 
 probabilities are computed for each effect, each the largest that Student's t gives under the hypothesis to be refuted:
 
     p_inside   of data this much in favour if the effect lay outside the range (two one-sided tests, the larger counts)
-    p_outside  of data this much against if the effect lay inside
+    p_outside  of data this much against, on the side where the effect is found, if it lay inside
 
 A claim's probability is two-sided: twice the smaller of the two. So a claim is refuted or borne out at 5 % exactly when
-the whole 95 % interval lies outside or inside its range, and what is printed never contradicts the interval beside it.
+the whole 95 % interval lies outside or inside its range; a range that has two ends can be missed on two sides, each at
+2.5 %. For several effects and claims `repro.judge.simultaneous` has the intervals of which the same is true.
 """
 
 from __future__ import annotations
@@ -36,12 +37,8 @@ def p_inside(effect: Estimate, low: float, high: float) -> float:
 
 
 def p_outside(effect: Estimate, low: float, high: float) -> float:
-    """Return the probability of data this much against low < effect < high, were the effect inside.
-
-    With two finite ends the smaller tail counts twice: there are two ways to be wrong.
-    """
-    ways = math.isfinite(low) + math.isfinite(high)
-    return min(1.0, ways * min(_tail(effect, low - effect.value), _tail(effect, effect.value - high)))
+    """Return the probability of data this much against low < effect < high, on that side, were the effect inside."""
+    return min(_tail(effect, low - effect.value), _tail(effect, effect.value - high))
 
 
 def _tail(effect: Estimate, distance: float) -> float:

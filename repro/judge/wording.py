@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 
 from repro.judge.intervals import Estimate
-from repro.judge.result import ClaimResult, Published
+from repro.judge.result import ALPHA, ClaimResult, Interval, Published
 from repro.spec.claim import Kind
 
 SEEDS_FOR_JUDGING = 5
@@ -33,9 +33,14 @@ def _figure(value: float, unit: str, sign: bool = True) -> str:
     return text.replace("-", MINUS)
 
 
-def interval(effect: Estimate, unit: str) -> str:
+def interval(ends: Estimate | Interval, unit: str) -> str:
     """Return "+0.31 to +1.35", without unit."""
-    return " to ".join(_figure(end, unit) for end in (effect.low, effect.high))
+    return " to ".join(_figure(end, unit) for end in (ends.low, ends.high))
+
+
+def percent(level: float) -> str:
+    """Return in how many of a hundred cases an interval holds that misses with probability `level`: "98.6 %"."""
+    return f"{100 * (1 - level):.3g} %"
 
 
 def sentence(result: ClaimResult) -> str:
@@ -81,7 +86,7 @@ def _exact(result: ClaimResult, found: str) -> str:
     pairs = result.pairs
     held = sum(pair.holds for pair in pairs)
     count = f"; it holds for {held} of {len(pairs)} pairs" if len(pairs) > 1 else ""
-    return f"{result.verdict.capitalize()}: {found}{count}. Computed, so there is no noise."
+    return f"{_opening(result)}: {found}{count}. Computed, so there is no noise."
 
 
 def _one_seed(result: ClaimResult, found: str, effect: Estimate) -> str:
@@ -97,34 +102,78 @@ def _one_seed(result: ClaimResult, found: str, effect: Estimate) -> str:
 
 def _judged(result: ClaimResult, found: str, effect: Estimate) -> str:
     noise = "" if effect.covers == "images and seeds" else ", the choice of images not counted"
-    spread = f"(95 % interval {interval(effect, result.unit)}, {result.n_seeds} seeds{noise}; {_chance(result)})"
+    assert result.interval is not None
+    assert result.level is not None
+    spread = (
+        f"({percent(result.level)} interval {interval(result.interval, result.unit)}, {result.n_seeds} seeds{noise}; "
+        f"{_chance(result)})"
+    )
     if result.verdict != "inconclusive":
-        but = f" But {_listed(result.objecting)} by itself says the opposite." if result.objecting else ""
-        return f"{result.verdict.capitalize()}: {found} {spread}.{but}"
-    return f"Undecided: {found} {spread}. {_reason(result)}"
+        return f"{_opening(result)}: {found} {spread}.{_apart(result)}"
+    return f"Undecided: {found} {spread}. {_reason(result)}{_apart(result)}"
+
+
+def _opening(result: ClaimResult) -> str:
+    """Return the verdict as a sentence begins; `capitalize` would take names their capitals."""
+    return result.qualified_verdict[0].upper() + result.qualified_verdict[1:]
+
+
+def qualifier(result: ClaimResult) -> str:
+    """Return where a verdict "on average" comes from; empty for other verdicts."""
+    differences = result.differences
+    if differences is None or not result.verdict.endswith("on average"):
+        return ""
+    part = result.parts[result.decisive]
+    if math.isfinite(part.low) and math.isfinite(part.high):
+        return "with pairs that differ"
+    supported = result.verdict.startswith("supported")
+    first, other = (differences.strong, differences.weak) if supported else (differences.weak, differences.strong)
+    agrees = other.holds if supported else other.opposes
+    if not first.label and other.label:
+        return f"{'least' if agrees else 'not'} for {other.label}"
+    name = first.label or f"{first.pairs} of {first.pairs + other.pairs} pairs"
+    return f"{'most for' if agrees else 'carried by'} {name}"
+
+
+def _apart(result: ClaimResult) -> str:
+    """Say how far the pairs behind a mean are apart, where that is farther than noise explains."""
+    differences = result.differences
+    if differences is None:
+        return ""
+    strong, weak = differences.strong, differences.weak
+    more = strong.label or f"{strong.pairs} of {strong.pairs + weak.pairs} pairs"
+    less = weak.label or f"the {weak.pairs} others"
+    words = (
+        f" The pairs are farther apart than noise explains ({_probability(differences.p)}): "
+        f"{number(strong.value, result.unit)} for {more}, {number(weak.value, result.unit)} for {less}."
+    )
+    if result.verdict.startswith("supported") and weak.opposes:
+        return f"{words} The opposite holds for {less}."
+    if result.verdict.startswith("contradicted") and strong.holds:
+        return f"{words} It holds for {more}."
+    return words
 
 
 def _reason(result: ClaimResult) -> str:
-    """Say why a claim with several seeds stays undecided, where its interval seems to say otherwise."""
-    part = result.parts[result.decisive]
-    if result.p is not None and result.p <= 0.05:
+    """Say why a claim with several seeds stays undecided."""
+    if result.p is not None and result.p <= ALPHA:
         return f"Enough for one claim alone, not for one of {result.tests}: some would look like this by chance."
-    if 2 * part.p_outside <= 0.05:
+    if 2 * result.parts[result.decisive].p_outside <= ALPHA:
         return (
-            f"By itself that says the opposite, but it is the worst of {len(result.parts)}: chance alone makes one so."
+            f"By itself that would say the opposite, but it is the worst of {len(result.parts)}: chance alone makes "
+            "one so."
         )
     return "Noise of this size leaves both answers open."
 
 
 def _chance(result: ClaimResult) -> str:
-    if result.q is None or result.p is None:
+    if result.q is None:
         return "not tested"
-    q = "below 0.001" if result.q < 0.001 else f"{result.q:.3f}"
-    return f"probability {q} after correction for {result.tests} claims" if result.tests > 1 else f"probability {q}"
+    return _probability(result.q) + (f" after correction for {result.tests} claims" if result.tests > 1 else "")
 
 
-def _listed(labels: Sequence[str]) -> str:
-    return labels[0] if len(labels) == 1 else f"{labels[0]} and {len(labels) - 1} more"
+def _probability(p: float) -> str:
+    return f"probability {'below 0.001' if p < 0.001 else f'{p:.3f}'}"
 
 
 def published_note(published: Published, kind: Kind) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from repro.judge.result import ClaimResult, Verdict
 from repro.judge.scorecard import said, scorecard
+from repro.judge.wording import percent
 from repro.report.marks import VERDICTS
 
 
@@ -24,9 +25,17 @@ def claims_line(claims: Sequence[ClaimResult]) -> str:
         "printed numbers alone": f"{card.printed} that nothing here decides" if card.printed else "",
     }
     told = "; ".join(f"{basis}: {counts}" for basis, counts in fared.items() if counts)
+    level = next((claim.level for claim in claims if claim.level is not None), None)
+    intervals = (
+        ""
+        if level is None
+        else f" Intervals are those of the tests ({percent(level)} here, and wider towards the claim for the worst of "
+        "several): they lie inside the claimed range where a claim is supported, outside where it is contradicted, and "
+        "of those the same 5 % are expected to miss."
+    )
     return (
         f"What the paper concludes from this table, by what decides it: {told}. Differences are paired by seed and by "
         "validation image; the probabilities are corrected so that at most 5 % of the verdicts “supported” and "
-        "“contradicted” are expected to be false. “As printed” speaks of the paper's own numbers; of these, “clear of "
-        "noise” are differences larger than two single runs show by chance."
+        f"“contradicted” are expected to be false.{intervals} “As printed” speaks of the paper's own numbers; of "
+        "these, “clear of noise” are differences larger than two single runs show by chance."
     )

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 
 from repro.judge.intervals import Estimate
-from repro.judge.result import ClaimResult
+from repro.judge.result import ALPHA, ClaimResult, Differences, Interval, Pair, Part
+from repro.judge.wording import percent
 from repro.report.canvas import Canvas, Scale, padded
 from repro.report.numbers import NONE, dof, fixed, probability, signed, span
 from repro.report.plots import shortened, tick_text
@@ -15,7 +16,8 @@ from repro.report.plots import shortened, tick_text
 WIDTH, STEP = 232.0, 25.0
 """Points."""
 LINES = 7
-"""More lines than that are no small picture; the weakest for the claim are shown."""
+"""More lines than that are no small picture; the smallest and the largest are shown."""
+EITHER = (LINES - 1) // 2
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Line:
 
     label: str
     estimate: Estimate
+    interval: Interval | None
+    """Of the test; None where there was none: then the estimate's own is drawn."""
     per_seed: tuple[tuple[int, float], ...]
     published: float | None
     low: float
@@ -38,26 +42,30 @@ def lines(claim: ClaimResult) -> tuple[Line, ...]:
         return ()
     published = {pair.cells: pair.value for pair in claim.published.pairs}
     decisive, printed = claim.parts[claim.decisive], claim.published_effect
-    found = [Line(decisive.label, decisive.estimate, decisive.per_seed, printed, decisive.low, decisive.high, True)]
+    found = [_line(decisive, printed, decisive, True)]
     rest = [
-        Line(pair.label, pair.estimate, pair.per_seed, published.get(pair.cells), decisive.low, decisive.high, False)
+        _line(pair, published.get(pair.cells), decisive, False)
         for pair in (decisive.pairs if len(decisive.pairs) > 1 else ())
     ]
     for index, part in enumerate(claim.parts):
         if index != claim.decisive:
             mean = claim.published.mean_over(pair.cells for pair in part.pairs)
-            rest.append(Line(part.label, part.estimate, part.per_seed, mean, part.low, part.high, False))
+            rest.append(_line(part, mean, part, False))
     if len(rest) >= LINES:
-        kept = sorted(range(len(rest)), key=lambda k: rest[k].estimate.value)[: LINES - 1]
-        rest = [rest[k] for k in sorted(kept)]
+        ranked = sorted(range(len(rest)), key=lambda k: rest[k].estimate.value)
+        rest = [rest[k] for k in sorted(ranked[:EITHER] + ranked[-EITHER:])]
     return (*found, *rest)
+
+
+def _line(effect: Part | Pair, published: float | None, part: Part, strong: bool) -> Line:
+    return Line(effect.label, effect.estimate, effect.interval, effect.per_seed, published, part.low, part.high, strong)
 
 
 def left_out(claim: ClaimResult) -> str:
     """Return what `lines` left out, in words; empty where nothing was."""
     decisive = claim.parts[claim.decisive]
     others = len(claim.parts) - 1 + (len(decisive.pairs) if len(decisive.pairs) > 1 else 0)
-    return f"of {others} others the {LINES - 1} weakest are shown" if others >= LINES else ""
+    return f"of {others} others the {EITHER} smallest and {EITHER} largest are shown" if others >= LINES else ""
 
 
 def effect_text(value: float | None, unit: str) -> str:
@@ -90,15 +98,19 @@ def numbers(claim: ClaimResult) -> tuple[tuple[str, str], ...]:
     effect = claim.effect
     if effect is not None:
         text = effect_text(effect.value, claim.unit)
-        if effect.covers not in ("nothing", "exact"):
-            text += f" ({span(effect.low, effect.high)})"
-            if effect.covers == "images only":
+        ends = claim.shown_interval
+        if ends is not None:
+            text += f" ({span(*ends)})"
+            if claim.interval is None:
                 text += ", images only"
-        found.append(("Ours (95 %)", text))
+        level = ALPHA if claim.level is None else claim.level
+        found.append(("Ours" if ends is None else f"Ours ({percent(level)})", text))
     if claim.p is not None:
         found.append(
             ("Probability", f"p {probability(claim.p)}, corrected for {claim.tests} claims: q {probability(claim.q)}")
         )
+    if claim.differences is not None:
+        found.append(("Pairs", _apart(claim.differences, claim.unit)))
     if effect is not None and claim.seeds:
         found.append(
             ("Rests on", f"{_seeds(claim)}, {dof(effect.dof)} degree{'s' if dof(effect.dof) != '1' else ''} of freedom")
@@ -106,6 +118,14 @@ def numbers(claim: ClaimResult) -> tuple[tuple[str, str], ...]:
     if claim.missing:
         found.append(("Missing", f"{len(claim.missing)} cell{'s' * (len(claim.missing) > 1)}"))
     return tuple(found)
+
+
+def _apart(differences: Differences, unit: str) -> str:
+    """Return how far apart pairs are: their probability of being alike, and the spread that noise does not make."""
+    size = f"a factor of {fixed(math.exp(differences.spread))}"
+    if unit != "x":
+        size = f"{fixed(differences.spread)} {unit}"
+    return f"alike with p {probability(differences.p)}; true effects vary by {size} (standard deviation)"
 
 
 def _seeds(claim: ClaimResult) -> str:
@@ -142,10 +162,14 @@ def evidence_plot(claim: ClaimResult) -> str:
 
 
 def _extent(line: Line) -> list[float]:
-    values = [line.estimate.value, line.estimate.low, line.estimate.high, *(v for _, v in line.per_seed)]
+    values = [line.estimate.value, *_ends(line), *(v for _, v in line.per_seed)]
     if line.published is not None:
         values.append(line.published)
     return [v for v in values if math.isfinite(v)]
+
+
+def _ends(line: Line) -> Interval:
+    return line.interval or Interval(line.estimate.low, line.estimate.high)
 
 
 def tidy(label: str) -> str:
@@ -174,7 +198,8 @@ def _draw(canvas: Canvas, line: Line, scale: Scale, y: float) -> None:
     )
     estimate = line.estimate
     if estimate.covers != "nothing":
-        canvas.line([scale(estimate.low), scale(estimate.high)], [y, y], "accent", 2.8, 0.5 * alpha, round_ends=True)
+        ends = [scale(min(max(end, scale.low), scale.high)) for end in _ends(line)]  # a ratio's may be infinite
+        canvas.line(ends, [y, y], "accent", 2.8, 0.5 * alpha, round_ends=True)
     canvas.marks([scale(estimate.value)], [y], "accent", "o", 6 if line.strong else 4.8, alpha, edge="raised")
     if len(line.per_seed) > 1:
         canvas.marks([scale(v) for _, v in line.per_seed], [y] * len(line.per_seed), "ink", "o", 2.2, 0.6)

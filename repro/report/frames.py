@@ -71,23 +71,27 @@ def seed_rows(content: ReportContent) -> list[dict[str, Any]]:
 
 
 def claim_rows(content: ReportContent) -> list[dict[str, Any]]:
-    """Return one row per claim; effects are in the claim's `unit`."""
+    """Return one row per claim; effects are in the claim's `unit`, `low` and `high` hold with probability `level`."""
     rows = []
     for claim in content.claims:
-        effect = claim.effect
-        known = effect is not None and effect.covers != "nothing"
+        effect, ends = claim.effect, claim.shown_interval
+        differences = claim.differences
         rows.append(
             {
                 "id": claim.id,
                 "kind": claim.kind,
                 "basis": claim.basis,
                 "text": claim.text,
+                "over": claim.over,
                 "verdict": claim.verdict,
+                "qualifier": claim.qualifier,
                 "sentence": claim.sentence,
                 "unit": claim.unit,
                 "effect": effect.value if effect else None,
-                "low": effect.low if known and effect else None,
-                "high": effect.high if known and effect else None,
+                "low": ends.low if ends else None,
+                "high": ends.high if ends else None,
+                "level": None if claim.level is None else 1 - claim.level,
+                "p_pairs_alike": differences.p if differences else None,
                 "p": claim.p,
                 "q": claim.q,
                 "seeds": len(claim.seeds),
@@ -103,8 +107,8 @@ CELL_COLUMNS = (
 )  # fmt: skip
 SEED_COLUMNS = ("id", "metric", "scale", "seed", "value", "evaluation")
 CLAIM_COLUMNS = (
-    "id", "kind", "basis", "text", "verdict", "sentence", "unit", "effect", "low", "high", "p", "q", "seeds",
-    "published_holds",
+    "id", "kind", "basis", "text", "over", "verdict", "qualifier", "sentence", "unit", "effect", "low", "high", "level",
+    "p_pairs_alike", "p", "q", "seeds", "published_holds",
 )  # fmt: skip
 
 

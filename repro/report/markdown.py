@@ -154,17 +154,16 @@ def _difference(cell: GridCell) -> str:
 
 
 def _claims(content: ReportContent) -> list[str]:
-    head = ("Claim", "Verdict", "Ours", "95 %", "Probability", "Published", "As printed")
+    head = ("Claim", "Verdict", "Ours", "Interval", "Probability", "Published", "As printed")
     body = []
     for claim in content.claims:
-        effect, published = claim.effect, claim.published
-        known = effect is not None and effect.covers not in ("nothing", "exact")
+        effect, published, ends = claim.effect, claim.published, claim.shown_interval
         body.append(
             [
                 code(claim.id),
-                f"{VERDICTS[claim.verdict].symbol} {claim.verdict}",
+                f"{VERDICTS[claim.verdict].symbol} {text(claim.qualified_verdict)}",
                 NONE if effect is None else effect_text(effect.value, claim.unit),
-                span(effect.low, effect.high) if known and effect else NONE,
+                span(*ends) if ends else NONE,
                 probability(claim.q),
                 effect_text(claim.published_effect, published.unit),
                 published.status,
@@ -174,7 +173,7 @@ def _claims(content: ReportContent) -> list[str]:
     for claim in content.claims:
         details = "; ".join(f"{name}: {value}" for name, value in numbers(claim))
         found.append(
-            f"**{text(claim.text)}** {VERDICTS[claim.verdict].symbol} {claim.verdict}. {text(claim.sentence)}  \n"
+            f"**{text(claim.text)}** {VERDICTS[claim.verdict].symbol} {text(claim.sentence)}  \n"
             f"<sub>{code(claim.id)} {text(details)}.</sub>"
         )
     return found

@@ -83,7 +83,13 @@ def mark_of(result: CellResult, scale: str) -> Mark:
 
 VERDICTS: dict[Verdict, Legend] = {
     "supported": Legend("✓", "supported", "every effect, or their mean where the claim is about that, is as claimed"),
+    "supported on average": Legend(
+        "(✓)", "supported on average", "the mean is as claimed, but its pairs differ by more than noise: look at them"
+    ),
     "contradicted": Legend("✗", "contradicted", "an effect, or the mean where the claim is about that, is not"),
+    "contradicted on average": Legend(
+        "(✗)", "contradicted on average", "the mean is not as claimed, but its pairs differ by more than noise"
+    ),
     "inconclusive": Legend(
         "?", "inconclusive", "neither can be told at 5 % after correction, or seed noise is unknown"
     ),

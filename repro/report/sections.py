@@ -184,6 +184,7 @@ def _claims(content: ReportContent) -> dict[str, Any]:
             "id": claim.id,
             "verdict": claim.verdict,
             "basis": claim.basis,
+            "qualifier": claim.qualifier,
             "text": claim.text,
             "sentence": claim.sentence,
             "numbers": numbers(claim),

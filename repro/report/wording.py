@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from repro.judge.scorecard import said, scorecard
+from repro.judge.scorecard import VERDICTS, said, scorecard
 from repro.report.content import ReportContent
 from repro.report.grid import compared
 from repro.report.numbers import NONE, fixed, seconds, span
@@ -44,7 +44,7 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
             ("Claims supported, computed", card.computed),
         ):
             if counts:
-                rest = said(counts, ("contradicted", "inconclusive", "not run"))
+                rest = said(counts, [verdict for verdict in VERDICTS if verdict != "supported"])
                 found.append(_fact(name, f"{counts.get('supported', 0)} of {sum(counts.values())}", rest))
         if card.printed:
             found.append(_fact("Claims, printed only", str(card.printed), "nothing here decides them"))

@@ -158,7 +158,7 @@ def test_largest_gain_is_where_it_is_said_to_be(at: Any, verdict: str) -> None:
     assert one(claim, Evidence(jitter), cells).verdict == verdict
 
 
-def test_several_pairs_are_averaged_by_seed_and_an_objecting_pair_is_heard() -> None:
+def test_several_pairs_are_averaged_by_seed_and_those_that_differ_are_named() -> None:
     cells = tuple(
         Cell("made/up", k, b, f"net {k}", f"block{b}", "miou", "measured", {"model.width": k, "model.last_block": b},
              50.0 + k, 2, f"made/up/{k}/{b}")
@@ -180,12 +180,23 @@ def test_several_pairs_are_averaged_by_seed_and_an_objecting_pair_is_heard() -> 
     assert [p.estimate.value for p in both.pairs] == pytest.approx([1.0, 3.0])
     assert both.published_effect == pytest.approx(1.0)  # 51 - 50 printed, at both blocks
     assert "The paper's: +1.00 points." in both.sentence
-    assert both.verdict == "supported"
-    assert "the mean of 2 differences is +2.00 points" in both.sentence
+    assert both.differences is not None  # 2 points apart, with hardly any noise
+    assert (both.verdict, both.qualifier) == ("supported on average", "most for block5")
+    assert both.sentence.startswith("Supported on average, most for block5: the mean of 2 differences is +2.00 points")
+    alike = one(made(over="mean"), Evidence(found(2.0, 2.0)), cells)
+    assert (alike.verdict, alike.qualifier, alike.differences) == ("supported", "", None)
+    carried = one(made(over="mean"), Evidence(found(0.0, 3.0)), cells)
+    assert carried.qualified_verdict == "supported on average, carried by block5"
+    assert "+3.00 points for block5, 0.00 points for block4" in carried.sentence
     mixed = one(made(over="mean"), Evidence(found(-1.0, 5.0)), cells)
-    assert mixed.verdict == "supported"
-    assert mixed.objecting == ("net 1, block4 − net 0, block4",)
-    assert "net 1, block4 − net 0, block4 by itself says the opposite" in mixed.sentence
+    assert mixed.qualified_verdict == "supported on average, carried by block5"
+    assert "The opposite holds for block4." in mixed.sentence
+    lost = one(made(over="mean"), Evidence(found(1.0, -5.0)), cells)
+    assert lost.qualified_verdict == "contradicted on average, carried by block5"
+    assert "It holds for block4." in lost.sentence
+    open_ = one(made(over="mean"), Evidence(found(-2.0, 2.1)), cells)
+    assert (open_.verdict, open_.qualifier) == ("inconclusive", "")
+    assert "The pairs are farther apart than noise explains" in open_.sentence
 
 
 def test_every_pair_has_to_bear_it_out_and_the_weakest_decides() -> None:
@@ -198,7 +209,7 @@ def test_every_pair_has_to_bear_it_out_and_the_weakest_decides() -> None:
         for s in range(5)
     }
     mean = one(made(over="mean"), Evidence(measured), cells)
-    assert (mean.verdict, mean.over, len(mean.parts)) == ("supported", "mean", 1)
+    assert (mean.verdict, mean.over, len(mean.parts)) == ("supported on average", "mean", 1)
     every = one(made(over="every"), Evidence(measured), cells)
     assert (every.verdict, every.over, len(every.parts)) == ("contradicted", "every", 4)
     assert every.effect is not None

@@ -7,7 +7,7 @@ import math
 from repro.judge.agreement import Counted, agreement, headline
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence
-from repro.judge.result import ClaimResult
+from repro.judge.result import ClaimResult, Verdict
 from repro.judge.scorecard import Scorecard, scorecard, spoken
 from repro.spec.load import load_suite
 
@@ -48,3 +48,13 @@ def test_what_rests_on_quoted_numbers_is_printed_only() -> None:
     (claim,) = _judged("v3plus/table7b")
     assert (claim.basis, claim.testable, claim.published.basis) == ("printed", False, "printed")
     assert math.isnan(agreement([], Evidence({}), "smoke").tau.value)
+
+
+def test_what_holds_on_average_only_is_told_with_where_it_comes_from() -> None:
+    """A mean whose pairs differ is never counted as supported without that."""
+    average: dict[Verdict, tuple[str, ...]] = {"supported on average": ("v3.t3.c1, carried by block4",)}
+    card = Scorecard({"supported": 2, "supported on average": 1, "inconclusive": 4}, averages=average)
+    assert spoken(card) == [
+        "Of 7 claims put to measurements, 2 are supported, 1 supported on average only (v3.t3.c1, carried by block4), "
+        "0 contradicted, 4 undecided."
+    ]

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import re
 import warnings
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,7 +13,18 @@ from hypothesis import strategies as st
 from report_fixture import changed, plain
 
 from repro.judge.intervals import Estimate, exact
-from repro.judge.result import ClaimResult, Pair, Part, Published, PublishedEffect, PublishedPair
+from repro.judge.result import (
+    ClaimResult,
+    Differences,
+    Group,
+    Interval,
+    Pair,
+    Part,
+    Published,
+    PublishedEffect,
+    PublishedPair,
+    Verdict,
+)
 from repro.report.canvas import LEAST, Scale, padded
 from repro.report.content import CellResult, Curve, MeanField, Search
 from repro.report.crf import search_plot, step_sheet
@@ -32,6 +44,7 @@ ANY = st.sampled_from([0.0, 0.5, 0.5, 1.0, math.nan, math.inf, -math.inf, 1e-300
 SCORES = st.sampled_from([0.0, 0.5, 0.5, 1.0, math.nan]) | st.floats(0, 1)
 PRINTED = st.none() | st.sampled_from([0.0, 50.0, 50.0, 100.0]) | st.floats(0, 100).map(lambda v: round(v, 2))
 COVERS = st.sampled_from(["images and seeds", "seeds only", "images only", "nothing", "exact"])
+APART = Differences(0.001, 2.0, Group("block4", 1, 4.0, True, False), Group("", 1, 0.0, False, False))
 FEW = settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 MANY = settings(FEW, max_examples=300)
 
@@ -65,17 +78,29 @@ def results(draw, row: int, column: int, label: str):
 def claims(draw, number: int):
     ids = ("deep/t/0/0", "deep/t/0/1")
     pairs = [
-        Pair(f"a − b{k}", ids, draw(estimates(ANY)), ((0, draw(ANY)), (1, draw(ANY))), True, draw(ANY))
+        Pair(f"a − b{k}", ids, draw(estimates(ANY)), ((0, draw(ANY)), (1, draw(ANY))), True, draw(ANY), exact(0.0))
         for k in range(draw(st.integers(1, 2)))
     ]
     parts = [
-        Part(f"part {k}", draw(estimates(ANY)), ((0, draw(ANY)),), draw(ANY), draw(ANY), 0.1, 0.2, tuple(pairs))
+        Part(
+            f"part {k}",
+            draw(estimates(ANY)),
+            ((0, draw(ANY)),),
+            draw(ANY),
+            draw(ANY),
+            0.1,
+            0.2,
+            tuple(pairs),
+            exact(0.0),
+            interval=draw(st.none() | st.tuples(ANY, ANY).map(lambda ends: Interval(*ends))),
+            differences=draw(st.none() | st.just(APART)),
+        )
         for k in range(draw(st.integers(0, 2)))
     ]
     pair = PublishedPair("a − b", ids, draw(ANY), True, 0.5)
-    printed = Published("", "", "holds", effects=(PublishedEffect("a − b", 0.0, True, 0.5, 0.1, (pair,)),))
+    printed = Published("", "", "holds", effects=(PublishedEffect("a − b", 0.0, True, 0.5, 1.0, (pair,)),))
     unit = draw(st.sampled_from(["points", "B"]))
-    verdict = draw(st.sampled_from(["supported", "contradicted", "inconclusive", "not run"]))
+    verdict = draw(st.sampled_from(get_args(Verdict)))
     return ClaimResult(
         f"deep.c{number}", "Deeper is better.", "greater", "miou", printed, verdict=verdict, unit=unit,
         parts=tuple(parts), seeds=(0,), p=draw(st.none() | ANY), q=draw(st.none() | ANY),

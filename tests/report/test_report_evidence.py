@@ -1,11 +1,14 @@
 """What verdicts rest on: effects beside their published counterparts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from report_fixture import SUITE, content, usual, without_results
 
 from repro.judge.claims import judge
 from repro.judge.evidence import gather
+from repro.judge.result import Differences, Group
 from repro.report.evidence import LINES, effect_text, evidence_plot, left_out, lines, numbers, tidy
 
 
@@ -29,16 +32,30 @@ def test_our_number_is_the_mean_over_pairs_and_seeds(claims):
     assert first.estimate.value == pytest.approx(100 * np.mean([values[a] - values[b] for a, b in pairs]))
 
 
-def test_many_rivals_are_cut_to_the_closest_and_it_says_so(claims):
+def test_many_rivals_are_cut_to_the_strongest_and_the_weakest_and_it_says_so(claims):
     best = claims["v3.t3.c4"]
     shown = lines(best)
     assert len(best.parts) == 19
     assert len(shown) == LINES
-    assert left_out(best) == "of 18 others the 6 weakest are shown"
+    assert left_out(best) == "of 18 others the 3 smallest and 3 largest are shown"
     assert left_out(best) in evidence_plot(best)
     assert left_out(claims["v3.t3.c5"]) == ""
-    hidden = sorted(part.estimate.value for part in best.parts)[LINES:]
-    assert max(line.estimate.value for line in shown[1:]) <= min(hidden) + 1e-12
+    own = best.parts[best.decisive]
+    ranked = sorted((part.estimate.value, part.label) for part in best.parts if part is not own)
+    assert shown[0].label == own.label
+    assert {line.label for line in shown[1:]} == {label for _, label in ranked[:3] + ranked[-3:]}
+    assert [line.interval for line in shown] == [
+        next(part.interval for part in best.parts if part.label == line.label) for line in shown
+    ]
+
+
+def test_pairs_that_differ_are_named_with_their_spread(claims):
+    claim = claims["v3.t3.c1"]
+    differences = Differences(0.0004, 2.1, Group("block4", 3, 4.5, True, False), Group("", 9, 0.0, False, False))
+    parts = (replace(claim.parts[0], differences=differences),)
+    found = dict(numbers(replace(claim, parts=parts)))
+    assert found["Pairs"] == "alike with p < 0.001; true effects vary by 2.10 points (standard deviation)"
+    assert "Pairs" not in dict(numbers(replace(claim, parts=(replace(claim.parts[0], differences=None),))))
 
 
 def test_numbers_say_what_the_paper_says(claims):
