@@ -12,7 +12,8 @@ the mean, and Q / trace V is compared with the F distribution of the same first 
 (Annals of Mathematical Statistics 25, 1954), for seeds alone the test of Greenhouse and Geisser (Psychometrika 24,
 1959). V is the sum of the seeds' part and the images', estimated as in `repro.judge.intervals`, and critical values of
 the two are mixed by the same rule. For two comparisons the test is the judge's own test of their difference. It errs on
-the safe side with few seeds: with two seeds it finds next to nothing. These rates are not among the simulations of reports/judge yet.
+the safe side with few seeds: with two seeds it finds next to nothing. These rates are not among the simulations of
+reports/judge yet.
 
 Axes: scores (K, n) by comparison and seed; replicates (K, n, B).
 """
