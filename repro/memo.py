@@ -7,15 +7,12 @@ time of modification back; nobody sets the time of change.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_SETTLED_SECONDS = 2.0
-"""A file this young could change again within one tick of the file system's clock: it is read each time."""
+from repro.files import Damaged, Stamp, read, seal, settled, stamp, unseal, write
 
 
 def default_folder() -> Path:
@@ -46,43 +43,33 @@ class Memo:
 
     def recall(self, path: Path, stat: os.stat_result) -> Any:
         """What is remembered of a file that has not changed since; None where nothing is."""
-        stamp, value = self._known.get(str(path.absolute()), ((), None))
-        return value if stamp == _stamp(stat) else None
+        then, value = self._known.get(str(path.absolute()), ((), None))
+        return value if then == stamp(stat) else None
 
     def learn(self, path: Path, stat: os.stat_result, value: Any) -> None:
         """Remember `value`; `stat` is what the file was like before it was read."""
-        if time.time() - max(stat.st_mtime, stat.st_ctime) > _SETTLED_SECONDS:
-            self._known[str(path.absolute())] = (_stamp(stat), value)
+        if settled(stat):
+            self._known[str(path.absolute())] = (stamp(stat), value)
             self._changed = True
 
     def keep(self) -> None:
         """Write what was learnt. Where that fails nothing is lost but the time to learn it again."""
         if not self._changed:
             return
-        aside = self._path.with_suffix(f".{os.getpid()}.partial")
-        with contextlib.suppress(OSError, TypeError):
+        with contextlib.suppress(OSError, TypeError, ValueError):
             files = {path: value for path, value in self._known.items() if os.path.exists(path)}
-            text = json.dumps({"reader": self._reader, "files": files}, default=self._encode)
+            data = seal({"reader": self._reader, "files": files}, default=self._encode)
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            aside.write_text(text, encoding="utf-8")
-            os.replace(aside, self._path)
+            write(self._path, data, durable=False)
         self._changed = False
-
-
-Stamp = tuple[int, ...]
-
-
-def _stamp(stat: os.stat_result) -> Stamp:
-    """What changes when a file does: inode, bytes, times of modification and of change in ns."""
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _read(path: Path, reader: str, decode: Callable[[dict[str, Any]], Any] | None) -> dict[str, tuple[Stamp, Any]]:
     """path -> (stamp, value); empty where there is no memo, or a damaged one, or another reader's."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"), object_hook=decode)
+        told = unseal(read(path), decode)
         if told["reader"] != reader:
             return {}
-        return {str(name): (tuple(map(int, stamp)), value) for name, (stamp, value) in told["files"].items()}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return {str(name): (tuple(map(int, then)), value) for name, (then, value) in told["files"].items()}
+    except (OSError, Damaged, ValueError, TypeError, AttributeError, KeyError):
         return {}

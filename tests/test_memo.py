@@ -13,7 +13,7 @@ from repro.memo import Memo, default_folder
 @pytest.fixture(autouse=True)
 def _later(monkeypatch):
     """Files of a test count as settled; how young they are is one test's matter."""
-    monkeypatch.setattr("repro.memo._SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr("repro.files.SETTLED_SECONDS", -1.0)
 
 
 def _file(path, text="a"):
@@ -69,7 +69,7 @@ def test_another_reader_starts_anew(kept, tmp_path):
 
 
 def test_a_young_file_is_not_remembered_however_old_it_is_said_to_be(tmp_path, monkeypatch):
-    monkeypatch.setattr("repro.memo._SETTLED_SECONDS", 2.0)
+    monkeypatch.setattr("repro.files.SETTLED_SECONDS", 2.0)
     path, memo = _file(tmp_path / "a.txt"), Memo(tmp_path / "memo.json")
     memo.learn(path, path.stat(), 1)
     assert _told(memo, path) is None

@@ -17,6 +17,7 @@ from typing import Any
 import repro
 from repro.commands.output import say
 from repro.errors import EXIT_CELL_FAILED, EXIT_OK, InputError, did_you_mean
+from repro.report.files import write_file
 from repro.run import session
 from repro.spec.gpu import own_gpus
 from repro.spec.load import form_name
@@ -57,7 +58,7 @@ def main(names: Sequence[str], device: str, json_file: Path | None, save_rate: s
 
     def keep() -> None:
         if json_file is not None:
-            _write(json_file, json.dumps(found, indent=1, ensure_ascii=False) + "\n", "--json")
+            write_file(json_file, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode(), "--json")
 
     failed = []
     keep()  # a file that can't be written is met before minutes of measuring
@@ -97,15 +98,6 @@ def _package(folder: Path) -> str:
         sys.modules[PACKAGE] = module
         spec.loader.exec_module(module)
     return PACKAGE
-
-
-def _write(path: Path, text: str, option: str) -> None:
-    aside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)
-    except OSError as error:
-        raise InputError(f"{option} {path}: cannot be written ({error.strerror}). Name another file.") from error
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -170,7 +162,7 @@ def _save_rate(name: str, found: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{path.parent}: cannot be made ({error.strerror}).") from error
-    _write(path, text, "--save-rate")
+    write_file(path, text.encode(), "--save-rate")
     say(f"{path}: {name}: {row['value']:.3g} multiply-adds a second; `repro plan TABLE --gpu {name}` reckons with it")
 
 

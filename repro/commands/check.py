@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from repro.judge.baseline import Baseline, CellBaseline, differences, encode, ki
 from repro.judge.drift import CheckedTable, check
 from repro.plan.code import changed
 from repro.plan.plan import Plan
-from repro.report.checked import HEADINGS, About, headline, json_rows, measure, moved_rows, summary
+from repro.report.checked import HEADINGS, About, headline, json_rows, measure, moved_rows, summary, unfinished
 from repro.report.files import ready_folder, write_file
 from repro.report.junit import junit
+from repro.report.junit import unfinished as unfinished_junit
 from repro.report.snapshot import openings, snapshot
 from repro.run import rounding, session
 from repro.run.computed import published_values
@@ -27,7 +29,7 @@ from repro.run.session import Options
 from repro.spec.keys import flat_of
 from repro.spec.protocol import Protocol
 from repro.spec.table import TableSpec
-from repro.store.store import Store
+from repro.store.store import Store, Stored
 
 BASELINES = Path("reports/baselines")
 UPDATE_SEEDS = 3
@@ -45,8 +47,37 @@ class Files:
 
 
 def main(options: Options, files: Files, device: str, jobs: int | None, update: bool, as_json: bool) -> int:
-    """Check, or make the baselines; the exit code."""
+    """Check, or make the baselines; the exit code.
+
+    Where that comes to no result, the files of an earlier check do not stand for this one: they say so.
+    """
     began = time.monotonic()
+    for path in (files.junit, files.markdown):
+        with suppress(OSError):  # a folder, say, which is told when it is written to
+            if path is not None:
+                path.unlink()
+    try:
+        code = _main(options, files, device, jobs, update, as_json, began)
+    except BaseException as error:
+        _unfinished(files, str(error) or type(error).__name__, began)
+        raise
+    if code == EXIT_INTERRUPTED:
+        _unfinished(files, "interrupted; the same command goes on from there", began)
+    return code
+
+
+def _unfinished(files: Files, reason: str, began: float) -> None:
+    """Say in the files that there is no result, and why."""
+    with suppress(InputError):  # why they can't be written is told already, or of no more weight than the reason
+        if files.junit is not None:
+            write(files.junit, unfinished_junit(reason, time.monotonic() - began))
+        if files.markdown is not None:
+            write(files.markdown, unfinished(reason).encode())
+
+
+def _main(
+    options: Options, files: Files, device: str, jobs: int | None, update: bool, as_json: bool, began: float
+) -> int:
     suite = session.load(options)
     if update and options.only:
         raise InputError("--only: a baseline holds whole tables. Leave --only out with --update.")
@@ -57,7 +88,9 @@ def main(options: Options, files: Files, device: str, jobs: int | None, update: 
     workers = session.devices(device, jobs)
     before = {} if update else _baselines(options, files, plan, store)
     _ready(files, update)
-    code = compute(plan, session.work_of(plan, store, options.data_root, options.weights), store, workers)
+    # with all trainings: their losses and weights are compared too
+    work = session.work_of(plan, store, options.data_root, options.weights, whole=True)
+    code = compute(plan, work, store, workers)
     if code == EXIT_INTERRUPTED:
         return code
     # only now: counting builds networks, and torch would have been in the way of the workers
@@ -156,9 +189,10 @@ def _failed(plan: Plan, table: str, store: Store) -> dict[str, str]:
     found = {}
     for planned in plan.of_table(table):
         for evaluation in planned.evaluations.values():
-            if store.peek("evaluation", evaluation.key) is None:
-                keys = (evaluation.key, *(training.key for training in evaluation.training.chain()))
-                reasons = [failure["reason"] for key in keys for failure in store.failures(key)]
+            wanted: list[tuple[Stored, str]] = [("training", training.key) for training in evaluation.training.chain()]
+            wanted = [("evaluation", evaluation.key), *wanted]
+            if any(store.peek(kind, key) is None for kind, key in wanted):
+                reasons = [failure["reason"] for _, key in wanted for failure in store.failures(key)]
                 found[planned.cell.id] = str(reasons[-1]) if reasons else "it was not run"
     return found
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from repro.commands.output import print_json, print_table
-from repro.errors import EXIT_OK, EXIT_WRONG_INPUT
+from repro.errors import EXIT_OK, EXIT_WRONG_INPUT, InputError
 from repro.report.compared import HEADINGS, compare, environments, headline, json_rows, markdown, only_lines
 from repro.report.compared import printed_rows as rows_of
 from repro.report.files import ready_folder, write_file
+from repro.report.markdown import text
 from repro.report.sides import match, measurements, opened
 from repro.spec.load import load_suite
 
@@ -18,6 +20,20 @@ def main(
     a: Path, b: Path, names: Sequence[str], scale: str | None, tables_dir: Path | None, out: Path | None, as_json: bool
 ) -> int:
     """Print what the stores `a` and `b` have in common, and what only one of them has; 2 if they share nothing."""
+    try:
+        return _main(a, b, names, scale, tables_dir, out, as_json)
+    except InputError as error:
+        if out is not None:
+            with suppress(InputError):  # an earlier comparison does not stand for this one
+                write_file(
+                    out, f"# Two stores side by side\n\nNot compared: {text(str(error))}\n".encode(), "--markdown"
+                )
+        raise
+
+
+def _main(
+    a: Path, b: Path, names: Sequence[str], scale: str | None, tables_dir: Path | None, out: Path | None, as_json: bool
+) -> int:
     suite = load_suite([tables_dir] if tables_dir else None)
     tables = suite.select(names or ["all"])
     scales = [scale] if scale else list(suite.scales)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from repro.commands.budget import as_record, in_words
@@ -13,6 +13,7 @@ from repro.plan.caveats import caveats
 from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.labels import Labels
 from repro.plan.plan import Plan
+from repro.plan.work import Training
 from repro.run import session
 from repro.run.room import room, too_large
 from repro.run.session import Options
@@ -26,6 +27,9 @@ REFERENCE_RATE = 1.8e4
 MOST_TABLES = 6
 """That the first line names one by one."""
 
+DONE = ("stored", NEEDLESS := "not stored, and not needed: its evaluations are")
+"""States of what a run would not do."""
+
 
 def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_json: bool) -> None:
     """Print what a run would do, and on `gpu` what it would cost."""
@@ -36,12 +40,13 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
     absent: dict[str, str] = {}
     plan = session.make_plan(options, suite, store, absent)
     workers = [str(gpu)] * (jobs or 1) if kind else session.devices(device, jobs)
-    rows, notes = list(_rows(plan, store)), list(caveats(suite, plan))
-    todo = [row for row in rows if row["state"] != "stored"]
+    work = session.missing(plan, store)
+    rows, notes = list(_rows(plan, store, work[0])), list(caveats(suite, plan))
+    todo = [row for row in rows if row["state"] not in DONE]
     rate, source = (kind.rate, kind.told) if kind else rate_of(plan, store)
     seconds = sum(row["cost"] for row in todo) / rate
     wall = seconds / max(1, min(len(workers), len(todo) or 1))
-    cost = budget(plan, *session.missing(plan, store), kind, suite.datasets) if kind else None
+    cost = budget(plan, *work, kind, suite.datasets) if kind else None
     summary: dict[str, Any] = {
         "scale": plan.request.scale,
         "seeds": plan.request.seeds,
@@ -49,7 +54,7 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
         "evaluations": len(plan.evaluations),
         "trainings": len(plan.trainings),
         "sharing": sharing(plan),
-        "stored": len(rows) - len(todo),
+        "stored": sum(row["state"] == "stored" for row in rows),
         "seconds": round(cost.wall_hours(len(workers)) * 3600 if cost else wall, 1),
         "workers": workers,
         "absent": absent,
@@ -150,12 +155,17 @@ def rate_of(plan: Plan, store: Store) -> tuple[float, str]:
     return REFERENCE_RATE, "at the reference machine's speed"
 
 
-def _rows(plan: Plan, store: Store) -> Iterable[dict[str, Any]]:
+def _rows(plan: Plan, store: Store, needed: Mapping[str, Training]) -> Iterable[dict[str, Any]]:
     history, labels = History(store), Labels(plan.cells)
     stored_trainings = {k for k in plan.trainings if store.peek("training", k) is not None}
     for key, training in plan.trainings.items():
         away = any(one.images.fingerprint == session.NOT_HERE for one in training.chain())
-        state = "stored" if key in stored_trainings else history.explain("training", training.identity())
+        if key in stored_trainings:
+            state = "stored"
+        elif key not in needed:
+            state = NEEDLESS
+        else:
+            state = history.explain("training", training.identity())
         state = session.NOT_HERE if away else state
         yield {
             "id": key,

@@ -12,7 +12,7 @@ import repro
 from repro.commands.output import portable, print_json, say
 from repro.errors import EXIT_FAULT, EXIT_OK, InputError
 from repro.plan.plan import Plan
-from repro.report.files import report_name
+from repro.report.files import ready_folder, report_name
 from repro.run import hub, session
 from repro.run.computed import cells_for, published_values
 from repro.run.session import Options
@@ -89,8 +89,9 @@ def write(
     from repro.report.numbers import factor
     from repro.report.write import write_report
 
+    ready_folder(out)  # told once
     rows = []
-    code = EXIT_OK
+    code, wrong = EXIT_OK, list[InputError]()
     for table in stale:
         try:
             content = assemble(
@@ -105,8 +106,10 @@ def write(
             )
             content = replace(content, name=names[table.id], asked=_asked(options))
             written = write_report(content, out, formats)
-        except InputError:
-            raise
+        except InputError as error:  # a folder in the place of one page, say: the others are written first
+            say(f"{table.id}: no report: {error}")
+            wrong.append(error)
+            continue
         except Exception as error:  # whatever is wrong with one table's page: results are stored, other pages wait
             say(_no_report(table.id, error))
             code = EXIT_FAULT
@@ -119,11 +122,13 @@ def write(
             say(f"  remark: {remark}")
         for path in written:
             say(f"  {path}")
-    if "html" in formats:
+    if "html" in formats and len(wrong) < len(stale):
         known = [unreported(table) for table in suite.tables.values()]
         for path in write_index(out, known, repro.__version__):
             say(f"  {path}")
     notes.keep()
+    if wrong:
+        raise wrong[0]
     if as_json:
         print_json(rows, scale=plan.request.scale, seeds=plan.request.seeds)
     return code

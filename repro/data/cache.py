@@ -1,16 +1,18 @@
 """Decoded images on disk, memory-mapped: made once, under a lock, whole or not at all.
 
-A folder per content key: `pixels.npy`, `labels.npy`, `sizes.npy` and, written last, `index.json` with the names and
-the length of every file. The folder is built beside its place and renamed, so a reader sees all of it or nothing; a
-folder whose files do not have the stated lengths is built again.
+A folder per content key: `pixels.npy`, `labels.npy`, `sizes.npy` and, written last, `index.json` with the names, the
+checksum and the length of every file, and its own checksum. The folder is built beside its place and renamed, so a
+reader sees all of it or nothing. Every process checks every byte before the first use, at a gigabyte a second and more:
+a result is computed from nothing else, and its key speaks of the images, not of this copy. A damaged folder is built
+again.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from filelock import FileLock
 from repro.data.disk import unwritable
 from repro.data.images import VOID, ByteArray, Images
 from repro.errors import InputError
+from repro.files import Damaged, describe, folder_aside, read, remove, seal, sync, unreadable, unseal, write
 
 
 @dataclass(frozen=True)
@@ -36,22 +39,28 @@ class Content:
     """N pairs of pixels (h, w, 3) and labels (h, w), in the order of `names`; read once."""
 
 
-def cached(cache: Path, key: str, content: Callable[[], Content]) -> Images:
+def say(message: str) -> None:
+    """Write a warning to stderr."""
+    print(message, file=sys.stderr)
+
+
+def cached(cache: Path, key: str, content: Callable[[], Content], tell: Callable[[str], None] = say) -> Images:
     """The images stored under `key`, memory-mapped and read-only; `content` is called only if they are not there.
 
-    InputError if the folder cannot be written or is full; nothing half-made is left in that case.
+    `tell` hears of a damaged folder. InputError if the folder cannot be written or is full; nothing half-made is left
+    in that case.
     """
     folder = cache / "images" / key
     try:
-        found = _open(folder)
+        found = _open(folder, lambda _text: None)
         if found is not None:
             return found
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            found = _open(folder)
+        with FileLock(_lock(folder)):
+            found = _open(folder, tell)
             if found is None:
                 _build(folder, content())
-                found = _open(folder)
+                found = _open(folder, tell)
     except OSError as error:
         raise unwritable(folder.parent, "decoded images", error, "give another --store") from error
     if found is None:
@@ -59,37 +68,49 @@ def cached(cache: Path, key: str, content: Callable[[], Content]) -> Images:
     return found
 
 
-def _open(folder: Path) -> Images | None:
-    """The folder's images, or None if it is not there, of another version, or not whole."""
+def _lock(folder: Path) -> Path:
+    path = folder.with_suffix(".lock")
+    if path.is_symlink() or path.is_dir():
+        remove(path)  # some versions of filelock would empty what a link leads to
+    return path
+
+
+def _open(folder: Path, tell: Callable[[str], None]) -> Images | None:
+    """The folder's images, every byte checked; None if there is nothing, or something else, which `tell` hears."""
+    if not os.path.lexists(folder):
+        return None
     try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        names, lengths = tuple(index["names"]), index["bytes"]
-        if any((folder / name).stat().st_size != length for name, length in lengths.items()):
-            return None
+        index = unseal(read(folder / "index.json"))
+        for name, expected in index["files"].items():
+            if describe(folder / name) != expected:
+                raise Damaged(f"{name} does not match its checksum")
         # copy-on-write: nobody writes, but torch warns of arrays that cannot be written
         pixels, labels = (np.load(folder / f"{part}.npy", mmap_mode="c") for part in ("pixels", "labels"))
-        return Images(pixels, labels, np.load(folder / "sizes.npy"), names)
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
-        return None
+        return Images(pixels, labels, np.load(folder / "sizes.npy"), tuple(index["names"]))
+    except OSError as error:
+        if not unreadable(error):
+            raise
+        reason = f"{Path(error.filename or folder).name}: {error.strerror}"
+    except (Damaged, ValueError, KeyError, TypeError) as error:
+        reason = str(error)
+    tell(f"{folder}: damaged ({reason}). These images are decoded again.")
+    return None
 
 
 def _build(folder: Path, content: Content) -> None:
     """Write the folder beside its place, flush it to the disk, then move it there."""
-    aside = folder.with_suffix(".partial")
-    shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed: the lock is ours now
-    aside.mkdir()
-    try:
+    with folder_aside(folder) as aside:
         _check_space(aside, content.sizes)
-        lengths = _write(aside, content)
-        _write_file(aside / "index.json", json.dumps({"names": content.names, "bytes": lengths}).encode())
-        shutil.rmtree(folder, ignore_errors=True)
+        _write(aside, content)
+        files = {path.name: describe(path) for path in sorted(aside.iterdir())}
+        write(aside / "index.json", seal({"names": content.names, "files": files}))
+        sync(aside)
+        remove(folder)
         os.replace(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write(folder: Path, content: Content) -> dict[str, int]:
-    """Write the three arrays; return each file's length in bytes.
+def _write(folder: Path, content: Content) -> None:
+    """Write the three arrays.
 
     The arrays are written as files, not through a memory map: on a full disk a map ends in a bus error that kills
     the process without a message.
@@ -111,18 +132,10 @@ def _write(folder: Path, content: Content) -> dict[str, int]:
             file.flush()
             os.fsync(file.fileno())
     np.save(folder / "sizes.npy", content.sizes)
-    return {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
 
 
 def _header(file: BinaryIO, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-
-
-def _write_file(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _check_space(folder: Path, sizes: npt.NDArray[np.int32]) -> None:

@@ -11,7 +11,6 @@ top, since a COCO table or sofa includes what lies on it. Crowds are filled with
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from repro.data.disk import opened, unwritable
 from repro.data.format import Format, Sample, list_lines
 from repro.data.images import ByteArray
 from repro.errors import InputError
+from repro.files import write
 
 VOC_NAMES = {
     "airplane": "aeroplane",
@@ -118,9 +118,7 @@ def convert(home: Path, split: str, names: Sequence[str], progress: Callable[[in
                 Image.fromarray(labels).save(folder / f"{kept[-1]}.png")
             if progress is not None:
                 progress(done, len(images))
-        aside = folder.with_suffix(".partial")
-        aside.write_text("".join(f"{name}\n" for name in kept), encoding="utf-8")
-        os.replace(aside, folder.with_suffix(".txt"))
+        write(folder.with_suffix(".txt"), "".join(f"{name}\n" for name in kept).encode())
     except FileNotFoundError as error:
         raise unreadable(source, error) from error
     except OSError as error:

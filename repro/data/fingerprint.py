@@ -19,7 +19,8 @@ class Digests:
 
     def __init__(self, folder: Path, home: Path) -> None:
         told = hashlib.sha256(str(home.absolute()).encode()).hexdigest()[:20]
-        self._memo = Memo(folder / "fingerprints" / f"{told}.json", "sha256")
+        self._folder = folder / "fingerprints"
+        self._memo = Memo(self._folder / f"{told}.json", "sha256")
 
     def of(self, path: Path) -> str:
         """Hex digest of a file's content. OSError as from open."""
@@ -34,7 +35,8 @@ class Digests:
 
     def keep(self) -> None:
         """Write what was learnt. Where that fails nothing is lost but the time to hash again."""
-        self._memo.keep()
+        if not self._folder.is_symlink():  # in a store that is somebody else's it may lead anywhere
+            self._memo.keep()
 
 
 def of_samples(samples: Iterable[Sample], digests: Digests) -> str:

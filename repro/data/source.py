@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from repro.data import look, scenes
-from repro.data.cache import Content, cached
+from repro.data.cache import Content, cached, say
 from repro.data.camvid import CAMVID
 from repro.data.cityscapes import CITYSCAPES
 from repro.data.coco import COCO
@@ -41,16 +41,23 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def load(data: Data, split: str, root: Path | None, cache: Path, declared: Dataset | None = None) -> Images:
+def load(
+    data: Data,
+    split: str,
+    root: Path | None,
+    cache: Path,
+    declared: Dataset | None = None,
+    tell: Callable[[str], None] = say,
+) -> Images:
     """The images of a split, memory-mapped from `cache`; decoded (or drawn) on the first call.
 
     `root` is the data set's directory (None for the embedded scenes); `declared` says how a data set of the user's own
-    is read. InputError for whatever is wrong with it, with
-    a file in it, or with `cache`.
+    is read; `tell` hears where `cache` was damaged. InputError for whatever is wrong with the data set, with a file in
+    it, or with `cache`.
     """
     if data.name == SCENES:
         drawn = _key(look.fingerprint(data), split, *_module_digests("images", "cache", "scenes", "look"))
-        return cached(cache, drawn, lambda: _drawn(data, split))
+        return cached(cache, drawn, lambda: _drawn(data, split), tell)
     form = format_of(data.name, declared)
     home = form.home(root)
     samples = _samples(form, home, data, split)
@@ -58,7 +65,7 @@ def load(data: Data, split: str, root: Path | None, cache: Path, declared: Datas
     own = form.module.rpartition(".")[2]
     modules = _module_digests("images", "decode", "label_form", "cache", "mat", "source", own)
     key = _key(data.name, form.reading, content, str(data.side), str(data.classes), *modules)
-    return cached(cache, key, lambda: _decoded(form, samples, data))
+    return cached(cache, key, lambda: _decoded(form, samples, data), tell)
 
 
 def fingerprint(data: Data, root: Path | None, cache: Path | None = None, declared: Dataset | None = None) -> str:

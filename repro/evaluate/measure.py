@@ -91,6 +91,8 @@ class Workshop:
     """For these predictions and no others; made where it lacks."""
     on_trial: Callable[[int, int], None] = lambda _done, _of: None
     """Combinations done, of at most how many."""
+    tell: Callable[[str], None] = lambda _text: None
+    """What was damaged there, and is made again."""
 
 
 def measure(
@@ -237,7 +239,7 @@ def _searched(
         _, scores = _scores(network, images, batch, evaluate, device)
         return [image[:, h, w] for image, (h, w) in zip(scores, sizes[batch], strict=True)]
 
-    kept = Kept(workshop.folder, count)
+    kept = Kept(workshop.folder, count, workshop.tell)
     if not kept.fill(predict, evaluate.batch_size, should_stop):
         return None
     samples = [
@@ -251,7 +253,7 @@ def _searched(
     ]
     digest = hashlib.sha256(crf.model_dump_json().encode()).hexdigest()[:20]
     notes = workshop.folder / f"search-{digest}.json"
-    return search(samples, classes, crf, device, notes, should_stop, workshop.on_trial)
+    return search(samples, classes, crf, device, notes, should_stop, workshop.on_trial, workshop.tell)
 
 
 def _pictures(images: Images, predictions: npt.NDArray[np.uint8]) -> Pictures:

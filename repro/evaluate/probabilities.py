@@ -1,12 +1,14 @@
 """Probabilities of some images kept on disk, so that a search over CRF parameters runs the network once.
 
 One file of float16 (C, H, W) for each image, without padding: a VOC photograph takes 8 MB. Half precision is for the
-search alone; what is measured afterwards comes from the network's own float32.
+search alone; what is measured afterwards comes from the network's own float32. Each file is NumPy's .npy with a SHA-256
+of all that behind it; one that does not match is made again.
 """
 
 from __future__ import annotations
 
-import os
+import hashlib
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,35 +17,57 @@ import numpy.typing as npt
 from torch import Tensor
 
 from repro.evaluate.portions import in_portions
+from repro.files import Damaged, folder, read, remove, write
+
+_CHECKSUM_BYTES = 32
 
 Predict = Callable[[slice], Sequence[Tensor]]
 """Which images -> probabilities (C, H, W) float32 of each, without padding."""
 
 
 class Kept:
-    """The probabilities of the first `count` images in `folder`, made by `predict` where they lack."""
+    """The probabilities of the first `count` images in `folder`; `tell` hears of damaged ones."""
 
-    def __init__(self, folder: Path, count: int) -> None:
-        self.folder, self.count = folder, count
+    def __init__(self, folder: Path, count: int, tell: Callable[[str], None] = lambda _text: None) -> None:
+        self.folder, self.count, self._tell = folder, count, tell
 
     def fill(self, predict: Predict, batch_size: int, should_stop: Callable[[], bool]) -> bool:
-        """Write what lacks, a batch at a time; False if asked to stop. A file is whole or not there."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Make what lacks with `predict`, a batch at a time; False if asked to stop. A file is whole or not there."""
+        folder(self.folder)
 
         def portion(batch: slice) -> None:
-            if all(self._path(k).exists() for k in range(batch.start, batch.stop)):
+            if all([self._whole(k) for k in range(batch.start, batch.stop)]):
                 return
             for k, image in enumerate(predict(batch), start=batch.start):
-                beside = self.folder / f"{k:05}.{os.getpid()}.npy"
-                np.save(beside, image.half().cpu().numpy())
-                beside.replace(self._path(k))
+                buffer = io.BytesIO()
+                np.save(buffer, image.half().cpu().numpy())
+                data = buffer.getvalue()
+                write(self._path(k), data + hashlib.sha256(data).digest(), durable=False)
 
         return in_portions(self.count, batch_size, portion, should_stop) is not None
 
     def read(self, index: int) -> npt.NDArray[np.float16]:
-        """(C, H, W) of one image."""
-        values: npt.NDArray[np.float16] = np.load(self._path(index))
+        """(C, H, W) of one image. Raises Damaged, or OSError."""
+        told = read(self._path(index))
+        data, checksum = told[:-_CHECKSUM_BYTES], told[-_CHECKSUM_BYTES:]
+        if hashlib.sha256(data).digest() != checksum:
+            raise Damaged("does not match its checksum")
+        values: npt.NDArray[np.float16] = np.load(io.BytesIO(data), allow_pickle=False)
         return values
+
+    def _whole(self, index: int) -> bool:
+        """Whether an image's file is there and whole; what else is there is removed and told."""
+        path = self._path(index)
+        try:
+            self.read(index)
+        except FileNotFoundError:
+            remove(path)  # a link that leads nowhere
+            return False
+        except (Damaged, OSError) as error:
+            remove(path)
+            self._tell(f"{path}: {error}. Its probabilities are computed again.")
+            return False
+        return True
 
     def _path(self, index: int) -> Path:
         return self.folder / f"{index:05}.npy"

@@ -9,8 +9,6 @@ scored.
 from __future__ import annotations
 
 import itertools
-import json
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from repro.evaluate.confusion import confusion, mean_iou, predicted
 from repro.evaluate.crf import refine
 from repro.evaluate.meanfield import Kernels, batches, check
 from repro.evaluate.memory import freed_memory_kept
+from repro.files import Damaged, read, remove, seal, unseal, write
 from repro.spec.protocol import CRF
 
 
@@ -118,11 +117,13 @@ def search(
     notes: Path,
     should_stop: Callable[[], bool] = lambda: False,
     on_trial: Callable[[int, int], None] = lambda _done, _of: None,
+    tell: Callable[[str], None] = lambda _text: None,
 ) -> Found | None:
     """Search `crf`'s lists on `samples`; None if asked to stop.
 
-    `notes` is a file in an existing folder: what was tried is kept there and not tried again. `on_trial` is told how
-    many combinations are done, of at most how many. Raises InputError as `refine` does, and for labels of another size.
+    `notes` is a file in an existing folder: what was tried is kept there and not tried again; `tell` hears where it was
+    damaged. `on_trial` is told how many combinations are done, of at most how many. Raises InputError as `refine` does,
+    and for labels of another size.
     """
     for sample in samples:
         if sample.truth.shape != sample.pixels.shape[:2]:
@@ -130,7 +131,7 @@ def search(
                 f"CRF search: {sample.name}: truth {sample.truth.shape} and image {sample.pixels.shape} differ in "
                 "size. Give each image labels of its own size."
             )
-    trials, before = _read(notes)
+    trials, before = _read(notes, tell)
     done = {trial.combination: trial for trial in trials}
     began = time.monotonic()
     for level in range(crf.refinements + 1):
@@ -192,18 +193,20 @@ def _labels(group: Sequence[Combination], scores: Sequence[Tensor], pixels: Sequ
     return kernels.labels(scores, [w1 for w1, _, _ in group], crf.w2, crf.iterations)
 
 
-def _read(notes: Path) -> tuple[list[Trial], float]:
-    """What earlier runs tried, and their seconds; nothing where the file is missing or damaged."""
+def _read(notes: Path, tell: Callable[[str], None]) -> tuple[list[Trial], float]:
+    """What earlier runs tried, and their seconds; nothing where the file is missing, or damaged, which is told."""
     try:
-        told = json.loads(notes.read_text())
+        told = unseal(read(notes))
         trials = [Trial(**{**t, "miou": np.nan if t["miou"] is None else t["miou"]}) for t in told["trials"]]
         return trials, float(told["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return [], 0.0
+    except FileNotFoundError:
+        remove(notes)  # a link that leads nowhere
+    except (OSError, Damaged, ValueError, KeyError, TypeError) as error:
+        remove(notes)
+        tell(f"{notes}: {error}. The search begins again.")
+    return [], 0.0
 
 
 def _write(notes: Path, trials: Iterable[Trial], seconds: float) -> None:
     told = [{**vars(t), "miou": None if np.isnan(t.miou) else t.miou} for t in trials]
-    beside = notes.with_name(f"{notes.name}.{os.getpid()}")
-    beside.write_text(json.dumps({"trials": told, "seconds": seconds}))
-    beside.replace(notes)
+    write(notes, seal({"trials": told, "seconds": seconds}))

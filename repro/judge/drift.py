@@ -121,6 +121,8 @@ def check(before: Baseline, now: Baseline, failed: Mapping[str, str] | None = No
             raise ValueError(f"{cell.id} is not in the baseline")
         if cell.id in failed:
             cells.append(CheckedCell(cell.id, cell.kind, "failed", len(cell.seeds), detail=failed[cell.id]))
+        elif cell.kind == "measured" and not cell.seeds:
+            cells.append(CheckedCell(cell.id, cell.kind, "failed", 0, detail="it has no result"))
         elif cell.kind == "computed":
             cells.append(_computed(old, cell))
         else:

@@ -61,7 +61,8 @@ class _Records:
         if key in self.done or key in self.failed:
             return
         # training records are read whole for their curves; weights are never opened
-        if (record := self.store.peek(kind, key)) is not None:
+        look = self.store.get if kind == "evaluation" else self.store.peek
+        if (record := look(kind, key)) is not None:
             self.done[key] = record
         elif failures := self.store.failures(key):
             self.failed[key] = failures[-1]
@@ -164,7 +165,7 @@ def _evidence(suite: Suite, plan: Plan, store: Store, records: _Records, compute
     image_means: set[Key] = set()
     for planned in plan.cells:
         for seed, evaluation in planned.evaluations.items():
-            record = records.done.get(evaluation.key) or store.peek("evaluation", evaluation.key)
+            record = records.done.get(evaluation.key) or store.get("evaluation", evaluation.key)
             if record is not None and math.isfinite(float(record["result"]["miou"])):
                 values[planned.cell.id, seed] = float(record["result"]["miou"])
                 files[planned.cell.id, seed] = store.file("evaluation", evaluation.key, "confusion.npz")

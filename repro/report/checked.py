@@ -127,6 +127,11 @@ def summary(tables: Sequence[tuple[CheckedTable, About]]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+def unfinished(reason: str) -> str:
+    """What stands for a check that came to no result, as Markdown."""
+    return f"## Reproduction check: not finished\n\n❌ {text(reason)}\n"
+
+
 def _known(cell: CheckedCell, which: str) -> float | None:
     return float(getattr(cell.shifts[0], which)) if cell.shifts else None
 

@@ -6,12 +6,12 @@ Apart from `write.py`, so that a command can try its folders before hours of wor
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from repro import files
 from repro.errors import InputError
 
 UNNAMED = "tiny"
@@ -63,28 +63,12 @@ def write_file(path: Path, data: bytes, option: str = "--out") -> Path:
 
     Raises InputError where the folder can't be written to.
     """
-    aside = None
     try:
-        handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files for the owner only; a report is for whoever may read the folder.
-        os.chmod(aside, 0o666 & ~_umask())
-        os.replace(aside, path)
+        files.write(path, data)
     except OSError as error:
-        if aside is not None and os.path.exists(aside):
-            os.unlink(aside)
         raise InputError(f"{path}: {_reason(error)}. Choose another folder with {option}, or make room.") from error
     return path
 
 
 def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

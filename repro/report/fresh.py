@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from repro.files import Damaged, read, seal, unseal, write
 from repro.plan.code import closure
 from repro.plan.plan import Plan
 from repro.spec.table import TableSpec
@@ -44,16 +44,14 @@ class Notes:
 
     def __init__(self, out: Path) -> None:
         self._out = out
-        try:
-            told = json.loads((out / NOTES).read_text(encoding="utf-8"))
-            self._known: dict[str, Any] = told if isinstance(told, dict) else {}
-        except (OSError, ValueError):
-            self._known = {}
+        self._known: dict[str, Any] = {}
+        with contextlib.suppress(OSError, Damaged, KeyError):
+            self._known = unseal(read(out / NOTES))["tables"]
 
     def fresh(self, table: str, made_from: str) -> list[Path]:
         """The files of a report that needs no writing; empty where it does."""
         known = self._known.get(table)
-        if not isinstance(known, dict) or known.get("digest") != made_from:
+        if known is None or known["digest"] != made_from:
             return []
         paths = [self._out / name for name in known["files"]]
         same = all(_stamp(path) == stamp for path, stamp in zip(paths, known["files"].values(), strict=True))
@@ -65,10 +63,8 @@ class Notes:
 
     def keep(self) -> None:
         """Write the notes. Where that fails nothing is lost but the time to write the reports again."""
-        aside = self._out / f"{NOTES}.{os.getpid()}.partial"
         with contextlib.suppress(OSError):
-            aside.write_text(json.dumps(self._known), encoding="utf-8")
-            os.replace(aside, self._out / NOTES)
+            write(self._out / NOTES, seal({"tables": self._known}), durable=False)
 
 
 def _stamp(path: Path) -> list[int] | None:

@@ -20,6 +20,22 @@ def junit(tables: Sequence[CheckedTable], seconds: float) -> bytes:
             _case(suite, table, cell)
     for name in ("tests", "failures", "errors"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
+    return _document(root)
+
+
+def unfinished(reason: str, seconds: float) -> bytes:
+    """What stands for a check that came to no result: one test case in error, with the reason."""
+    root = ElementTree.Element("testsuites", {"name": "repro check", "time": f"{seconds:.3f}"})
+    counts = {"tests": "1", "failures": "0", "errors": "1"}
+    suite = ElementTree.SubElement(root, "testsuite", {"name": "repro check", **counts})
+    case = ElementTree.SubElement(suite, "testcase", {"classname": "repro", "name": "check"})
+    ElementTree.SubElement(case, "error", {"type": "unfinished", "message": clean(reason)}).text = clean(reason)
+    for name, count in counts.items():
+        root.set(name, count)
+    return _document(root)
+
+
+def _document(root: ElementTree.Element) -> bytes:
     ElementTree.indent(root)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'.encode()
 

@@ -43,11 +43,20 @@ class Measurement:
 
     evaluation: Record
     training: Record
-    confusion: Path
+    store: Store
     seeds: tuple[int, ...]
     """Of its training, and before that of those it starts from: first one first."""
     asked: Mapping[str, Any] = field(default_factory=dict)
     """Its settings, as `repro.report.overridden` keeps them."""
+
+    @property
+    def confusion(self) -> Path:
+        """The file of its confusion matrices."""
+        return self.store.file("evaluation", str(self.evaluation["key"]), "confusion.npz")
+
+    def whole(self) -> bool:
+        """Whether every byte of it is as it was stored; if not it is set aside."""
+        return self.store.get("evaluation", str(self.evaluation["key"])) is not None
 
     @property
     def score(self) -> float:
@@ -119,10 +128,9 @@ def measurements(store: Store) -> dict[Asked, Measurement]:
         asked = _identity([(one["task"], one["config"]) for one in chain], record["config"]), int(chain[-1]["seed"])
         before = found.get(asked)
         if before is None or str(before.evaluation["started"]) < str(record["started"]):
-            path = store.file("evaluation", str(record["key"]), "confusion.npz")
             seeds = tuple(int(one["seed"]) for one in chain)
             settings = settings_of([(one["task"], one["config"]) for one in chain], record["config"])
-            found[asked] = Measurement(record, chain[-1], path, seeds, settings)
+            found[asked] = Measurement(record, chain[-1], store, seeds, settings)
     return found
 
 
@@ -140,14 +148,14 @@ def match(
     used: set[Identity] = set()
     for scale in scales:
         for place, identity in _places(suite, tables, scale, datasets):
-            own, other = (side.get(identity, {}) for side in by_identity)
+            own, other = ({s: m for s, m in side.get(identity, {}).items() if m.whole()} for side in by_identity)
             if own or other:
                 used.add(identity)
                 cells.append(SideBySide(place.cell, scale, place.dataset, own, other))
     both = {k: v for k, v in by_identity[0].items() if k in by_identity[1] and k not in used}
     for identity, place, changed in _overridden(suite, tables, scales, datasets, both):
         used.add(identity)
-        own, other = (side[identity] for side in by_identity)
+        own, other = ({s: m for s, m in side[identity].items() if m.whole()} for side in by_identity)
         cells.append(SideBySide(place.cell, place.scale, place.dataset, own, other, changed))
     left = [sum(identity not in used for identity, _ in side) for side in (a, b)]
     return Matched(tuple(cells), (left[0], left[1]))
@@ -257,12 +265,12 @@ def identity_of(evaluation: Evaluation) -> Identity:
 
 
 def _chain(key: str, trainings: Mapping[str, Record]) -> list[Record] | None:
-    """A training's record after those it starts from; None where one is not in the store."""
+    """A training's record after those it starts from; None where one is not in the store, or starts from itself."""
     chain: list[Record] = []
     following: str | None = key
     while following is not None:
         record = trainings.get(following)
-        if record is None:
+        if record is None or record in chain:
             return None
         chain.insert(0, record)
         following = record["parent"]

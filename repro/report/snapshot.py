@@ -73,14 +73,14 @@ def snapshot(
 
 def openings(training: Training, store: Store) -> tuple[float, ...] | None:
     """The loss at the first step of every training of a chain, first one first; None where one is not stored."""
-    found = [store.get("training", one.key) for one in training.chain()]
+    found = [store.peek("training", one.key) for one in training.chain()]
     return tuple(float(record["result"]["curve"]["loss"][0]) for record in found if record) if all(found) else None
 
 
 def _records(evaluation: Evaluation, store: Store) -> list[Record] | None:
     """The records of an evaluation and of the trainings it rests on, itself last; None where one is missing."""
     found = [store.peek("training", training.key) for training in evaluation.training.chain()]
-    found.append(store.peek("evaluation", evaluation.key))
+    found.append(store.get("evaluation", evaluation.key))
     there = [record for record in found if record is not None]
     return there if len(there) == len(found) else None
 

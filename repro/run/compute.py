@@ -43,7 +43,7 @@ def compute(job: Job, store: Store, device: torch.device, hooks: Hooks, team: Te
 
 def images_of(split: Split, job: Job, store: Store) -> Any:
     """The images of a split, from the job's data set."""
-    return source.load(split.data, split.split, job.data_root, store.cache, split.declared)
+    return source.load(split.data, split.split, job.data_root, store.cache, split.declared, store.warn)
 
 
 def load_weights(store: Store, key: str) -> dict[str, torch.Tensor]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import io
+import math
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from repro.errors import InputError
 from repro.evaluate.measure import Measured, Workshop, measure
 from repro.evaluate.portions import said
 from repro.evaluate.search import Found
+from repro.files import read, write
 from repro.plan.parts import smaller
 from repro.plan.work import Evaluation, Training
 from repro.run.compute import WEIGHTS, compute, images_of, load_weights
@@ -78,7 +81,7 @@ def _execute(
             return
     groups: dict[str, list[Evaluation]] = {}
     for evaluation in job.evaluations:
-        if (stored := store.peek("evaluation", evaluation.key)) is not None:
+        if (stored := store.get("evaluation", evaluation.key)) is not None:
             emit(EvaluationDone(evaluation.key, training.key, stored["result"]["miou"]))
         else:
             # predictions are made once for all evaluations that only score them in other ways
@@ -181,6 +184,7 @@ def _evaluate(
             Workshop(
                 store.cache / "crf" / group[0].predictions_key,
                 lambda done, of: emit(Searching(training.key, done, of)),
+                store.warn,
             ),
             lambda text: emit(Message(text)),
         )
@@ -292,11 +296,17 @@ def _now() -> str:
 
 
 def _seconds_before(folder: Path) -> float:
-    """Seconds that earlier runs spent on a training which this one resumes."""
-    note = folder / "seconds.txt"
-    return float(note.read_text()) if checkpoint.found(folder) and note.exists() else 0.0
+    """Seconds that earlier runs spent on a training which this one resumes; 0 where that is not known."""
+    if not checkpoint.found(folder):
+        return 0.0
+    try:
+        seconds = float(read(folder / "seconds.txt"))
+    except (OSError, ValueError):
+        return 0.0
+    return seconds if 0 <= seconds < math.inf else 0.0
 
 
 def _note_seconds(folder: Path, seconds: float) -> None:
-    if folder.exists():
-        (folder / "seconds.txt").write_text(f"{seconds:.3f}")
+    with suppress(OSError):  # a full disk has been told already, or is told with the record
+        if folder.exists():
+            write(folder / "seconds.txt", f"{seconds:.3f}".encode())

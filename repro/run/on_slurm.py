@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.errors import InputError, did_you_mean
+from repro.files import write
 from repro.run.distant import work_here
 from repro.run.events import Event, Message
 from repro.run.remote import Lost, Seat
@@ -66,9 +67,7 @@ class SlurmJob:
                 file.write(base64.b64encode(pickle.dumps(event)) + b"\n")
 
             end = work_here(self.data, self.execute, self.store, self.device, self.threads, tell, should_stop)
-        aside = self.folder / "end.part"
-        aside.write_bytes(pickle.dumps(end))
-        aside.replace(self.folder / "end.pickle")
+        write(self.folder / "end.pickle", pickle.dumps(end))
         if end.how != "done":
             raise NotDoneError(end.how)  # Slurm must not begin what waits for this job
 

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 
+from repro.files import write
 from repro.run.progress import in_words
 
 PULSE_SECONDS = 5.0
@@ -82,11 +83,10 @@ class Heart:
         return Pulse(self._rank, time.monotonic(), self._step, where, waits, time.process_time())
 
     def _beat(self) -> None:
-        place, aside = self._folder / f"pulse-{self._rank}.json", self._folder / f"pulse-{self._rank}.part"
+        place = self._folder / f"pulse-{self._rank}.json"
         while True:
             with suppress(OSError):  # a full disk is the main thread's to tell; the next pulse may fit again
-                aside.write_text(json.dumps(asdict(self.pulse())))
-                aside.replace(place)
+                write(place, json.dumps(asdict(self.pulse())).encode(), durable=False)
             time.sleep(self._seconds)
 
 

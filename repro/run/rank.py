@@ -24,6 +24,7 @@ import torch
 from torch import distributed
 
 from repro.errors import InputError
+from repro.files import write
 from repro.run.compute import compute
 from repro.run.device import torch_device
 from repro.run.job import Job
@@ -67,7 +68,7 @@ def main(folder: Path, device: str) -> int:
             if team.leads:
                 safetensors.torch.save_file(trained.state, folder / WEIGHTS)
                 rest = {k: v for k, v in asdict(trained).items() if k != "state"}
-                _write(folder / REST, rest)
+                write(folder / REST, json.dumps(rest).encode())
     except StoppedError as error:
         _leave_word(folder, rank, "stopped", error)
     except Exception as error:  # whatever it is, the process that started this one decides
@@ -147,14 +148,7 @@ def _tell(*words: Any) -> None:
 
 def _leave_word(folder: Path, rank: int, kind: str, error: Exception) -> None:
     word = {"kind": kind, "text": str(error), "type": type(error).__name__, "traceback": traceback.format_exc()}
-    _write(folder / f"word-{rank}.json", word)
-
-
-def _write(path: Path, told: Any) -> None:
-    """Write JSON aside and move it into place: who sees the file sees all of it."""
-    aside = path.with_suffix(".part")
-    aside.write_text(json.dumps(told))
-    aside.replace(path)
+    write(folder / f"word-{rank}.json", json.dumps(word).encode())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import platform
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -58,9 +57,9 @@ def repeat(
     read: Callable[[Store], None],
 ) -> Outcome:
     """Run `wanted` (and no evaluation) with other rounding; `read` gets the store with them before it is removed."""
-    # what a kill leaves in incoming/ is cleared away by the next run
-    with tempfile.TemporaryDirectory(prefix="rounding-", dir=store.root / "incoming") as folder:
-        aside = replace(store, root=Path(folder))
+    # what a kill leaves there is cleared away by the next run
+    with store.aside("rounding") as folder:
+        aside = replace(store, root=folder)
         work = [
             Work(one.key, Job(one, (), data_root, weights), one.parent.key if one.parent else None, 1.0)
             for one in wanted

@@ -173,16 +173,24 @@ def make_plan(options: Options, suite: Suite, store: Store, absent: dict[str, st
     return with_any_code(plan, store) if options.any_code else plan
 
 
-def missing(plan: Plan, store: Store) -> tuple[dict[str, Training], dict[str, Evaluation]]:
+def missing(
+    plan: Plan, store: Store, *, verified: bool = False, whole: bool = False
+) -> tuple[dict[str, Training], dict[str, Evaluation]]:
     """Trainings and evaluations that a run would have to do.
 
-    A stored evaluation needs its training no more, and a training that no missing work needs is not done again.
+    A stored evaluation needs its training no more, and a training that no missing work needs is done again only where
+    its record was damaged and set aside, or, with `whole`, always. `verified`: every byte that this work starts from,
+    and that reports will read, is checked now.
     """
-    evaluations = {k: e for k, e in plan.evaluations.items() if store.peek("evaluation", k) is None}
+    look = store.get if verified else store.peek
+    evaluations = {k: e for k, e in plan.evaluations.items() if look("evaluation", k) is None}
+    away = {k: t for k, t in plan.trainings.items() if store.peek("training", k) is None}
+    damaged = store.damaged("training") if away else set()
     needed: dict[str, Training] = {}
-    for evaluation in evaluations.values():
-        for training in reversed(evaluation.training.chain()):
-            if store.peek("training", training.key) is not None:
+    wanted = [t for k, t in away.items() if whole or k in damaged]
+    for last in (*(e.training for e in evaluations.values()), *wanted):
+        for training in reversed(last.chain()):
+            if training.key in needed or look("training", training.key) is not None:
                 break
             needed[training.key] = training
     return {k: t for k, t in plan.trainings.items() if k in needed}, evaluations
@@ -253,9 +261,15 @@ def cluster(
 
 
 def work_of(
-    plan: Plan, store: Store, data_root: Path | None, weights: Path | None = None, way: Way = ALONE
+    plan: Plan,
+    store: Store,
+    data_root: Path | None,
+    weights: Path | None = None,
+    way: Way = ALONE,
+    *,
+    whole: bool = False,
 ) -> list[Work]:
-    """The jobs of what is missing: a training with its evaluations.
+    """The jobs of what is missing, or damaged: a training with its evaluations. `whole`: as `missing` has it.
 
     Raises InputError where a training starts from ImageNet weights and `weights` is None, or can't be done in that way:
     now, rather than when its turn comes.
@@ -263,7 +277,7 @@ def work_of(
     # whole paths, as a cluster's machines may work in other folders
     data_root, weights = (None if folder is None else folder.resolve() for folder in (data_root, weights))
     way = way if way.tensorboard is None else replace(way, tensorboard=way.tensorboard.resolve())
-    trainings, evaluations = missing(plan, store)
+    trainings, evaluations = missing(plan, store, verified=True, whole=whole)
     _check_way(trainings.values(), plan, way)
     lacking = sorted({weights_name(t.model) for t in trainings.values() if t.needs_weights})
     if lacking and weights is None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 
 import repro
+from repro.files import settled, stamp
 
 PACKAGE = Path(repro.__file__).parent
-_SETTLED_SECONDS = 2.0
-"""A file this young could change again within one tick of the file system's clock."""
 
 
 def built_in() -> list[Path]:
@@ -26,7 +24,7 @@ def state() -> str | None:
     found = []
     for path in sorted([*code, *(path for folder in built_in() for path in folder.rglob("*.toml"))]):
         stat = path.stat()
-        if time.time() - max(stat.st_mtime, stat.st_ctime) < _SETTLED_SECONDS:
+        if not settled(stat):
             return None
-        found.append((str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+        found.append((str(path), *stamp(stat)))
     return hashlib.sha256(repr(found).encode()).hexdigest()

@@ -18,8 +18,8 @@ class History:
         self._store = store
         self._trainings = {record["key"]: record for record in store.records("training")}
         self._evaluations = {record["key"]: record for record in store.records("evaluation")}
-        damaged = (store.root / "damaged").glob("*-*-*")
-        self._damaged = {path.name.rsplit("-", 1)[0] for path in damaged}
+        kinds: tuple[Stored, ...] = ("training", "evaluation")
+        self._damaged = {(kind, key) for kind in kinds for key in store.damaged(kind)}
         self._alike: dict[str | None, list[Record]] = {}
         for training in self._trainings.values():
             self._alike.setdefault(self._identity(training), []).append(training)
@@ -39,7 +39,7 @@ class History:
         failures = self._store.failures(key)
         if failures:
             return f"failed before: {failures[-1]['reason']}"
-        if f"{kind}-{key}" in self._damaged:
+        if (kind, key) in self._damaged:
             return "its record was damaged"
         alike = self.alike(wanted)
         if not alike:

@@ -1,11 +1,11 @@
-"""A list of records that is fast to read: one line per record, appended when a listing first meets it.
+"""A list of records that is fast to read: one line per record, appended when a listing meets many without one.
 
 Opening 100,000 small files and parsing their JSON takes ten seconds and more than a gigabyte. The lines leave out
 the loss curves, and what many records have in common is parsed and kept once: two to three seconds.
 
 The index decides nothing. A line counts only while the record's file still has the size and the time of change that
 the line names, and its own checksum; whatever has no such line is read from its own file. So it may be torn, stale or
-deleted without harm.
+deleted without harm. A few records are read from their own files each time: who looks at a small store leaves no trace.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from repro.files import opened
+
 Record = dict[str, Any]
 
 _COMMON = ("code", "config", "environment")
 """Parts that many records have alike, each in a column of its own."""
 _LINES_PER_APPEND = 1000
+_WORTH_A_LIST = 300
+"""Records without a line that are read in a tenth of a second."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,9 @@ class Index:
         Records that have parts in common share them: they are to be read, not changed.
         """
         try:
-            left = {entry.name for entry in os.scandir(folder)}
+            # what a file manager leaves (.DS_Store, Thumbs.db) is no record
+            kept = (entry for entry in os.scandir(folder) if not entry.is_file(follow_symlinks=False))
+            left = {entry.name for entry in kept if not entry.name.startswith(".")}
         except FileNotFoundError:
             return
         live = stale = 0
@@ -53,18 +59,19 @@ class Index:
                 live += 1
                 left.discard(key)
                 yield record
-        if stale > _LINES_PER_APPEND + live:
+        if stale > _LINES_PER_APPEND + live and self._ours():
             # Mostly lines that no longer count (the store was copied, say): begin anew.
             with suppress(OSError):  # in a store that can't be written to, the list is only slower than it could be
                 self.path.unlink()
         new: list[bytes] = []
+        worth = len(left) >= _WORTH_A_LIST
         try:
             for key in sorted(left):
                 stamp = _stamp(folder, key)
                 record = read(key)
                 if record is not None:
                     record = without_curve(record)
-                    if stamp is not None:
+                    if stamp is not None and worth:
                         new.append(_line(stamp, record))
                     if len(new) == _LINES_PER_APPEND:
                         self._append(new)
@@ -76,8 +83,8 @@ class Index:
     def _lines(self, folder: Path, keys: set[str]) -> Iterator[tuple[str, Record | None]]:
         """Yield (key, record) for each line that still counts, (key, None) for each that does not."""
         try:
-            file = self.path.open("rb")
-        except (FileNotFoundError, PermissionError):
+            file = opened(self.path)
+        except OSError:
             return
         common: dict[bytes, Any] = {}
         with file:
@@ -86,27 +93,27 @@ class Index:
                 if b"%08x" % zlib.crc32(rest) != crc:
                     continue  # the empty line before each append, or the torn end of one
                 stamp, *parts, last = rest.split(b"\t")
-                key = stamp.split(b" ", 1)[0].decode()
+                key = stamp.split(b" ", 1)[0].decode(errors="replace")
                 if key not in keys or _stamp(folder, key) != stamp:
                     yield key, None
                     continue
-                record: Record = json.loads(last)
-                for name, part in zip(_COMMON, parts, strict=True):
-                    if part and part not in common:
-                        common[part] = json.loads(part)
-                    if part:
-                        record[name] = common[part]
-                whole = all(
-                    _has_size(f"{folder}/{key}/{name}", kept["bytes"]) for name, kept in record["files"].items()
-                )
-                yield key, record if whole else None
+                try:
+                    yield key, _parsed(f"{folder}/{key}", parts, last, common)
+                except (ValueError, KeyError, TypeError, AttributeError):  # whole, but of another making
+                    yield key, None
+
+    def _ours(self) -> bool:
+        """Whether the list is a file of this store's, or not there yet: a link leads to somebody else's."""
+        return not self.path.parent.is_symlink() and (
+            not os.path.lexists(self.path) or (self.path.is_file() and not self.path.is_symlink())
+        )
 
     def _append(self, lines: list[bytes]) -> None:
-        if not lines:
+        if not lines or not self._ours():
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError:
             return  # a store that can't be written to can still be listed, only more slowly
         try:
@@ -116,6 +123,18 @@ class Index:
             return  # no space: as above; the torn line does not match its checksum
         finally:
             os.close(descriptor)
+
+
+def _parsed(folder: str, parts: list[bytes], last: bytes, common: dict[bytes, Any]) -> Record | None:
+    """The record of a line; None where one of its files has another size."""
+    record: Record = json.loads(last)
+    for name, part in zip(_COMMON, parts, strict=True):
+        if part and part not in common:
+            common[part] = json.loads(part)
+        if part:
+            record[name] = common[part]
+    whole = all(_has_size(f"{folder}/{name}", kept["bytes"]) for name, kept in record["files"].items())
+    return record if whole else None
 
 
 def without_curve(record: Record) -> Record:

@@ -8,10 +8,11 @@ check, a thousandth of what reading the file costs.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any, Literal
+
+from repro.files import Damaged, seal, unseal
 
 Kind = Literal["training", "evaluation", "failure"]
 
@@ -21,12 +22,6 @@ REQUIRED: dict[Kind, tuple[str, ...]] = {
     "evaluation": ("training", "config", "data_fingerprint", "code", "result", "files"),
     "failure": ("of", "reason", "traceback", "started", "environment"),
 }
-_FIRST_LINE = b'{"sha256": "%s",\n'
-_FIRST_LINE_LENGTH = len(_FIRST_LINE % (b"0" * 64))
-
-
-class Damaged(Exception):
-    """The bytes are not what was written; the text says how that was seen."""
 
 
 class OtherSchema(Exception):
@@ -35,18 +30,15 @@ class OtherSchema(Exception):
 
 def encode(record: Mapping[str, Any]) -> bytes:
     """Return the bytes of `record`; ValueError for NaN and infinity, which JSON has no word for."""
-    body = json.dumps(record, indent=1, allow_nan=False).encode().removeprefix(b"{\n")
-    return _FIRST_LINE % hashlib.sha256(body).hexdigest().encode() + body
+    return seal(record, indent=1)
 
 
 def decode(data: bytes) -> dict[str, Any]:
     """Return the record in `data`; `Damaged` unless every byte is the one that was written."""
-    first, body = data[:_FIRST_LINE_LENGTH], data[_FIRST_LINE_LENGTH:]
-    if first != _FIRST_LINE % hashlib.sha256(body).hexdigest().encode():
-        raise Damaged("record.json does not match its checksum")
-    record: dict[str, Any] = json.loads(data)
-    del record["sha256"]
-    return record
+    try:
+        return unseal(data)
+    except Damaged as error:
+        raise Damaged(f"record.json {error}") from None
 
 
 def check(record: Mapping[str, Any], kind: Kind, key: str) -> None:
@@ -58,3 +50,16 @@ def check(record: Mapping[str, Any], kind: Kind, key: str) -> None:
     missing = [name for name in REQUIRED[kind] if name not in record]
     if missing:
         raise Damaged(f"the record lacks {', '.join(missing)}")
+    if kind != "failure" and not _files(record["files"]):
+        raise Damaged("the record does not name its files as records do")
+
+
+def _files(files: Any) -> bool:
+    """Whether these are plain names, each with a checksum and a size: no other place is looked at for a record."""
+    return isinstance(files, dict) and all(
+        PurePath(name).name == name not in ("", "..")
+        and isinstance(kept, dict)
+        and isinstance(kept.get("sha256"), str)
+        and isinstance(kept.get("bytes"), int)
+        for name, kept in files.items()
+    )

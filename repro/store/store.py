@@ -6,11 +6,14 @@
            checkpoints/<key>/                of a running training; gone once its record is written
            locks/<key>.lock                  held by whoever works on that key
            incoming/                         records being written; renamed into place when whole
-           damaged/                          records that did not match their checksums
+           damaged/                          what did not match its checksum, or was no record
            index/                            makes listing fast; may be deleted at any time
 
 A record never changes: it is written aside, brought onto the disk, and renamed into place in one
 step, so a reader sees all of it or nothing, whenever the writer is killed.
+
+A store may be somebody else's. What is read is checked, and links are followed to read only: nothing is written through
+one, so that looking at a store, or working on it, changes nothing outside of it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,10 +33,22 @@ from typing import Any, Literal
 from filelock import BaseFileLock, FileLock, Timeout
 
 from repro.errors import InputError
-from repro.store import disk
+from repro.files import (
+    Damaged,
+    describe,
+    folder_aside,
+    read,
+    regular,
+    remove,
+    remove_if_left,
+    sync,
+    unreadable,
+    write,
+)
+from repro.files import folder as make_folder
 from repro.store.errors import refusal, told_as_input_error
 from repro.store.index import Index
-from repro.store.record import SCHEMA, Damaged, OtherSchema, check, decode, encode
+from repro.store.record import SCHEMA, OtherSchema, check, decode, encode
 
 Stored = Literal["training", "evaluation"]
 Record = dict[str, Any]
@@ -67,14 +82,27 @@ class Store:
 
     @property
     def cache(self) -> Path:
-        """Where prepared data sets are kept."""
-        return self.root / "cache"
+        """Where prepared data sets are kept; nowhere if it is a link."""
+        folder = self.root / "cache"
+        return Path(os.devnull) if folder.is_symlink() else folder
 
     def checkpoint_dir(self, key: str) -> Path:
         """Return the (created) directory for the checkpoints of a running training."""
         folder = self.root / "checkpoints" / key
         with told_as_input_error(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            self._own("checkpoints")
+            make_folder(folder)
+        return folder
+
+    def _own(self, name: str) -> Path:
+        """Return one of the store's folders, made where it lacks. `InputError` for a link, which is not written to."""
+        folder = self.root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.is_symlink():
+            raise InputError(
+                f"{folder}: a link, and nothing is written through one. Put the directory itself there, or choose "
+                "another place with --store; --store may be a link."
+            )
         return folder
 
     def prepare(self) -> None:
@@ -83,17 +111,23 @@ class Store:
         Also clears away what killed runs left: half-written records, checkpoints of finished trainings.
         """
         with told_as_input_error(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
-            for name in (*FOLDERS.values(), "failures", "checkpoints", "locks", "incoming"):
-                (self.root / name).mkdir(exist_ok=True)
-            probe = self._aside("probe")
-            probe.rmdir()
+            for name in (*FOLDERS.values(), "failures", "checkpoints", "locks", "incoming", "cache"):
+                self._own(name)
+            with self.aside("probe"):
+                pass
             for path in (self.root / "incoming").iterdir():
-                if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
-                    shutil.rmtree(path, ignore_errors=True)
+                remove_if_left(path)
+                with suppress(OSError):  # another run may remove it too
+                    if time.time() - path.lstat().st_mtime > _LEFTOVER_SECONDS:
+                        remove(path)
             for path in (self.root / "checkpoints").iterdir():
                 if (self.folder("training", path.name) / "record.json").exists():
-                    shutil.rmtree(path, ignore_errors=True)
+                    remove(path)
+
+    def damaged(self, kind: Stored) -> set[str]:
+        """Return the keys of records that were set aside, redone since or not."""
+        names = (path.name for path in (self.root / "damaged").glob(f"{kind}-*-*"))
+        return {name.removeprefix(f"{kind}-").rpartition("-")[0] for name in names}
 
     # -- reading
 
@@ -102,7 +136,7 @@ class Store:
 
         A damaged record is moved to ``damaged/`` with a warning and counts as absent.
         """
-        return self._read(kind, key, disk.describe)
+        return self._read(kind, key, describe)
 
     def peek(self, kind: Stored, key: str) -> Record | None:
         """Return the record under `key` as `get` does, its files checked by size only (they may be large)."""
@@ -130,19 +164,19 @@ class Store:
     def _set_aside(self, kind: Stored, key: str, look: Callable[[Path], Mapping[str, Any]], why: str) -> Record | None:
         """Move a damaged record away; None, or the whole record that another process has put there meanwhile."""
         folder = self.folder(kind, key)
-        target = self.root / "damaged" / f"{kind}-{key}-{secrets.token_hex(4)}"
         try:
-            target.parent.mkdir(exist_ok=True)
+            self._own(FOLDERS[kind])  # what lies behind a link is not ours to move
+            self._own("damaged")
             with self.lock("damaged"):
                 try:
                     # Between our look and this lock another process may have set it aside and redone it.
                     return _load(folder, kind, key, look)
                 except Damaged:
-                    folder.rename(target)
+                    target = self.root / "damaged" / f"{kind}-{key}-{secrets.token_hex(4)}"
+                    _move(folder, target)
+                    self.warn(f"{folder}: {why}. Moved to {target}; the next run computes it again.")
         except (OSError, InputError):
             self.warn(f"{folder}: {why}. Ignored; it could not be moved away.")
-            return None
-        self.warn(f"{folder}: {why}. Moved to {target}; what it held will be computed again.")
         return None
 
     # -- writing
@@ -159,17 +193,15 @@ class Store:
         folder = self.folder(kind, key)
         with told_as_input_error(folder):
             stored = self.get(kind, key) or self._write(kind, key, record, files)
-        if kind == "training":
-            shutil.rmtree(self.root / "checkpoints" / key, ignore_errors=True)
+        if kind == "training" and not (self.root / "checkpoints").is_symlink():
+            remove(self.root / "checkpoints" / key)
         return stored
 
     def _write(
         self, kind: Stored, key: str, record: Mapping[str, Any], files: Mapping[str, Path | Callable[[Path], None]]
     ) -> Record:
-        folder = self.folder(kind, key)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._aside(key)
-        try:
+        self._own(FOLDERS[kind])
+        with self.aside(key) as aside:
             whole = {**record, "schema": SCHEMA, "kind": kind, "key": key, "files": {}}
             for name, content in files.items():
                 path = aside / name
@@ -177,17 +209,15 @@ class Store:
                     shutil.copyfile(content, path)
                 else:
                     content(path)
-                disk.sync(path)
-                whole["files"][name] = disk.describe(path)
+                sync(path)
+                whole["files"][name] = describe(path)
             try:
                 check(whole, kind, key)
             except Damaged as error:
                 raise ValueError(str(error)) from None
-            disk.write(aside / "record.json", encode(whole))
-            disk.sync(aside)
-            return self._rename(aside, folder, kind, key)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            write(aside / "record.json", encode(whole))
+            sync(aside)
+            return self._rename(aside, self.folder(kind, key), kind, key)
 
     def _rename(self, aside: Path, folder: Path, kind: Stored, key: str) -> Record:
         while True:
@@ -203,14 +233,14 @@ class Store:
                 if first is not None:
                     return first
             else:
-                disk.sync(folder.parent)
-                return decode((folder / "record.json").read_bytes())
+                sync(folder.parent)
+                return decode(read(folder / "record.json"))
 
-    def _aside(self, key: str) -> Path:
-        """Return a new directory on the store's file system in which something can be written unseen."""
-        path = self.root / "incoming" / f"{key}-{os.getpid()}-{secrets.token_hex(4)}"
-        path.mkdir(parents=True)
-        return path
+    @contextmanager
+    def aside(self, name: str) -> Iterator[Path]:
+        """Yield a new folder on the store's file system in which something can be written unseen; gone at the end."""
+        with folder_aside(self._own("incoming") / name) as folder:
+            yield folder
 
     # -- failures
 
@@ -235,33 +265,28 @@ class Store:
             **({"micro_batch": micro_batch} if micro_batch is not None else {}),
         }  # fmt: skip
         folder = self.root / "failures"
-        with told_as_input_error(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            aside = self._aside(key)
-            try:
-                disk.write(aside / "record.json", encode(record))
-                number = 1
-                while not _link(aside / "record.json", folder / f"{key}-{number}.json"):
-                    number += 1
-                disk.sync(folder)
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
+        with told_as_input_error(folder), self.aside(key) as aside:
+            self._own("failures")
+            write(aside / "record.json", encode(record))
+            number = 1
+            while not _link(aside / "record.json", folder / f"{key}-{number}.json"):
+                number += 1
+            sync(folder)
         return record
 
     def failures(self, key: str) -> tuple[Record, ...]:
         """Return what went wrong with `key` so far, oldest first."""
         found: list[Record] = []
         number = 1
-        while (path := self.root / "failures" / f"{key}-{number}.json").exists():
+        while os.path.lexists(path := self.root / "failures" / f"{key}-{number}.json"):
             number += 1
-            with told_as_input_error(path):
-                try:
-                    record = decode(path.read_bytes())
-                    check(record, "failure", key)
-                except (Damaged, OtherSchema) as error:
-                    self.warn(f"{path}: {error}. Ignored.")
-                else:
-                    found.append(record)
+            try:
+                record = decode(read(path))
+                check(record, "failure", key)
+            except (Damaged, OtherSchema, OSError) as error:
+                self.warn(f"{path}: {_reason(error)}. Ignored.")
+            else:
+                found.append(record)
         return tuple(found)
 
     # -- locks
@@ -291,7 +316,9 @@ class Store:
         path = self.root / "locks" / f"{key}.lock"
         lock = FileLock(path, timeout=-1 if wait else 0)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._own("locks")
+            if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+                remove(path)  # no lock, and some versions of filelock would empty what a link leads to
             lock.acquire()
         except Timeout:
             return None
@@ -300,19 +327,31 @@ class Store:
         return lock
 
 
+def _move(path: Path, target: Path) -> None:
+    try:
+        path.rename(target)
+    except PermissionError:
+        if path.is_symlink():
+            raise
+        path.chmod(0o755)  # a directory that can't be written to can't change its parent
+        path.rename(target)
+
+
 def _size(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size}
+    return {"bytes": regular(path).st_size}
 
 
 def _load(folder: Path, kind: Stored, key: str, look: Callable[[Path], Mapping[str, Any]]) -> Record | None:
-    """Return the record in `folder`, its files compared with what `look` sees; None if there is no folder."""
+    """Return the record in `folder`, its files compared with what `look` sees; None if there is nothing."""
     try:
-        data = (folder / "record.json").read_bytes()
-    except FileNotFoundError:
-        if not folder.exists():
+        record = decode(read(folder / "record.json"))
+    except OSError as error:
+        there = os.path.lexists(folder)
+        if isinstance(error, FileNotFoundError) and not there:
             return None
-        raise Damaged("record.json is missing") from None
-    record = decode(data)
+        if not there or not unreadable(error):
+            raise
+        raise Damaged(f"record.json {_reason(error)}") from None
     try:
         check(record, kind, key)
     except OtherSchema as error:
@@ -323,11 +362,20 @@ def _load(folder: Path, kind: Stored, key: str, look: Callable[[Path], Mapping[s
     for name, expected in record["files"].items():
         try:
             seen = look(folder / name)
-        except FileNotFoundError:
-            raise Damaged(f"{name} is missing") from None
+        except OSError as error:
+            if not unreadable(error):
+                raise
+            raise Damaged(f"{name} {_reason(error)}") from None
         if any(expected[what] != value for what, value in seen.items()):
             raise Damaged(f"{name} does not match its {' and '.join(seen)}")
     return record
+
+
+def _reason(error: Exception) -> str:
+    """Return in words to follow a file's name why it can't be read."""
+    if isinstance(error, FileNotFoundError):
+        return "is missing"
+    return f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
 
 
 def _link(source: Path, target: Path) -> bool:

@@ -5,7 +5,7 @@ its batch-normalisation statistics, the optimiser and the notes of the run are e
 
     <folder>/step-00000120/network.safetensors   weights and statistics
                            optimizer.pt          the optimiser's state, read without running code from it
-                           progress.json         step, notes, checksums of the other two
+                           progress.json         step, notes, checksums of the other two and its own
              damaged-step-00000120/              one that did not match its checksums, with damaged.txt saying why
 
 The two newest are kept: when the newest is damaged, the training goes on from the one before; when both are, it begins
@@ -14,11 +14,8 @@ again; either is told. All go once the training's record is stored.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +23,8 @@ from typing import Any
 import safetensors.torch
 import torch
 from torch import Tensor
+
+from repro.files import Damaged, digest, folder_aside, read, remove, seal, sync, unreadable, unseal, write
 
 KEPT = 2
 _NETWORK, _OPTIMIZER, _PROGRESS = "network.safetensors", "optimizer.pt", "progress.json"
@@ -49,26 +48,20 @@ def found(folder: Path) -> list[Path]:
 def save(folder: Path, state: Checkpoint) -> None:
     """Write a checkpoint aside, bring it onto the disk, move it into place in one step; remove all but the newest."""
     folder.mkdir(parents=True, exist_ok=True)
-    place = folder / f"step-{state.step:08d}"
-    aside = folder / f"{place.name}.{os.getpid()}.part"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    try:
+    place = folder / _name(state.step)
+    with folder_aside(place) as aside:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in state.network.items()}
         safetensors.torch.save_file(whole, aside / _NETWORK)
         torch.save(dict(state.optimizer), aside / _OPTIMIZER)
-        sums = {name: _sha256(aside / name) for name in (_NETWORK, _OPTIMIZER)}
-        (aside / _PROGRESS).write_text(json.dumps({"step": state.step, "notes": dict(state.notes), "sha256": sums}))
+        files = {name: digest(aside / name) for name in (_NETWORK, _OPTIMIZER)}
+        write(aside / _PROGRESS, seal({"step": state.step, "notes": dict(state.notes), "files": files}))
         for path in (*aside.iterdir(), aside):
-            _sync(path)
-        if place.exists():  # of an earlier run that was stopped at this very step: the same numbers
-            shutil.rmtree(place)
+            sync(path)
+        remove(place)  # of an earlier run that was stopped at this very step: the same numbers
         aside.rename(place)
-        _sync(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        sync(folder)
     for old in found(folder)[KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+        remove(old)
 
 
 def load(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
@@ -76,7 +69,9 @@ def load(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
     for path in found(folder):
         try:
             return _read(path)
-        except Exception as error:  # torch, safetensors and json raise many kinds; all mean the same here
+        except Exception as error:  # torch, safetensors and json raise many kinds; most mean the same here
+            if isinstance(error, MemoryError) or (isinstance(error, OSError) and not unreadable(error)):
+                raise
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             _set_aside(path, reason)
             left = found(folder)
@@ -86,30 +81,30 @@ def load(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
 
 
 def _read(path: Path) -> Checkpoint:
-    told = json.loads((path / _PROGRESS).read_text())
-    for name, expected in told["sha256"].items():
-        if _sha256(path / name) != expected:
-            raise ValueError(f"{name} does not match its checksum")
+    try:
+        told = unseal(read(path / _PROGRESS))
+    except Damaged as error:
+        raise Damaged(f"{_PROGRESS} {error}") from None
+    for name, expected in told["files"].items():
+        if digest(path / name) != expected:
+            raise Damaged(f"{name} does not match its checksum")
+    if path.name != _name(told["step"]):
+        raise Damaged(f"it is of step {told['step']}")
     network = safetensors.torch.load_file(path / _NETWORK)
     optimizer = torch.load(path / _OPTIMIZER, map_location="cpu", weights_only=True)
     return Checkpoint(told["step"], network, optimizer, told["notes"])
 
 
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
 def _set_aside(path: Path, reason: str) -> None:
+    """Move a checkpoint where none is looked for; remove it where that can't be done."""
     target = path.with_name(f"damaged-{path.name}")
-    shutil.rmtree(target, ignore_errors=True)
-    path.replace(target)
-    (target / "damaged.txt").write_text(reason + "\n")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    remove(target)
+    with suppress(OSError):
+        path.replace(target)
+        if not target.is_symlink():
+            (target / "damaged.txt").write_text(reason + "\n")
+    remove(path)

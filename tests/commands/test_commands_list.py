@@ -15,8 +15,7 @@ from repro.spec.load import load_suite
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     # nothing was edited just now
-    monkeypatch.setattr(places, "_SETTLED_SECONDS", -1.0)
-    monkeypatch.setattr("repro.memo._SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr("repro.files.SETTLED_SECONDS", -1.0)
     return tmp_path
 
 
@@ -60,7 +59,7 @@ def test_a_changed_spec_is_read_again(cache, monkeypatch):
 
 
 def test_a_spec_edited_just_now_is_never_remembered(cache, monkeypatch):
-    monkeypatch.setattr(places, "_SETTLED_SECONDS", 1e12)
+    monkeypatch.setattr("repro.files.SETTLED_SECONDS", 1e12)
     assert places.state() is None
     _listed()
     assert not (cache / "cache/repro/list.json").exists()

@@ -1,7 +1,7 @@
 """The cache is whole or absent, made once, and says clearly why it cannot be written."""
 
-import json
 import multiprocessing
+import os
 import shutil
 import time
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from data_trees import forbidden_folder, run_python
 
+from repro import files
 from repro.data.cache import Content, cached
 from repro.errors import InputError
 
@@ -57,17 +58,69 @@ def test_the_second_reader_maps_what_the_first_wrote(tmp_path):
     assert np.array_equal(cached(tmp_path, "k", never).pixels, before)
 
 
+def _put(path, damage):
+    """Something else in the place of what a cache folder holds, or of the folder."""
+    data = path.read_bytes() if path.is_file() else b""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    middle = len(data) // 2
+    {
+        "cut": lambda: path.write_bytes(data[:middle]),
+        "gone": lambda: None,
+        "empty": lambda: path.write_bytes(b""),
+        "a bit": lambda: path.write_bytes(data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]),
+        "zeroed behind the header": lambda: path.write_bytes(data[:128] + bytes(len(data[128:]))),
+        "longer": lambda: path.write_bytes(data + b" "),
+        "folder": path.mkdir,
+        "link to nowhere": lambda: path.symlink_to("none"),
+        "link to itself": lambda: path.symlink_to(path),
+        "link": lambda: path.symlink_to("/"),
+        "pipe": lambda: os.mkfifo(path),
+    }[damage]()
+
+
+DAMAGE = ("cut", "gone", "empty", "a bit", "longer", "folder", "link to nowhere", "link to itself", "link", "pipe")
+
+
 @pytest.mark.parametrize("name", ["pixels.npy", "labels.npy", "sizes.npy", "index.json"])
-@pytest.mark.parametrize("damage", ["cut", "gone", "empty"])
-def test_a_damaged_entry_is_made_again(tmp_path, name, damage):
-    expected = cached(tmp_path, "k", content).labels.copy()
-    path = tmp_path / "images/k" / name
-    data = path.read_bytes()
-    path.unlink()
-    if damage != "gone":
-        path.write_bytes(data[: len(data) // 2] if damage == "cut" else b"")
-    assert np.array_equal(cached(tmp_path, "k", content).labels, expected)
+@pytest.mark.parametrize("damage", [*DAMAGE, "zeroed behind the header"])
+def test_a_damaged_entry_is_told_and_made_again(tmp_path, name, damage):
+    told = []
+    before = cached(tmp_path, "k", content, told.append)
+    expected = (before.pixels.copy(), before.labels.copy(), before.sizes.copy(), before.names)
+    _put(tmp_path / "images/k" / name, damage)
+    found = cached(tmp_path, "k", content, told.append)
+    for a, b in zip(expected, (found.pixels, found.labels, found.sizes, found.names), strict=True):
+        assert np.array_equal(a, b)
+    (line,) = told
+    assert line.startswith(f"{tmp_path}/images/k: damaged (")
+    assert line.endswith("These images are decoded again.")
+    cached(tmp_path, "k", never, told.append)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("damage", ["empty", "folder", "link to nowhere", "link to itself", "link", "pipe"])
+@pytest.mark.parametrize("name", ["k", "k.lock"])
+def test_what_stands_for_the_folder_or_its_lock_is_no_hindrance(tmp_path, name, damage):
+    cached(tmp_path, "k", content)
+    shutil.rmtree(tmp_path / "images/k")
+    (tmp_path / "images" / name).touch()
+    _put(tmp_path / "images" / name, damage)
+    assert cached(tmp_path, "k", content).names == ("a", "b", "c")
+
+
+def test_bytes_are_checked_once_in_a_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "SETTLED_SECONDS", -1.0)
+    hashed = []
+    sha256 = files._sha256
+    monkeypatch.setattr(files, "_sha256", lambda path: hashed.append(path.name) or sha256(path))
+    cached(tmp_path, "k", content)
+    made = len(hashed)
     cached(tmp_path, "k", never)
+    assert len(hashed) == made
+    path = tmp_path / "images/k/pixels.npy"
+    path.write_bytes(path.read_bytes())  # another time of change
+    cached(tmp_path, "k", never)
+    assert hashed[made:] == ["pixels.npy"]
 
 
 def test_a_failed_build_leaves_nothing(tmp_path):
@@ -94,10 +147,10 @@ cached(pathlib.Path(sys.argv[1]), "k", lambda: Content(("a", "b"), sizes, pairs(
 
 def test_a_killed_build_is_done_again(tmp_path):
     assert run_python(KILLED, str(tmp_path)).returncode == -9
-    assert (tmp_path / "images/k.partial").is_dir()
+    assert [p.name for p in (tmp_path / "images").iterdir() if p.name.startswith(".k.")]
     assert not (tmp_path / "images/k").exists()
     assert cached(tmp_path, "k", content).names == ("a", "b", "c")
-    assert not (tmp_path / "images/k.partial").exists()
+    assert sorted(p.name for p in (tmp_path / "images").iterdir()) == ["k", "k.lock"]
 
 
 def _load(folder, calls, out):
@@ -148,17 +201,10 @@ def test_space_that_runs_out_while_writing(tmp_path):
     assert done.returncode == 1  # an exception, not the bus error that a memory map would die of
     assert "InputError" in done.stderr.splitlines()[-1]
     assert "no space left for decoded images" in done.stderr
-    assert not (tmp_path / "images/k").exists()
-    assert not (tmp_path / "images/k.partial").exists()
+    assert [p.name for p in (tmp_path / "images").iterdir()] == ["k.lock"]
 
 
 def test_a_folder_that_cannot_be_written():
     message = r"decoded images cannot be kept here \(Permission denied\)\. Give another --store\."
     with forbidden_folder(0o555) as folder, pytest.raises(InputError, match=message):
         cached(folder, "k", content)
-
-
-def test_the_index_states_lengths(tmp_path):
-    cached(tmp_path, "k", content)
-    lengths = json.loads((tmp_path / "images/k/index.json").read_text())["bytes"]
-    assert lengths["pixels.npy"] - lengths["labels.npy"] == 3 * 6 * 5 * 2

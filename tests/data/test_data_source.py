@@ -25,7 +25,7 @@ CAMVID = Data(name="camvid", train_split="train", classes=11)
 def tree(tmp_path, monkeypatch):
     root = tmp_path / "camvid"
     told = write_camvid(root, {"train": 5, "val": 3})
-    monkeypatch.setattr("repro.memo._SETTLED_SECONDS", -1.0)  # nothing was written just now
+    monkeypatch.setattr("repro.files.SETTLED_SECONDS", -1.0)  # nothing was written just now
     return root, told
 
 
@@ -223,7 +223,7 @@ def test_the_second_fingerprint_reads_no_file(tree, tmp_path, monkeypatch):
 
 
 def test_a_file_changed_within_the_clocks_tick_is_noticed(tree, tmp_path, monkeypatch):
-    monkeypatch.setattr("repro.memo._SETTLED_SECONDS", 2.0)
+    monkeypatch.setattr("repro.files.SETTLED_SECONDS", 2.0)
     root, _ = tree
     path = root / "train/train00.png"
     data, now = path.read_bytes(), time.time_ns()

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sys
+import zlib
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,11 @@ from store_records import evaluation, put_training
 
 from repro.store.index import without_curve
 from repro.store.store import Store
+
+
+@pytest.fixture(autouse=True)
+def listed_from_the_first_record_on(monkeypatch):
+    monkeypatch.setattr("repro.store.index._WORTH_A_LIST", 1)
 
 
 @pytest.fixture
@@ -190,3 +196,59 @@ def test_an_index_of_mostly_stale_lines_is_begun_anew(store, monkeypatch):
             os.utime(store.file("training", f"k{number}", "record.json"), (time, time))
     assert set(listed(store)) == {"k0", "k1", "k2"}
     assert 0 < index(store).read_bytes().count(b"segment") <= 9
+
+
+def test_looking_at_a_few_records_leaves_no_trace(store, monkeypatch):
+    monkeypatch.setattr("repro.store.index._WORTH_A_LIST", 3)
+    for number in range(2):
+        put_training(store, f"k{number}", number)
+    assert set(listed(store)) == {"k0", "k1"}
+    assert not index(store).parent.exists()
+    put_training(store, "k2", 2)
+    listed(store)
+    assert index(store).exists()
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+@pytest.mark.parametrize("content", [b"theirs\n" * 3000, None])
+def test_a_list_that_is_a_link_is_not_written(store, tmp_path, place, content):
+    """Somebody else's store may have it lead to any file that its reader can write."""
+    put_training(store, "k")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    target = theirs / "trainings-1.txt"
+    if content is not None:
+        target.write_bytes(content)
+    if place == "folder":
+        index(store).parent.symlink_to(theirs)
+    else:
+        index(store).parent.mkdir()
+        index(store).symlink_to(target)
+    for _ in range(2):
+        assert set(listed(store)) == {"k"}
+        assert (target.read_bytes() if content is not None else None) == content
+        assert list(theirs.iterdir()) == ([] if content is None else [target])
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db"])
+def test_what_a_file_manager_leaves_is_no_record(store, name):
+    put_training(store, "k")
+    (store.root / "trainings" / name).write_bytes(b"Bud1")
+    assert set(listed(store)) == {"k"}
+    assert (store.root / "trainings" / name).exists()
+
+
+@pytest.mark.parametrize("harm", ["folder", "pipe", "whole but of another making"])
+def test_what_is_no_list_is_not_read(store, harm):
+    put_training(store, "k")
+    index(store).parent.mkdir()
+    if harm == "folder":
+        index(store).mkdir()
+    elif harm == "pipe":
+        os.mkfifo(index(store))
+    else:
+        listed(store)
+        line = index(store).read_bytes().strip().partition(b"\t")[2].split(b"\t")
+        rest = b"\t".join([*line[:-1], b"[1]"]) + b"\n"
+        index(store).write_bytes(b"%08x\t" % zlib.crc32(rest) + rest)
+    assert set(listed(store)) == {"k"}

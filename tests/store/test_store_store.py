@@ -13,7 +13,7 @@ import pytest
 from store_records import evaluation, put_training, python, training, writer
 
 from repro.errors import InputError
-from repro.store import disk
+from repro.store import store as store_module
 from repro.store.record import decode, encode
 from repro.store.store import Store
 
@@ -85,9 +85,10 @@ def test_all_is_on_the_disk_before_it_is_visible(store, monkeypatch):
     monkeypatch.setattr(os, "fsync", note_sync)
     monkeypatch.setattr(Path, "rename", note_rename)
     put_training(store, "k")
-    aside = done[-3]
-    assert aside.startswith("k-")
-    assert done == ["weights.safetensors", "record.json", aside, aside, "renamed", "trainings"]
+    record, aside = done[1:3]
+    assert record.startswith(".record.json.")
+    assert aside.startswith(".k.")
+    assert done == ["weights.safetensors", record, aside, aside, "renamed", "trainings"]
 
 
 def test_a_training_and_an_evaluation_of_one_key_are_two_records(store):
@@ -228,7 +229,7 @@ def test_a_refusal_at_any_step_leaves_nothing_visible(store, monkeypatch, number
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path if step in ("rename", "mkdir") else disk, step, refuse)
+        patch.setattr(Path if step in ("rename", "mkdir") else store_module, step, refuse)
         with pytest.raises(InputError, match=words):
             put_training(store, "k")
     assert store.get("training", "k") is None
@@ -284,9 +285,19 @@ Store(Path(sys.argv[1])).put("evaluation", "k", evaluation("t"), {"confusion.npz
     process.communicate()
     assert store.get("evaluation", "k") is None
     assert list(store.records("evaluation")) == []
-    (left,) = (store.root / "incoming").iterdir()
+    assert len(list((store.root / "incoming").iterdir())) == 1
+    with store.aside("k") as others:  # another writer, at work now
+        store.prepare()
+        assert list((store.root / "incoming").iterdir()) == [others]
+    assert list((store.root / "incoming").iterdir()) == []
+
+
+def test_what_is_left_where_nothing_can_be_locked_goes_after_a_day(store, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", lambda *_: (_ for _ in ()).throw(OSError(errno.EBADF, "no locks")))
+    left = store.root / "incoming" / ".k.01234567.part"
+    left.mkdir(parents=True)
     store.prepare()
-    assert left.exists()  # it might be another runner's, at work now
+    assert left.exists()
     os.utime(left, (0, 0))
     store.prepare()
     assert not left.exists()
