@@ -88,7 +88,8 @@ def nobody():
 @pytest.mark.parametrize("what", ["record.json", "weights.safetensors", "."])
 def test_a_forbidden_file_is_damage_and_a_forbidden_store_is_not(store, warnings, tmp_path, what):
     put_training(store, "k")
-    for path in (tmp_path, *tmp_path.parents[:2], *store.root.rglob("*"), store.root):
+    above = [path for path in tmp_path.parents if path.name.startswith(("pytest-", "popen-"))]
+    for path in (*above, tmp_path, *store.root.rglob("*"), store.root):
         path.chmod(path.stat().st_mode | (0o777 if path.is_dir() else 0o666))
         if os.geteuid() == 0 and path.is_relative_to(store.root):
             os.chown(path, 65534, -1)
