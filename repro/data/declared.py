@@ -70,8 +70,8 @@ def _samples(files: Files, home: Path, split: str) -> tuple[Sample, ...]:
         return tuple(_sample(line.removesuffix(suffix), home, images, labels, place) for place, line in lines)
     before, _, after = images.partition("{name}")
     pattern = f"{glob.escape(before)}*{glob.escape(after)}"
-    found = re.compile(f"{re.escape(before)}([^/]+){re.escape(after)}")
-    names = sorted(m[1] for path in home.glob(pattern) if (m := found.fullmatch(path.relative_to(home).as_posix())))
+    form = re.compile(f"{re.escape(before)}([^/]+){re.escape(after)}")
+    names = sorted(m[1] for path in home.glob(pattern) if (m := form.fullmatch(path.relative_to(home).as_posix())))
     if not names:
         raise InputError(f"{home}: there is no {before}*{after} in it. Mend files.images, or give another --data.")
     return tuple(_sample(name, home, images, labels, str(home / images.replace("{name}", name))) for name in names)

@@ -17,7 +17,7 @@ from typing import Literal
 
 from filelock import FileLock
 
-from repro.data.disk import unwritable
+from repro.data.disk import opened, unwritable
 from repro.errors import InputError
 
 Progress = Callable[[int, int], None]
@@ -40,8 +40,8 @@ class Checksum:
     begins: str
 
     def of(self, path: Path) -> str:
-        """The file's digest, as much of it as is published. MD5 tells damage, not forgery."""
-        with open(path, "rb") as file:
+        """The file's digest, as much of it as is published. MD5 tells damage, not forgery. Raises what `opened` does."""
+        with opened(path) as file:
             digest = hashlib.file_digest(file, lambda: hashlib.new(self.kind, usedforsecurity=False))
         return digest.hexdigest()[: len(self.begins)]
 

@@ -42,6 +42,8 @@ def validation(root: Path) -> tuple[Labelled, ...]:
         raise unreadable(folder, error) from error
     if wnids:
         found = [Labelled(path, k) for k, wnid in enumerate(wnids) for path in (folder / wnid).glob("*.JPEG")]
+        if not found:
+            raise InputError(f"{folder}: no *.JPEG in its folders. {GET}")
         return tuple(sorted(found, key=lambda labelled: labelled.image.name))
     images = sorted(folder.glob("*.JPEG"))
     if not images:
@@ -68,10 +70,10 @@ def _ground_truth(kit: Path) -> list[int]:
 
 def _class_numbers(path: Path) -> dict[int, int]:
     """The kit's class number -> place of its WordNet id in alphabetical order."""
-    synsets = load_variable(path, "synsets", squeeze=True)
+    synsets = load_variable(path, "synsets")
     try:
-        wnids = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets if int(s["num_children"]) == 0}
-    except (ValueError, IndexError, TypeError) as error:
+        wnids = {int(s["ILSVRC2012_ID"].item()): str(s["WNID"]) for s in synsets if s["num_children"].item() == 0}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(path, error) from error
     order = {wnid: k for k, wnid in enumerate(sorted(wnids.values()))}
     return {number: order[wnid] for number, wnid in wnids.items()}

@@ -119,8 +119,10 @@ def _npy(path: Path) -> NDArray[Any]:
     try:
         with opened(path) as file:
             return np.asarray(np.load(file, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        reason = " ".join(str(error).split())
+    except InputError:
+        raise
+    except Exception as error:  # NumPy's reader fails in as many ways as a file can be damaged
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: not an array that can be read ({reason}). Write it with numpy.save.") from None
 
 

@@ -22,9 +22,9 @@ def beside(path: Path) -> str:
         return ""
     written = _SEPARATORS.split("/".join(rest))
     for start in range(len(written) if len(written) > len(rest) or written[0].endswith(":") else 1):
-        found = _walk(here, [part for part in written[start:] if part])
-        if found is not None:
-            return f" There is {found}: {_difference(rest[-1], found.name)}."
+        meant = _walk(here, [part for part in written[start:] if part])
+        if meant is not None:
+            return f" There is {meant}: {_difference(rest[-1], meant.name)}."
     return ""
 
 

@@ -114,18 +114,18 @@ class _Writer:
 
     def link(self, name: str, target: str, base: str) -> None:
         """A link to `target`, as seen from the folder `base` of the archive."""
-        parts, found = self._parts(name), [*self._parts(base)]
+        parts, end = self._parts(name), [*self._parts(base)]
         if target.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", target):
             raise _unsafe(self.archive, name)
         for part in re.split(r"[\\/]", target):
-            if part == ".." and found:
-                found.pop()
+            if part == ".." and end:
+                end.pop()
             elif part == "..":
                 raise _unsafe(self.archive, name)
             elif part not in ("", "."):
-                found.append(part)
+                end.append(part)
         self.take(0)
-        self.links[parts] = tuple(found)
+        self.links[parts] = tuple(end)
 
     def copy_linked(self) -> None:
         """Put a copy in the place of each link to a file; a link to anything else is refused."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.data.cityscapes import TRAIN_IDS
+from repro.data.disk import opened
 from repro.data.images import VOID, ByteArray
 from repro.errors import InputError
 
@@ -22,10 +23,11 @@ def read_map(name: str) -> Mapping[int, int]:
         return MAPS[name]
     path = Path(name)
     try:
-        lines = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        with opened(path) as file:
+            lines = tomllib.loads(file.read().decode("utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"--map {name}: no such file, and no built-in map; there is {', '.join(MAPS)}.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"--map {name}: not a TOML file of lines such as `7 = 0` ({error}).") from None
     try:
         mapping = {int(number): int(label) for number, label in lines.items()}

@@ -71,11 +71,11 @@ def _check_pattern(key: str, pattern: str, needed: str) -> None:
             f"{key}: {brief(pattern)} must be a path below --data, folders separated by /, without .. in it."
         )
     known = ("split", "name") if needed else ("split",)
-    found = _PLACEHOLDER.findall(pattern)
-    for word in found:
+    words = _PLACEHOLDER.findall(pattern)
+    for word in words:
         if word not in known:
             raise ValueError(f"{key}: {{{word}}} in {brief(pattern)} means nothing here; there are {_braced(known)}.")
-    if pattern and needed and found.count(needed) != 1:
+    if pattern and needed and words.count(needed) != 1:
         raise ValueError(f"{key}: {brief(pattern)} must hold {{{needed}}} once: it stands for an image's name.")
 
 

@@ -165,7 +165,7 @@ def damaged(path, kind):
         ("empty", "damaged or cut short"),
         ("flipped", "damaged or cut short"),
         ("variable", "there is no 'GTcls' in it"),
-        ("field", "damaged or cut short"),
+        ("field", r"there is no GTcls\.Segmentation in it"),
         ("text", r"GTcls\.Segmentation is not a label map"),
         ("void", "label 255; this data set has 0 to 254"),
         ("value", "label 21 at row 0, column 0; the 21 classes are 0 to 20"),
