@@ -40,7 +40,10 @@ class Checksum:
     begins: str
 
     def of(self, path: Path) -> str:
-        """The file's digest, as much of it as is published. MD5 tells damage, not forgery. Raises what `opened` does."""
+        """The file's digest, as much of it as is published. MD5 tells damage, not forgery.
+
+        Raises what `opened` does.
+        """
         with opened(path) as file:
             digest = hashlib.file_digest(file, lambda: hashlib.new(self.kind, usedforsecurity=False))
         return digest.hexdigest()[: len(self.begins)]

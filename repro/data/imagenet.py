@@ -41,10 +41,10 @@ def validation(root: Path) -> tuple[Labelled, ...]:
     except OSError as error:
         raise unreadable(folder, error) from error
     if wnids:
-        found = [Labelled(path, k) for k, wnid in enumerate(wnids) for path in (folder / wnid).glob("*.JPEG")]
-        if not found:
+        in_folders = [Labelled(path, k) for k, wnid in enumerate(wnids) for path in (folder / wnid).glob("*.JPEG")]
+        if not in_folders:
             raise InputError(f"{folder}: no *.JPEG in its folders. {GET}")
-        return tuple(sorted(found, key=lambda labelled: labelled.image.name))
+        return tuple(sorted(in_folders, key=lambda labelled: labelled.image.name))
     images = sorted(folder.glob("*.JPEG"))
     if not images:
         raise InputError(f"{folder}: no images in it. {GET}")
@@ -73,7 +73,7 @@ def _class_numbers(path: Path) -> dict[int, int]:
     synsets = load_variable(path, "synsets")
     try:
         wnids = {int(s["ILSVRC2012_ID"].item()): str(s["WNID"]) for s in synsets if s["num_children"].item() == 0}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, OverflowError, LookupError, TypeError, AttributeError) as error:
         raise unreadable(path, error) from error
     order = {wnid: k for k, wnid in enumerate(sorted(wnids.values()))}
     return {number: order[wnid] for number, wnid in wnids.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,16 +39,17 @@ _COMPLEX = 0x0800
 def load_variable(path: Path, name: str) -> Any:
     """The variable `name` of a .mat file: an array, text, or a list of structures (field -> value, column by column).
 
-    None for other kinds (cells, sparse arrays, objects). InputError if the file is damaged or has no such variable.
+    None for other kinds (cells, sparse and complex arrays, objects, lines of text). InputError if the file is
+    damaged or has no such variable.
     """
     try:
         with opened(path) as file:
-            data = file.read()
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise _too_large(path)
         for own, value in _variables(data, path):
             if own == name:
                 return value()
-    except (FileNotFoundError, PermissionError) as error:
-        raise unreadable(path, error) from error
     except (ValueError, struct.error, zlib.error, OSError) as error:
         raise unreadable(path, error) from error
     raise InputError(f"{path}: there is no {name!r} in it. This is not the data set's file.")
@@ -61,14 +62,13 @@ def read_mat(path: Path, last: int, variable: str, *fields: str) -> npt.NDArray[
     """
     value = load_variable(path, variable)
     for field in fields:
-        whole = isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping)
-        if not whole or field not in value[0]:
+        if not isinstance(value, list) or len(value) != 1 or field not in value[0]:
             raise InputError(f"{path}: there is no {'.'.join((variable, *fields))} in it. Download this file again.")
         value = value[0][field]
-    if not isinstance(value, np.ndarray) or value.ndim != 2 or value.dtype.kind not in "iu":
+    if not isinstance(value, np.ndarray) or value.ndim != 2 or not np.array_equal(value, np.rint(value)):
         raise InputError(f"{path}: {'.'.join((variable, *fields))} is not a label map. Download this file again.")
     if value.size and (value.min() < 0 or value.max() > last):
-        wrong = value.min() if value.min() < 0 else value.max()
+        wrong = int(value.min() if value.min() < 0 else value.max())
         raise InputError(f"{path}: label {wrong}; this data set has 0 to {last}. Download this file again.")
     return value.astype(np.int64)
 
@@ -91,15 +91,14 @@ def _variables(data: bytes, path: Path) -> Iterator[tuple[str, Any]]:
         if element.kind == _PACKED:
             content = _unpacked(element.data, left, path)
             left -= len(content)
-            whole = next(_elements(memoryview(content), order))
+            whole = next(_elements(memoryview(content), order), element)
         if whole.kind != _MATRIX:
             raise ValueError(f"an element of type {whole.kind} where a variable should be")
         parts = _elements(whole.data, order)
-        head = [next(parts, None) for _ in range(3)]
-        if None in head:
+        _, _, name = (next(parts, None) for _ in range(3))
+        if name is None:
             raise ValueError("a variable ends early")
-        name = bytes(head[2].data).decode("latin-1") if head[2] is not None else ""
-        yield name, lambda matrix=whole: _value(matrix.data, order, 0)
+        yield bytes(name.data).decode("latin-1"), lambda matrix=whole: _value(matrix.data, order, 0)
 
 
 def _elements(data: memoryview, order: str) -> Iterator[_Element]:
@@ -126,12 +125,14 @@ def _unpacked(data: memoryview, most: int, path: Path) -> bytes:
     decoder = zlib.decompressobj()
     content = decoder.decompress(data, most + 1)
     if len(content) > most:
-        raise InputError(
-            f"{path}: unpacks into more than {MOST_BYTES >> 20} MB, which no label map does. Download it again."
-        )
+        raise _too_large(path)
     if not decoder.eof:
         raise ValueError("a packed variable ends early")
     return content
+
+
+def _too_large(path: Path) -> InputError:
+    return InputError(f"{path}: more than {MOST_BYTES >> 20} MB unpacked, which no label map takes. Download it again.")
 
 
 def _value(data: memoryview, order: str, depth: int) -> Any:
@@ -139,8 +140,8 @@ def _value(data: memoryview, order: str, depth: int) -> Any:
     if not data or depth > _DEPTH:
         return None  # empty: a field that was never set
     parts = _elements(data, order)
-    flags, sides, _, *rest = [*(next(parts, None) for _ in range(3)), parts]
-    if flags is None or sides is None or len(flags.data) < 4 or sides.kind != 5:
+    flags, sides, _ = (next(parts, None) for _ in range(3))
+    if flags is None or sides is None or len(flags.data) < 4 or sides.kind not in (5, 6):
         raise ValueError("an array without dimensions")
     word = struct.unpack_from(f"{order}I", flags.data)[0]
     shape = tuple(int(side) for side in np.frombuffer(sides.data, f"{order}i4"))
@@ -148,20 +149,25 @@ def _value(data: memoryview, order: str, depth: int) -> Any:
         raise ValueError(f"an array of {shape}")
     own = word & 0xFF
     if own == _STRUCT:
-        return _structures(rest[0], math.prod(shape), len(data), order, depth)
+        return _structures(parts, math.prod(shape), len(data), order, depth)
     if own == _CHAR:
-        text = next(rest[0], None)
+        text = next(parts, None)
         if text is None or text.kind not in _TEXT:
             raise ValueError("text of an unknown kind")
+        if shape[0] > 1:
+            return None  # several lines of text, column by column
         coding = _TEXT[text.kind] + ("" if text.kind in (1, 2, 16) else "-le" if order == "<" else "-be")
         return bytes(text.data).decode(coding)
     if own not in _NUMERIC or word & _COMPLEX:
         return None
-    numbers = next(rest[0], None)
+    numbers = next(parts, None)
     if numbers is None or numbers.kind not in _NUMBERS:
         raise ValueError("an array without numbers")
     values = np.frombuffer(numbers.data, f"{order}{_NUMBERS[numbers.kind]}")
-    return values.astype(_NUMERIC[own]).reshape(shape, order="F")
+    whole = values.astype(_NUMERIC[own])
+    if not np.array_equal(whole, values, equal_nan=values.dtype.kind == "f"):
+        raise ValueError("numbers that its type cannot hold")
+    return whole.reshape(shape, order="F")
 
 
 def _structures(parts: Iterator[_Element], count: int, size: int, order: str, depth: int) -> list[dict[str, Any]]:

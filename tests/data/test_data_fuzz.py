@@ -106,7 +106,7 @@ def images() -> list[bytes]:
 
 def archives(folder: Path) -> list[bytes]:
     """Whole archives with folders, files and a link."""
-    found = []
+    whole = []
     for mode in ("w", "w:gz", "w:xz"):
         with tarfile.open(folder / "a.tar", mode) as tar:
             for name, content in {"set/a.txt": b"one" * 99, "set/b/c.txt": bytes(700)}.items():
@@ -116,11 +116,11 @@ def archives(folder: Path) -> list[bytes]:
             link = tarfile.TarInfo("set/link")
             link.type, link.linkname = tarfile.SYMTYPE, "a.txt"
             tar.addfile(link)
-        found.append((folder / "a.tar").read_bytes())
+        whole.append((folder / "a.tar").read_bytes())
     with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as opened:
         opened.writestr("set/a.txt", b"one" * 99)
         opened.writestr("set/b/", b"")
-    return [*found, (folder / "a.zip").read_bytes()]
+    return [*whole, (folder / "a.zip").read_bytes()]
 
 
 @contextmanager

@@ -40,9 +40,7 @@ def test_archives_merge_into_what_is_there(tmp_path, name, mode):
     if mode:
         tar_of(archive, members, mode)
     else:
-        with zipfile.ZipFile(archive, "w") as opened:
-            for member, content in members.items():
-                opened.writestr(member, content)
+        zip_of(archive, members)
     other = tmp_path / "root/VOCdevkit/VOC2012/y.txt"
     other.parent.mkdir(parents=True)
     other.write_text("old")

@@ -81,7 +81,7 @@ def test_a_mat_file_that_unpacks_without_end(tree, monkeypatch):
     write_mat(path, {"GTcls": {"Segmentation": np.zeros((1024, 1024), dtype=np.uint8)}})
     assert path.stat().st_size < 1 << 14
     (sample,) = (s for s in VOC2012.samples(VOC2012.home(root), "trainaug") if s.name == "2008_000010")
-    with pytest.raises(InputError, match=r"2008_000010\.mat: unpacks into more than 1 MB, which no label map does"):
+    with pytest.raises(InputError, match=r"2008_000010\.mat: more than 1 MB unpacked, which no label map takes"):
         VOC2012.read_labels(sample)
 
 
