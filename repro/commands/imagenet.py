@@ -23,7 +23,8 @@ def errors_of(
     """Print top-1 and top-5 errors of each backbone's weights on ImageNet's validation images. InputError."""
     from repro.data.imagenet import validation
     from repro.evaluate.classify import SIGHTS, classifier, measure_errors
-    from repro.nets.weights import find, read
+    from repro.nets.state_dicts import read
+    from repro.nets.weight_files import find
     from repro.run.device import torch_device
 
     if weights is None:

@@ -23,6 +23,7 @@ from repro.data.imagenet import Labelled
 from repro.errors import InputError
 from repro.nets.deeplab import Backbone, build_backbone
 from repro.nets.precision import autocast
+from repro.nets.translate import stem_of
 from repro.nets.weights import load_backbone
 from repro.spec.protocol import Model
 
@@ -80,7 +81,7 @@ def classifier(backbone: str, state: Mapping[str, Tensor], source: str) -> Class
         raise InputError(
             f"{source}: its last layer is not there ({' or '.join(LAST_LAYERS)}). Give a classifier's file."
         )
-    plain: dict[str, str] = {} if "conv1.0.weight" in state else {"stem": "conv7"}
+    plain: dict[str, str] = {} if len(stem_of(state)) > 1 else {"stem": "conv7"}
     where = {**plain, "stride_at": "first_unit"} if backbone.startswith("resnet") else {}
     network = build_backbone(Model.model_validate({"backbone": backbone, **where}), 32)
     load_backbone(network, state, source)

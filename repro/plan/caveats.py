@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from repro.plan.only import left_out
 from repro.plan.plan import Plan, PlannedCell
+from repro.plan.strides import strides_line
 from repro.spec.load import Suite
 from repro.spec.naming import cell_label
 
@@ -14,13 +15,16 @@ MOST_NAMES, MOST_GROUPS = 4, 2
 
 
 def caveats(suite: Suite, plan: Plan) -> Iterator[str]:
-    """A line for each table with cells that are one and the same, or whose claims lack cells that --only left out."""
+    """A line for each table with cells that are one and the same, or whose claims lack cells that --only left out; one
+    for weights whose network had its strides elsewhere."""
     for table in plan.request.tables:
         own = plan.of_table(table.id)
         if groups := identical(own):
             yield f"{table.id}: {same_settings([[cell_label(one.cell) for one in group] for group in groups])}"
         if line := left_out(suite, table, [one.cell for one in own], plan.request.only):
             yield line
+    if line := strides_line(plan):
+        yield line
 
 
 def same_settings(groups: Sequence[Sequence[str]]) -> str:

@@ -9,7 +9,7 @@ from repro.errors import InputError, did_you_mean
 from repro.plan.code import Code
 from repro.plan.work import Evaluation, Split, Training, weights_name
 from repro.spec.dataset import Dataset
-from repro.spec.protocol import Data, Model, Protocol, Train
+from repro.spec.protocol import Data, Model, Protocol, StrideAt, Train
 
 SHARED_SEED = 0
 """Of the first trainings that all seeds share."""
@@ -29,6 +29,8 @@ class Inputs:
     """Name of weights (`weights_name`) -> digest of their file; empty where no weights are given."""
     declared: Callable[[str], Dataset | None] = lambda _name: None
     """Data set -> how its files are read, where that is the user's own declaration."""
+    stride_at: Callable[[str], StrideAt | None] = lambda _name: None
+    """Name of weights -> where the ResNet that they are of had its strides; None where no weights are given."""
 
 
 def backbone_only(model: Model) -> Model:

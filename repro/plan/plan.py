@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from repro.errors import InputError
 from repro.plan.chain import Inputs, evaluation_of, training_of
 from repro.plan.only import choose
+from repro.plan.strides import with_strides
 from repro.plan.work import Evaluation, Training
 from repro.spec import bounds
 from repro.spec.departures import changed_line
@@ -97,6 +98,7 @@ def _planned(suite: Suite, request: Request, inputs: Inputs) -> Iterable[Planned
                 yield PlannedCell(cell, None, {})
                 continue
             resolved = resolve(suite, table, cell.settings, request.scale, request.dataset, request.overrides)
+            resolved = with_strides(resolved, inputs.stride_at)
             evaluations = {}
             for seed in range(request.seeds):
                 protocol = resolved.protocol

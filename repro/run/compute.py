@@ -9,7 +9,8 @@ import torch
 
 from repro.data import source
 from repro.errors import InputError
-from repro.nets import weights
+from repro.nets.state_dicts import read
+from repro.nets.weight_files import find
 from repro.plan.work import Split, weights_name
 from repro.run.job import Job
 from repro.store.store import Store
@@ -62,5 +63,5 @@ def start_of(job: Job, store: Store) -> Start | None:
         return None
     if job.weights is None:
         raise InputError("--weights: train.start is imagenet and no weights are given. Give their folder.")
-    path = weights.find(job.weights, weights_name(training.model))
-    return Start("imagenet", weights.read(path), str(path))
+    path = find(job.weights, weights_name(training.model))
+    return Start("imagenet", read(path), str(path))

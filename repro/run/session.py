@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from repro.cores import cores
 from repro.data import look
 from repro.errors import InputError, did_you_mean
+from repro.nets import weight_files
 from repro.plan.chain import Inputs
 from repro.plan.code import Code, closure
 from repro.plan.cost import evaluation_costs, training_cost
@@ -29,7 +30,7 @@ from repro.run.scale import default_scale, gpu_count
 from repro.spec.bounds import JOBS, SEEDS, check_count
 from repro.spec.dataset import Dataset
 from repro.spec.load import Suite, load_suite
-from repro.spec.protocol import Data, Train
+from repro.spec.protocol import Data, StrideAt, Train
 from repro.store.other_code import with_any_code
 from repro.store.short_of_memory import in_micro_batches
 from repro.store.store import Store
@@ -117,23 +118,32 @@ def inputs(options: Options, suite: Suite, store: Store, absent: dict[str, str] 
     def weights(name: str) -> str:
         return weights_digest(options.weights, name, store) if options.weights else ""
 
+    @cache
+    def stride_at(name: str) -> StrideAt | None:
+        return weight_files.stride_at(weights_file(options.weights, name)) if options.weights else None
+
     return Inputs(
         data,
         lambda stage, told: code(stage, told.name),
         lambda name: suite.dataset(name).names,
         weights,
         declared,
+        stride_at,
     )
+
+
+def weights_file(folder: Path, name: str) -> Path:
+    """The file of these weights in a folder, fetched if it is the hub's; InputError where there is none."""
+    if folder == hub.folder():
+        hub.fetch(name, folder, partial(print, file=sys.stderr, flush=True))
+    return weight_files.find(folder, name)
 
 
 def weights_digest(folder: Path, name: str, store: Store) -> str:
     """20 hex digits of the content of the file of these weights; InputError where there is none."""
     from repro.data.fingerprint import Digests
-    from repro.nets.weights import find
 
-    if folder == hub.folder():
-        hub.fetch(name, folder, partial(print, file=sys.stderr, flush=True))
-    path = find(folder, name)
+    path = weights_file(folder, name)
     digests = Digests(store.cache, path.parent)
     try:
         digest = digests.of(path)
@@ -286,6 +296,8 @@ def work_of(
             f"{lacking[0]}*.safetensors or .pth, --weights hub to download them, another --scale, or --set "
             "train.start=random."
         )
+    if weights is not None:
+        _check_weights([t for t in trainings.values() if t.needs_weights], weights)
     backends = {e.evaluate.crf.backend for e in evaluations.values() if e.evaluate.crf is not None}
     if "pydensecrf" in backends and find_spec("pydensecrf") is None:
         raise InputError(
@@ -307,6 +319,18 @@ def work_of(
         label = f"{labels.of(training)} seed {training.seed} {key[:8]}"
         out.append(Work(key, Job(training, own, data_root, weights, way=way, label=label), after, cost))
     return out
+
+
+def _check_weights(trainings: Sequence[Training], weights: Path) -> None:
+    """InputError, before anything is computed, where a file of weights does not fit a network that starts from it."""
+    by_file: dict[Path, list[Training]] = {}
+    for training in trainings:
+        by_file.setdefault(weight_files.find(weights, weights_name(training.model)), []).append(training)
+    if by_file:
+        from repro.nets.weights import check_file  # torch: only the tensors themselves say whether they fit
+
+        for path, own in by_file.items():
+            check_file(path, [(training.model, training.settings.output_stride) for training in own])
 
 
 def repeated_images(work: Iterable[Work], data_root: Path | None) -> list[str]:

@@ -41,6 +41,7 @@ from repro.spec.ranges import (
 Backbone = Literal["resnet50", "resnet101", "vgg16", "xception65", "xception71"]
 OutputStride = Literal[4, 8, 16, 32, 64, 128, 256]
 Precision = Literal["auto", "float32", "bfloat16"]
+StrideAt = Literal["last_unit", "first_unit", "first_conv"]
 WrongInput = Literal["bgr", "other_range", "bytes"]
 """Known mistakes of preprocessing: red and blue exchanged; [-1, 1] where ImageNet's mean and deviation were meant, or
 these where [-1, 1] was; bytes less the mean, as Caffe's weights want them."""
@@ -82,7 +83,7 @@ class Model(Section):
     stem_width: Channels = 64
     """Channels before block1 (beta: the last of three 3x3 convolutions has twice as many; Xception: the first of two
     has half as many). VGG-16 has no stem."""
-    stride_at: Literal["last_unit", "first_unit", "first_conv"] = "last_unit"
+    stride_at: StrideAt = "last_unit"
     """ResNet, where a block's stride sits: v3's last unit's 3x3, torchvision's first unit's 3x3, or the first unit's
     first 1x1 of the original weights (v2's, where also the atrous rate holds from a block's first unit on)."""
     last_block: Annotated[int, Field(ge=4, le=7)] = 4

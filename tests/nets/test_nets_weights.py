@@ -17,8 +17,10 @@ from torchvision.transforms import functional as transforms
 from repro.errors import InputError
 from repro.nets import translate
 from repro.nets.deeplab import build, build_backbone
+from repro.nets.state_dicts import read
 from repro.nets.translate import from_resnet
-from repro.nets.weights import find, load_backbone, read
+from repro.nets.weight_files import find
+from repro.nets.weights import load_backbone
 from repro.spec.protocol import Model
 
 State = dict[str, Tensor]
@@ -63,7 +65,9 @@ def test_another_width(resnet50: State) -> None:
 
 
 def test_another_network(resnet50: State) -> None:
-    assert "weights of a ResNet; this backbone takes those of timm's" in refusal(Model(backbone="xception65"), resnet50)
+    assert "weights of a ResNet; this backbone takes the ImageNet weights of timm's" in refusal(
+        Model(backbone="xception65"), resnet50
+    )
     assert "no network known here" in refusal(torchvision_model(), {"x": torch.zeros(1)})
     own = build(Model(backbone="resnet50", width=4, stem_width=4), 3, 16).state_dict()
     assert "this suite's own" in refusal(Model(backbone="resnet50"), own)
@@ -73,8 +77,8 @@ def test_missing_and_unexpected(resnet50: State) -> None:
     lacking = {k: v for k, v in resnet50.items() if not k.startswith("layer4.2.bn3")}
     message = refusal(torchvision_model(), lacking)
     assert "missing blocks.block4.2.conv3.1.weight, blocks.block4.2.conv3.1.bias and 2 more" in message
-    message = refusal(torchvision_model(), {**resnet50, "layer4.2.se.weight": torch.zeros(1)})
-    assert "unexpected layer4.2.se.weight" in message
+    message = refusal(torchvision_model(), {**resnet50, "layer4.2.extra.weight": torch.zeros(1)})
+    assert "unexpected layer4.2.extra.weight" in message
 
 
 def test_vgg_with_and_without_batch_norm_are_told_apart() -> None:
@@ -122,6 +126,7 @@ def test_a_stem_of_three_convolutions_takes_over_the_normalisation_of_its_weight
     conv, norm = nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(8).eval()
     nn.init.normal_(norm.running_mean)
     state = {"conv1.0.weight": conv.weight.detach().clone(), "conv1.1.running_mean": norm.running_mean.clone()}
+    state |= {"conv1.3.weight": torch.zeros(8, 8, 3, 3), "conv1.6.weight": torch.zeros(16, 8, 3, 3)}
     own = from_resnet(state)
     rgb = torch.rand(2, 3, 33, 33)
     with torch.inference_mode():

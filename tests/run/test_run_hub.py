@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from repro.cli import app
 from repro.errors import InputError
-from repro.nets.weights import find
+from repro.nets.weight_files import find
 from repro.plan.work import weights_name
 from repro.run import hub
 from repro.run.hub import PUBLISHED, Published, chosen, fetch

@@ -9,7 +9,7 @@ from repro.errors import InputError
 from repro.nets.deeplab import build
 from repro.run import session
 from repro.run.compute import start_of
-from repro.run.job import Way
+from repro.run.job import Job, Way
 from repro.run.session import Options
 from repro.spec.protocol import Model
 from repro.store.store import Store
@@ -43,7 +43,9 @@ def test_the_content_of_the_weights_is_part_of_the_key(tmp_path):
             (folder / f"{backbone}.pth").write_bytes(content)
         plan, store = _plan(_options(tmp_path, weights=folder))
         keys.append(set(plan.trainings))
-        assert session.work_of(plan, store, None, folder)
+        # a plan knows the files by their content; that this is none of weights is told before a run begins
+        with pytest.raises(InputError, match=r"resnet\d+\.pth: damaged, or holds more than tensors"):
+            session.work_of(plan, store, None, folder)
     without, _ = _plan(_options(tmp_path))
     assert not keys[0] & keys[1]
     assert not keys[0] & set(without.trainings)
@@ -61,7 +63,7 @@ def test_a_worker_reads_the_weights_of_its_backbone(tmp_path):
     for backbone in ("resnet50", "resnet101"):
         torch.save(state, folder / f"{backbone}.pth")
     plan, store = _plan(_options(tmp_path, weights=folder))
-    job = session.work_of(plan, store, None, folder)[0].job
+    job = Job(next(iter(plan.trainings.values())), (), None, folder)
     start = start_of(job, store)
     assert start.kind == "imagenet"
     assert start.state.keys() == state.keys()
