@@ -30,8 +30,8 @@ def read(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: holds no state dict (names and tensors). Save `model.state_dict()`.")
     named = without_prefixes({str(key): value for key, value in state.items()})
     for name, value in named.items():
-        if value.is_quantized:
-            raise InputError(f"{path}: {name} is quantised. Give weights in floating point.")
+        if value.is_quantized or value.layout != torch.strided:
+            raise InputError(f"{path}: {name} is quantised or sparse. Give plain weights in floating point.")
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise InputError(f"{path}: {name} holds NaN or infinite numbers. Download the file again.")
     return named

@@ -90,10 +90,13 @@ def _for_plain_input(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights made with ImageNet's mean and deviation -> weights for images in [-1, 1], as the stem "beta" has them.
 
     The first convolution takes over the scaling, the statistics after it the shift. Exact but for what zero padding at
-    the image's border stands for: grey instead of the mean colour.
+    the image's border stands for: grey instead of the mean colour. What is not there or has another shape stays as it
+    is, to be refused by name.
     """
     own = ImageNetInput()
-    weight, mean = state["stem.0.0.weight"], state["stem.0.1.running_mean"]
+    weight, mean = state["stem.0.0.weight"], state.get("stem.0.1.running_mean")
+    if mean is None or weight.shape[1] != own.scale.numel() or mean.shape != weight.shape[:1]:
+        return state
     shift = (weight * own.offset).sum(dim=(1, 2, 3))
     return {**state, "stem.0.0.weight": weight * own.scale, "stem.0.1.running_mean": mean - shift}
 
@@ -163,6 +166,9 @@ def _vgg_fc(state: State, kernel: int, channels: int) -> tuple[Tensor, Tensor, T
     if missing:
         raise ValueError(f"{missing[0]} is not in it")
     fc6, bias6, fc7, bias7 = (state[f"{name}.{part}"] for name in names for part in ("weight", "bias"))
+    for name, weight, bias in zip(names, (fc6, fc7), (bias6, bias7), strict=True):
+        if bias.shape != weight.shape[:1]:
+            raise ValueError(f"{name}.bias has shape {tuple(bias.shape)}, its weights {tuple(weight.shape)}")
     if fc6.dim() == 2 and fc6.shape[1] % VGG_FC_SIDE**2 == 0:
         fc6 = fc6.reshape(len(fc6), -1, VGG_FC_SIDE, VGG_FC_SIDE)
     shape = " x ".join(map(str, fc6.shape))

@@ -109,7 +109,7 @@ def metadata(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(length)) if length <= LONGEST_HEADER else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     told = header.get("__metadata__") if isinstance(header, dict) else None
     return told if isinstance(told, dict) else {}

@@ -61,6 +61,10 @@ def fitting(backbone: Backbone, state: Mapping[str, Tensor], source: str, seed: 
         raise InputError(
             f"{source}: these are {foreign.what(state)}; this backbone takes the ImageNet weights of {wanted}."
         )
+    whole = [k for k, v in state.items() if not v.is_floating_point() and not k.endswith("num_batches_tracked")]
+    if whole:
+        dtype = str(state[whole[0]].dtype).removeprefix("torch.")
+        raise InputError(f"{source}: {_some(whole)} are {dtype}. Give weights in floating point, as they were trained.")
     try:
         own = _translated(backbone, state, source, seed)
     except ValueError as error:
@@ -116,11 +120,12 @@ def _check_resnet(backbone: ResNet, state: Mapping[str, Tensor], source: str) ->
 
 def _check(backbone: Backbone, own: dict[str, Tensor], source: str, wanted: str) -> None:
     """Refuse what is missing, left over or of another shape. Counters of batches may be absent (old files)."""
-    expected = {k: v for k, v in backbone.state_dict().items() if not k.endswith("num_batches_tracked")}
+    entries = backbone.state_dict()
+    expected = {k: v for k, v in entries.items() if not k.endswith("num_batches_tracked")}
     elsewhere = backbone.starts_elsewhere if isinstance(backbone, ResNet) else ()
     missing = [k for k in expected if k not in own and not k.startswith(elsewhere)]
     unexpected = [k for k in own if k not in expected and not k.endswith("num_batches_tracked")]
-    wrong = [k for k in expected if k in own and own[k].shape != expected[k].shape]
+    wrong = [k for k in entries if k in own and own[k].shape != entries[k].shape]
     if missing or unexpected:
         told = [f"missing {_some(missing)}"] if missing else []
         told += [f"unexpected {_some(unexpected)}"] if unexpected else []
@@ -129,7 +134,7 @@ def _check(backbone: Backbone, own: dict[str, Tensor], source: str, wanted: str)
         name = wrong[0]
         raise InputError(
             f"{source}: {_some(wrong)} have another shape ({tuple(own[name].shape)} in the file, "
-            f"{tuple(expected[name].shape)} in the network). Weights of {wanted} fit the papers' widths only; narrow "
+            f"{tuple(entries[name].shape)} in the network). Weights of {wanted} fit the papers' widths only; narrow "
             "networks start from train.start=presence or random."
         )
 

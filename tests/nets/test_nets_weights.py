@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from repro.nets.deeplab import build, build_backbone
 from repro.nets.state_dicts import read
 from repro.nets.translate import from_resnet
 from repro.nets.weight_files import find
-from repro.nets.weights import load_backbone
+from repro.nets.weights import fitting, load_backbone
 from repro.spec.protocol import Model
 
 State = dict[str, Tensor]
@@ -241,3 +242,41 @@ def test_timms_resnet_with_the_papers_stem_is_ours(monkeypatch: pytest.MonkeyPat
     x = torch.randn(1, 3, 65, 65)
     with torch.inference_mode():
         torch.testing.assert_close(network.backbone(x).high, theirs.forward_features(x), rtol=1e-3, atol=1e-4)
+
+
+def damaged(value: Tensor) -> dict[str, Tensor | None]:
+    """What a tensor of a broken file may be instead."""
+    return {
+        "gone": None,
+        "scalar": torch.zeros(()),
+        "short": torch.zeros(5),
+        "flat": torch.zeros(5, 3),
+        "integers": torch.zeros(value.shape, dtype=torch.int32, device=value.device),
+    }
+
+
+@pytest.mark.parametrize("network", ["beta", "conv7", "vgg16", "xception65"])
+def test_a_damaged_tensor_is_named_never_a_raw_error(network: str) -> None:
+    makes = {"beta": "resnet50s", "conv7": "resnet50", "vgg16": "vgg16", "xception65": "xception65"}
+    told = {
+        "beta": Model(backbone="resnet50"),
+        "conv7": torchvision_model(),
+        "vgg16": Model(backbone="vgg16", head="fc", fc_kernel=3, fc_channels=1024, atrous_rates=(12,)),
+        "xception65": Model(backbone="xception65"),
+    }
+    with torch.device("meta"):
+        state = dict(timm.create_model(makes[network]).state_dict())
+        backbone = build_backbone(told[network], 8 if network == "vgg16" else 16)
+    first = {k: torch.zeros(v.shape) for k, v in state.items() if k.startswith(("conv1.", "bn1.", "stem."))}
+    state |= first
+    fitting(backbone, state, "a.pth")
+    known = ("layer1.0.", "features.0.", "pre_logits.", "blocks.0.")
+    names = [*first, *(name for name in state if name.startswith(known))]
+    for name in random.Random(network).sample(names, 8):
+        for value in damaged(state[name]).values():
+            harmed = {k: v for k, v in {**state, name: value}.items() if v is not None}
+            if name.endswith("num_batches_tracked") and (value is None or value.shape == state[name].shape):
+                fitting(backbone, harmed, "a.pth")  # a counter that nothing reads
+                continue
+            with pytest.raises(InputError, match=r"^a\.pth: "):
+                fitting(backbone, harmed, "a.pth")
