@@ -103,6 +103,16 @@ PAPER: dict[str, Facts] = {
     "v3": V3,
     "v3plus": {**V3, **BEST_ASPP, "model.decoder_low_level_channels": 48, "model.decoder_channels": 256},
 }
+PAPER["model_zoo"] = {  # DeepLab v3+'s protocol; networks as in its Table 5 with "SC"
+    **PAPER["v3plus"],
+    "model.backbone": "xception65",
+    "model.units": (1, 1, 1, 16),
+    "model.batch_norm_eps": 1e-3,
+    "model.multi_grid": (1, 1, 1),
+    "model.decoder": ("conv2",),
+    "model.separable": True,
+    "train.weight_decay": 4e-5,
+}
 VGG: Facts = {
     "model.backbone": "vgg16",
     "model.units": (2, 2, 3, 3),
@@ -149,6 +159,8 @@ TABLE: dict[str, Facts] = {
     # separable: not in the paper, but so is the published model of the second row
     "v3plus/table7a": {**XCEPTION, **CITYSCAPES, "train.lr": 0.01, "model.separable": True},
     "v3plus/fig5": {},
+    "model_zoo/voc2012": {"model.decoder_convs": 2, "train.start": "coco", "train.lr": 1e-4},
+    "model_zoo/cityscapes": {**CITYSCAPES, "model.decoder_convs": 2, "train.lr": 0.01},
 }
 
 
@@ -325,6 +337,11 @@ CELLS: dict[str, list[Facts]] = {
         {**_DECODER, "model.image_pooling": False, "model.backbone": "xception71", "model.units": (1, 2, 2, 16)},
     ],
     "v2/fig5": [{}, _CRF],
+    "model_zoo/voc2012": [{}, {"evaluate.output_stride": 8, **_FLIP}],
+    "model_zoo/cityscapes": [
+        {},
+        {"evaluate.output_stride": 8, "evaluate.scales": (0.75, 1.0, 1.25), "evaluate.flip": True},
+    ],
     "v2/fig10": [],
     "v3plus/fig5": [],
 }
