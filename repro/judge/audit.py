@@ -135,7 +135,7 @@ def place_of(spec: TableSpec) -> str:
 
 def short_name(paper: str) -> str:
     """Return a paper's name as people write it: v3plus is v3+."""
-    return paper.replace("plus", "+")
+    return paper.replace("plus", "+").replace("_", " ")
 
 
 def printed_number(cell: Cell) -> str:
@@ -154,8 +154,9 @@ def share_of_limit(claim: Published) -> float:
 
 
 def _printed(suite: Suite) -> list[TableSpec]:
-    """Return the specs of tables and figures that stand in a paper; a suite may have others of its own."""
-    return [spec for spec in suite.select(["all"]) if spec.source.table or spec.source.figure]
+    """Return the specs of tables and figures that stand in a paper, by its year; a suite may have others of its own."""
+    found = [spec for spec in suite.select(["all"]) if spec.source.table or spec.source.figure]
+    return sorted(found, key=lambda spec: spec.paper.year)
 
 
 def _doubles(suite: Suite) -> tuple[tuple[Double, ...], int]:

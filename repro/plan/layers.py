@@ -139,7 +139,9 @@ def _vgg16(model: Model, output_stride: int) -> Iterator[Layer]:
     if model.head == "fc":
         for _ in model.atrous_rates:
             for c_in, kernel in ((channels, model.fc_kernel), (model.fc_channels, 1)):
-                yield Layer(c_in, model.fc_channels, kernel, stride, normed=norm, bias=True, kept=kept + 1)  # dropout
+                yield Layer(
+                    c_in, model.fc_channels, kernel, stride, normed=norm, bias=True, kept=kept + 2
+                )  # dropout and its mask
 
 
 def _xception(model: Model, output_stride: int, low: dict[str, tuple[int, int]]) -> tuple[list[Layer], int]:

@@ -17,8 +17,9 @@ from repro.report.theme import row_colour
 PageFormat = Literal["md", "html"]
 TITLE = "The papers, audited"
 LEAD = (
-    "The claims of DeepLab v2, v3 and v3+ put to the numbers that the papers themselves print, without any training: "
-    "does the sentence hold there, and are the numbers far enough apart to tell?"
+    "The claims of DeepLab v2, v3 and v3+, and of the authors' list of released models (model zoo), put to the numbers "
+    "that these print themselves, without any training: does the sentence hold there, and are the numbers far enough "
+    "apart to tell?"
 )
 BASIS = (
     f"How far apart is far enough? The papers print single runs. The one hint at what another run would say, six "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from repro.judge.audit import short_name
 from repro.report.content import Table
 from repro.spec.naming import word
 from repro.spec.table import METRICS, TableSpec
@@ -29,7 +30,7 @@ def table_head(spec: TableSpec) -> Table:
     return Table(
         id=spec.id,
         title=spec.title,
-        paper=f"DeepLab {paper.id.replace('plus', '+')}" if paper.id in ("v2", "v3", "v3plus") else paper.id,
+        paper=f"DeepLab {short_name(paper.id)}" if paper.id in ("v2", "v3", "v3plus") else short_name(paper.id),
         paper_title=paper.title,
         place=place,
         citation=f"{paper.authors}: {paper.title}, {paper.year}",

@@ -33,12 +33,12 @@ LEGEND: dict[Mark, Legend] = {
     "above": Legend(
         "+",
         "above",
-        f"ours is higher by more than {CLOSE}, and the published value outside our interval",
+        f"ours is higher by more than {CLOSE}, and the published value outside our interval; computed cells: higher",
     ),
     "below": Legend(
         "−",
         "below",
-        f"ours is lower by more than {CLOSE}, and the published value outside our interval",
+        f"ours is lower by more than {CLOSE}, and the published value outside our interval; computed cells: lower",
     ),
     "noisy": Legend("~", "too noisy to tell", f"our interval is wider than ± {CLOSE}, or there is none"),
     "incomparable": Legend(

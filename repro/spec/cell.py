@@ -31,7 +31,7 @@ METRICS: dict[str, Metric] = {
     "valid_4": Metric("4 valid weights", "share of positions", "computed"),
     "valid_1": Metric("1 valid weight", "share of positions", "computed"),
     "images_per_second": Metric("Speed", "images/s", "quoted"),
-    "relative_time": Metric("Relative training time", "x", "quoted"),
+    "relative_time": Metric("Relative training time", "fraction", "quoted"),
     "top1_error": Metric("Top-1 error", "%", "quoted"),
     "top5_error": Metric("Top-5 error", "%", "quoted"),
 }

@@ -1,4 +1,4 @@
-"""The audit of the three papers: its headline items, found without being told where they are."""
+"""The audit of the three papers and the model zoo: its headline items, found without being told where they are."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ def test_headline_counts_add_up_and_failures_are_named(found: Audit) -> None:
     testable = sum(claim.status != "not testable" for claim in found.claims)
     assert f"Of {testable} claims" in found.headline[0]
     assert {"v2", "v3", "v3plus"} <= {table.id for table in found.tables}  # claims of the papers' text
+
+
+def test_papers_come_by_year(found: Audit) -> None:
+    names = [table.place.split(" Table")[0].split(" Figure")[0] for table in found.tables if "text" not in table.place]
+    assert list(dict.fromkeys(names)) == ["v2", "v3", "v3+", "model zoo"]
 
 
 def test_only_the_papers_own_tables_are_audited(found: Audit) -> None:

@@ -58,6 +58,13 @@ def test_computed_cells_are_compared_as_printed_at_every_scale(value, mark, scal
     assert mark_of(CellResult(cell, "computed", {0: value}, exact(value)), scale) == mark
 
 
+def test_marks_of_computed_cells_do_not_speak_of_points():
+    for mark in ("agrees", "above", "below"):
+        _, _, computed = LEGEND[mark].meaning.partition("; computed cells: ")
+        assert computed
+        assert "point" not in computed
+
+
 def test_states_without_a_number():
     assert mark_of(CellResult(CELL, "failed", reason="x"), "paper") == "failed"
     assert mark_of(CellResult(CELL, "missing"), "tiny") == "missing"

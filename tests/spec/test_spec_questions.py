@@ -9,6 +9,7 @@ import pytest
 
 from repro.errors import InputError
 from repro.judge.simulate import table_of
+from repro.spec.cell import METRICS
 from repro.spec.claim import Claim
 from repro.spec.load import Suite, load_suite
 from repro.spec.questions import Question, mean_contrast, question
@@ -175,6 +176,11 @@ def test_wrong_claims_are_told_apart() -> None:
     scattered = tuple(c for c in grid(3, 3) if (c.row, c.column) in {(0, 0), (1, 0), (2, 1)})
     with pytest.raises(InputError, match="no partner along"):
         question(made("monotone", along="crop", direction="increasing"), scattered)
+
+
+def test_no_metric_is_printed_in_the_unit_of_ratios() -> None:
+    """Effects of unit "x" are averaged by their logarithms; a difference of such a metric would be as well."""
+    assert "x" not in {metric.unit for metric in METRICS.values()}
 
 
 def test_every_claim_of_the_suite_can_be_asked(suite: Suite) -> None:
