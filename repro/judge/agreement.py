@@ -148,7 +148,7 @@ def agreement(
         distances.append(distance)
         inside = ours.low * factor <= cell.published <= ours.high * factor
         closeness[cell.id] = "within interval" if inside else _within(distance, tolerance)
-        wide += inside and (ours.high - ours.low) / 2 * factor > tolerance.points
+        wide += inside and (ours.high - ours.low) * factor > 2 * tolerance.points
     tau = kendall(published, measured)
     concordant, level = _concordant(published, measured)
     settings = tuple(dict.fromkeys(key for keys in changed for key in keys))
@@ -198,7 +198,7 @@ def _values(
     found = list(closeness.values())
     half, once, twice = (f"{count} within {step:g}" for step, count in within)
     points = f"{tolerance.points:g} point{'s' * (tolerance.points != 1)}"
-    noisy = f" ({wide} of them too noisy to tell: the interval reaches more than {points} to either side)"
+    noisy = f" ({wide} of them too noisy to tell: the interval is wider than {2 * tolerance.points:g} points)"
     off = found.count("off")
     return (
         f"Of {len(found)} cells, {found.count('within interval')} have the published value inside our 95 % interval"

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from repro.judge.bounded import cut_off, ratio
 from repro.judge.evidence import Evidence
 from repro.judge.groups import split
 from repro.judge.heterogeneity import exactly, heterogeneity
 from repro.judge.intervals import Estimate, estimate, exact
 from repro.judge.miou import Floats
-from repro.judge.result import ALPHA, Differences, Group, Pair, Part
+from repro.judge.result import ALPHA, Differences, Group, Interval, Pair, Part
 from repro.judge.significance import contains, p_inside, p_outside
 from repro.spec.questions import Contrast, Effect, Question
 
@@ -51,28 +52,29 @@ def part_of(
     samples = [_sample(contrast, asked, evidence, seeds) for contrast in effect.contrasts]
     pairs = []
     for contrast, sample in zip(effect.contrasts, samples, strict=True):
-        value = sample.estimated(noisy)
+        value, limits = sample.estimated(noisy), _limits([contrast], asked, noisy)
         pairs.append(
             Pair(
                 contrast.label,
                 tuple(cell for cell, _ in contrast.weights),
-                _printed(value, asked),
+                _printed(value, asked, limits),
                 _by_seed(sample, asked, seeds),
                 contains(value.value, effect.low, effect.high, asked.strict),
                 _tested(p_outside, value, effect, seeds),
                 value,
+                limits,
             )
         )
     mean = _mean(samples)
-    value = mean.estimated(noisy)
+    value, limits = mean.estimated(noisy), _limits(effect.contrasts, asked, noisy)
     inside, outside = _tested(p_inside, value, effect, seeds), _tested(p_outside, value, effect, seeds)
     if not noisy:  # nothing to test
         inside = 0.0 if contains(value.value, effect.low, effect.high, asked.strict) else 1.0
         outside = 1.0 - inside
     low, high = (math.exp(effect.low), math.exp(effect.high)) if asked.logarithmic else (effect.low, effect.high)
     return Part(
-        effect.label, _printed(value, asked), _by_seed(mean, asked, seeds), low, high, inside, outside, tuple(pairs),
-        value, alternative, _differences(effect, asked, samples, seeds),
+        effect.label, _printed(value, asked, limits), _by_seed(mean, asked, seeds), low, high, inside, outside,
+        tuple(pairs), value, limits, alternative, _differences(effect, asked, samples, seeds),
     )  # fmt: skip
 
 
@@ -94,7 +96,7 @@ def _differences(
         else:
             holds = contains(value.value, effect.low, effect.high, asked.strict)
             opposes = not holds
-        return Group(label, len(chosen), _printed(value, asked).value, holds, opposes)
+        return Group(label, len(chosen), math.exp(value.value) if asked.logarithmic else value.value, holds, opposes)
 
     strong, weak = split(scores.mean(axis=1), effect.contrasts, asked.cells)
     return Differences(found.p, found.spread, group(*strong), group(*weak))
@@ -137,13 +139,25 @@ def _by_seed(sample: _Sample, asked: Question, seeds: Sequence[int]) -> tuple[tu
     return tuple(zip(seeds, values.tolist(), strict=True)) if seeds else ()
 
 
-def _printed(value: Estimate, asked: Question) -> Estimate:
-    """Return an estimate of a logarithm as one of the ratio: ends are transformed, errors to first order."""
+def _printed(value: Estimate, asked: Question, limits: Interval) -> Estimate:
+    """Return an estimate as it is printed, its interval cut off at the limits.
+
+    A logarithm becomes the ratio: ends are transformed, errors to first order.
+    """
     if not asked.logarithmic:
-        return value
-    ratio = math.exp(value.value)
+        return cut_off(value, *limits)
+    times = math.exp(value.value)
     return replace(
-        value, value=ratio, low=math.exp(value.low), high=math.exp(value.high),
-        standard_error=value.standard_error * ratio,
-        seed_error=value.seed_error * ratio, image_error=value.image_error * ratio,
+        value, value=times, low=ratio(value.low), high=ratio(value.high),
+        standard_error=value.standard_error * times,
+        seed_error=value.seed_error * times, image_error=value.image_error * times,
     )  # fmt: skip
+
+
+def _limits(contrasts: Sequence[Contrast], asked: Question, noisy: bool) -> Interval:
+    """Return the lowest and the highest value that a mean of contrasts can have, where what is measured are shares."""
+    if asked.logarithmic or not noisy:
+        return Interval(0.0 if asked.logarithmic else -math.inf, math.inf)
+    unit = unit_factor(asked.claim.metric) / len(contrasts)
+    weights = [unit * weight for contrast in contrasts for _, weight in contrast.weights]
+    return Interval(sum(w for w in weights if w < 0), sum(w for w in weights if w > 0))

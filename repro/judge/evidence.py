@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from repro.judge.bounded import share
 from repro.judge.intervals import (
     REPLICATES,
     Estimate,
     bootstrap_image_mean,
     bootstrap_miou,
-    estimate,
     exact,
     resample_images,
 )
@@ -102,7 +102,10 @@ def gather(
 
 
 def cell_estimate(cell: str, evidence: Evidence) -> Estimate | None:
-    """Return a cell's mean over its seeds with interval, in its internal unit; None if there is no value."""
+    """Return a cell's mean over its seeds with interval, in its internal unit; None if there is no value.
+
+    What is measured is a share in [0, 1], and its interval lies there.
+    """
     if cell in evidence.computed:
         return exact(evidence.computed[cell])
     seeds = evidence.seeds([cell])
@@ -110,6 +113,6 @@ def cell_estimate(cell: str, evidence: Evidence) -> Estimate | None:
         return None
     scores = np.array([evidence.values[cell, seed] for seed in seeds])
     if not evidence.has_replicates([cell], seeds):
-        return estimate(scores)
+        return share(scores)
     rows = np.stack([evidence.replicates[cell, seed] for seed in seeds])
-    return estimate(scores, rows, min(evidence.images[cell, seed] for seed in seeds))
+    return share(scores, rows, min(evidence.images[cell, seed] for seed in seeds))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from repro.judge.bounded import cut_off
 from repro.judge.evidence import gather
 from repro.judge.intervals import Estimate, estimate, exact
 
@@ -37,12 +38,12 @@ def difference(a: Side, b: Side, *, same_images: bool, image_mean: bool = False)
     if not scores.any() and equal_bits(a, b):
         return exact(0.0)
     if not same_images or any(seed not in side.matrices for side in (a, b) for seed in seeds):
-        return estimate(scores)
+        return cut_off(estimate(scores), -1.0, 1.0)
     values = {(name, seed): side.scores[seed] for name, side in (("a", a), ("b", b)) for seed in seeds}
     matrices = {(name, seed): side.matrices[seed] for name, side in (("a", a), ("b", b)) for seed in seeds}
     drawn = gather(values, matrices=matrices, image_means=values if image_mean else ())
     rows = np.stack([drawn.replicates["b", seed] - drawn.replicates["a", seed] for seed in seeds])
-    return estimate(scores, rows, min(drawn.images.values()))
+    return cut_off(estimate(scores, rows, min(drawn.images.values())), -1.0, 1.0)
 
 
 def equal_bits(a: Side, b: Side) -> bool:

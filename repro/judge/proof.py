@@ -16,6 +16,8 @@ import numpy as np
 from repro.judge.intervals import bootstrap_miou, estimate, resample_images
 from repro.judge.miou import miou
 from repro.judge.power import power
+from repro.judge.proof_ends import FOUND, HELD_BY, ClassEnds, Ends, class_ends, ends
+from repro.judge.proof_ends import LEVELS as LEVELS_OF_SCORES
 from repro.judge.simulate import World, coverage, greater, verdicts, without_seed_noise
 from repro.randomness import generator
 
@@ -116,7 +118,7 @@ class Found:
     """By `repro.judge.power` from these two."""
 
 
-Row = Likeness | Covered | Null | Table | Found
+Row = Likeness | Covered | Null | Table | Found | Ends | ClassEnds
 Task = tuple[str, str, float, int, int]
 """(kind of row, world, level, seeds, experiments)."""
 
@@ -128,6 +130,12 @@ def tasks(experiments: int = EXPERIMENTS) -> Iterator[Task]:
     for name in WORLDS | SKEWED:
         for seeds in COVERED_SEEDS if name in WORLDS else COVERED_SEEDS[1:]:
             yield "coverage", name, 0.0, seeds, experiments
+    for name in LEVELS_OF_SCORES:
+        for seeds in COVERED_SEEDS:
+            yield "ends", name, 0.0, seeds, experiments
+    for level in FOUND:
+        for held_by in HELD_BY:
+            yield "classes", f"{held_by:g}", level, 1, experiments
     for name in WORLDS | SKEWED:
         for seeds in JUDGED_SEEDS:
             yield "null", name, 0.0, seeds, experiments
@@ -144,6 +152,8 @@ def simulate(task: Task) -> Row:
     makers: dict[str, Callable[[], Row]] = {
         "likeness": lambda: _likeness(name, seeds),
         "coverage": lambda: _coverage(name, seeds, experiments),
+        "ends": lambda: ends(name, seeds, experiments, generator(0, "ends", name, seeds)),
+        "classes": lambda: class_ends(float(name), level, experiments, generator(0, "classes", name, str(level))),
         "null": lambda: _null(name, seeds, experiments),
         "table": lambda: _table(seeds, experiments),
         "power": lambda: _power(level, seeds, experiments),

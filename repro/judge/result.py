@@ -108,6 +108,9 @@ class Interval(NamedTuple):
     high: float
 
 
+ANYTHING = Interval(-math.inf, math.inf)
+
+
 @dataclass(frozen=True)
 class Pair:
     """One contrast of an effect: usually left - right at one place of the table."""
@@ -124,6 +127,8 @@ class Pair:
     """One-sided probability of such data if this pair lay in the range."""
     tested: Estimate
     """What was tested: the estimate; for a ratio that of its logarithm."""
+    limits: Interval = ANYTHING
+    """The lowest and the highest value that it can have: no interval reaches farther."""
     interval: Interval | None = None
     """Such that those of all pairs of its effect hold together; None if not tested."""
 
@@ -175,6 +180,8 @@ class Part:
     pairs: tuple[Pair, ...]
     tested: Estimate
     """What was tested: the estimate; for a ratio that of its logarithm."""
+    limits: Interval = ANYTHING
+    """The lowest and the highest value that it can have: no interval reaches farther."""
     alternative: int = 0
     """Which of the claim's alternatives it belongs to; nearly always there is one."""
     differences: Differences | None = None

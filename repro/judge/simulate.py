@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from repro.judge.bounded import share
 from repro.judge.claims import judge
 from repro.judge.evidence import gather
 from repro.judge.intervals import Estimate, bootstrap_miou, estimate, resample_images, t_quantile
@@ -143,17 +144,16 @@ def coverage(world: World, seeds: int, experiments: int, rng: np.random.Generato
         scores = miou(matrices.sum(axis=2))  # (K, n)
         weights = resample_images(world.images, replicates, rng)
         rows = np.array([[bootstrap_miou(m, weights) for m in of_cell] for of_cell in matrices])  # (K, n, B)
-        cell = estimate(scores[0], rows[0], world.images)
+        cell = share(scores[0], rows[0], world.images)
         difference = estimate(scores[-1] - scores[0], rows[-1] - rows[0], world.images)
         hits += [
             _holds(cell, truth[0]),
             _holds(difference, truth[-1] - truth[0]),
-            seeds > 1 and _holds(estimate(scores[0]), truth[0]),
+            seeds > 1 and _holds(share(scores[0]), truth[0]),
         ]
         width += 100 * (difference.high - difference.low)
-    share = hits / experiments
-    cell_share, difference_share, seeds_only_share = share.tolist()
-    return Coverage(experiments, cell_share, difference_share, seeds_only_share, width / experiments)
+    of_cell, of_difference, of_seeds_only = (hits / experiments).tolist()
+    return Coverage(experiments, of_cell, of_difference, of_seeds_only, width / experiments)
 
 
 def _holds(interval: Estimate, truth: float) -> bool:

@@ -22,6 +22,8 @@ For the weakest effect it holds with probability 1 - a, although that effect was
 ends may need a wide end where support needs a narrow one; then the interval ends at the range's own end, which is what
 the test decided. Where a claim names several places of which one must do, its probability in favour is multiplied by
 their number, and so is the share of a that an end has.
+
+Printed, an interval ends where the quantity does: differences of two scores at -100 and 100 points. That decides nothing.
 """
 
 from __future__ import annotations
@@ -30,12 +32,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from repro.judge.bounded import ratio
 from repro.judge.intervals import Estimate, quantile
 from repro.judge.result import ALPHA, ClaimResult, Interval, Part
 from repro.judge.significance import false_discovery
-
-LARGEST = math.log(1e300)
-"""Logarithm of ratios beyond which an interval has no end."""
 
 
 def common_level(p: Sequence[float]) -> float:
@@ -51,7 +51,10 @@ def with_intervals(result: ClaimResult, level: float) -> ClaimResult:
         effects = sum(other.alternative == part.alternative for other in result.parts)
         ends = _ends(part, result.unit, level / (2 * alternatives), level / (2 * effects))
         share = level / (2 * len(part.pairs))
-        pairs = tuple(replace(p, interval=_printed(_around(p.tested, share, share), result.unit)) for p in part.pairs)
+        pairs = tuple(
+            replace(pair, interval=_printed(_around(pair.tested, share, share), result.unit, pair.limits))
+            for pair in part.pairs
+        )
         parts.append(replace(part, interval=ends, pairs=pairs))
     return replace(result, parts=tuple(parts), level=level)
 
@@ -64,9 +67,9 @@ def _ends(part: Part, unit: str, narrow: float, wide: float) -> Interval:
     near, far = _around(part.tested, narrow, narrow), _around(part.tested, wide, wide)
     if part.tested.value - low <= high - part.tested.value:  # the lower end is the one to reach, or missed
         end = high if near.high <= high < far.high else far.high
-        return _printed(Interval(near.low, end), unit)
+        return _printed(Interval(near.low, end), unit, part.limits)
     end = low if far.low < low <= near.low else far.low
-    return _printed(Interval(end, near.high), unit)
+    return _printed(Interval(end, near.high), unit, part.limits)
 
 
 def _around(effect: Estimate, below: float, above: float) -> Interval:
@@ -77,5 +80,6 @@ def _around(effect: Estimate, below: float, above: float) -> Interval:
     return Interval(effect.value - quantile(below, effect) * error, effect.value + quantile(above, effect) * error)
 
 
-def _printed(ends: Interval, unit: str) -> Interval:
-    return Interval(*(math.exp(end) if end < LARGEST else math.inf for end in ends)) if unit == "x" else ends
+def _printed(ends: Interval, unit: str, limits: Interval) -> Interval:
+    low, high = map(ratio, ends) if unit == "x" else ends
+    return Interval(max(low, limits.low), min(high, limits.high))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from repro.report.content import CellResult, ReportContent
 from repro.report.marks import Mark, mark_of
-from repro.report.numbers import NONE, factor, fixed, ranks, signed
+from repro.report.numbers import NONE, factor, fixed, ranks, signed, span
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class GridCell:
     mark: Mark
     published: str
     ours: str
-    spread: str
-    """Half-width of the 95 % interval, such as "± 1.20"; empty where there is none."""
+    interval: str
+    """Ends of the 95 % interval, such as "65.40 to 71.80"; empty where there is none. It need not be symmetric."""
     difference: str
     n: int
     """Seeds measured."""
@@ -112,9 +112,9 @@ def _grid_cell(result: CellResult, scale: str, pairs: dict[str, tuple[int, int]]
     cell, estimate = result.cell, result.estimate
     times = factor(cell)
     value = mean(result)
-    spread = ""
+    interval = ""
     if value is not None and estimate is not None and estimate.covers not in ("nothing", "exact"):
-        spread = f"± {fixed((estimate.high - estimate.low) / 2 * times, cell.decimals)}"
+        interval = span(estimate.low * times, estimate.high * times, cell.decimals)
     ours = {"failed": "failed", "missing": "not run", "quoted": "quoted"}.get(result.state, "")
     published_rank, our_rank = pairs.get(cell.id, (None, None))
     return GridCell(
@@ -122,7 +122,7 @@ def _grid_cell(result: CellResult, scale: str, pairs: dict[str, tuple[int, int]]
         mark=mark_of(result, scale),
         published=NONE if cell.published is None else fixed(cell.published, cell.decimals),
         ours=ours or fixed(None if value is None else value * times, cell.decimals),
-        spread=spread,
+        interval=interval,
         difference=signed(difference(result), cell.decimals),
         n=len(result.values) if result.state == "done" else 0,
         rank_published=published_rank,

@@ -85,7 +85,7 @@ def _caption(content: ReportContent) -> str:
     seeds = f"{len(content.seeds)} seeds" if len(content.seeds) > 1 else "one seed"
     asked = [deviation.key for deviation in asked_for(content.deviations)]
     changed = f" with other settings than the paper's ({named(asked)})" if asked else ""
-    words = f"Ours at scale “{content.scale}”{changed}, mean over {seeds} with half of the 95 % interval."
+    words = f"Ours at scale “{content.scale}”{changed}, mean over {seeds} with its 95 % interval."
     return escape(words).replace("“", "``").replace("”", "''")
 
 
@@ -94,4 +94,7 @@ def _published(cell: GridCell | None) -> str:
 
 
 def _ours(cell: GridCell | None) -> str:
-    return " ".join(part for part in (cell.ours, cell.spread, LEGEND[cell.mark].symbol) if part) if cell else ""
+    if cell is None:
+        return ""
+    interval = f"({cell.interval})" if cell.interval else ""
+    return " ".join(part for part in (cell.ours, interval, LEGEND[cell.mark].symbol) if part)

@@ -142,7 +142,7 @@ def _columns(laid: Grid, start: int, end: int) -> str:
 
 def _ours(cell: GridCell) -> str:
     if cell.result.state in ("done", "computed"):
-        return f"**{cell.ours}**{f' {cell.spread}' if cell.spread else ''}"
+        return f"**{cell.ours}**{f' ({cell.interval})' if cell.interval else ''}"
     return cell.ours
 
 

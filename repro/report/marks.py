@@ -22,6 +22,7 @@ class Legend:
     meaning: str
 
 
+WIDE = 2 * TOLERANCE.points
 CLOSE = f"{TOLERANCE.points:g} point{'s' if TOLERANCE.points != 1 else ''}"
 
 LEGEND: dict[Mark, Legend] = {
@@ -40,7 +41,7 @@ LEGEND: dict[Mark, Legend] = {
         "below",
         f"ours is lower by more than {CLOSE}, and the published value outside our interval; computed cells: lower",
     ),
-    "noisy": Legend("~", "too noisy to tell", f"our interval is wider than ± {CLOSE}, or there is none"),
+    "noisy": Legend("~", "too noisy to tell", f"our interval is wider than {WIDE:g} points, or there is none"),
     "incomparable": Legend(
         "n/c",
         "not comparable",
@@ -74,7 +75,7 @@ def mark_of(result: CellResult, scale: str) -> Mark:
         return "noisy"
     low, high = estimate.low * times, estimate.high * times
     inside, away = low <= cell.published <= high, estimate.value * times - cell.published
-    if inside and (high - low) / 2 > TOLERANCE.points:
+    if inside and high - low > WIDE:
         return "noisy"
     if inside or abs(away) <= TOLERANCE.points:
         return "agrees"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,13 +27,17 @@ from repro.judge.proof import (
     simulate,
     tasks,
 )
+from repro.judge.proof_ends import RULES, ClassEnds, Ends
 from repro.report.canvas import WIDE, Canvas, Scale, text_width
 from repro.report.files import ready_folder, write_file
 from repro.report.markdown import rows as table
 from repro.report.svg import standalone
 from repro.report.theme import row_colour, row_marker
 
-KINDS: dict[str, type[Row]] = {"likeness": Likeness, "coverage": Covered, "null": Null, "table": Table, "power": Found}
+KINDS: dict[str, type[Row]] = {
+    "likeness": Likeness, "coverage": Covered, "ends": Ends, "classes": ClassEnds, "null": Null, "table": Table,
+    "power": Found,
+}  # fmt: skip
 COMMAND = "python -m repro.report.proof reports/judge"
 HEIGHT, LEFT, TOP = 200.0, 40.0, 22.0
 
@@ -44,20 +48,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--experiments", type=int, default=EXPERIMENTS, help="for each figure (default %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes; the figures do not depend on it")
+    parser.add_argument(
+        "--only", nargs="+", choices=KINDS, metavar="KIND", help="simulate these rows anew, keep the others of "
+        f"proof.json in the folder: {', '.join(KINDS)}",
+    )  # fmt: skip
     parser.add_argument("--from-json", action="store_true", help="write the pages anew from proof.json in the folder")
     options = parser.parse_args(arguments)
-    found = read(options.folder) if options.from_json else run(options.experiments, options.jobs)
+    if options.from_json:
+        found = read(options.folder)
+    else:
+        kinds = options.only or KINDS
+        kept = read(options.folder) if options.only else []
+        found = [row for row in kept if not isinstance(row, tuple(KINDS[kind] for kind in kinds))]
+        found += run(options.experiments, options.jobs, kinds)
     ready_folder(options.folder)
     for path in write(found, options.folder):
         print(path, file=sys.stderr)
 
 
-def run(experiments: int, jobs: int = 1) -> list[Row]:
-    """Return every row, simulated in so many processes."""
+def run(experiments: int, jobs: int = 1, kinds: Iterable[str] = KINDS) -> list[Row]:
+    """Return every row of these kinds, simulated in so many processes."""
+    wanted = [task for task in tasks(experiments) if task[0] in kinds]
     if jobs == 1:
-        return [simulate(task) for task in tasks(experiments)]
+        return [simulate(task) for task in wanted]
     with get_context("spawn").Pool(jobs) as pool:
-        return list(pool.imap(simulate, tasks(experiments)))
+        return list(pool.imap(simulate, wanted))
 
 
 def read(folder: Path) -> list[Row]:
@@ -104,6 +119,7 @@ def page(found: Sequence[Row]) -> str:
         "alone” is an interval that leaves the choice of images out; width is the mean of a difference's intervals "
         "in points. With one seed an interval covers images only, so those worlds have no noise of seeds.",
         _coverage(covered),
+        *ends_section([row for row in found if isinstance(row, Ends)], [r for r in found if isinstance(r, ClassEnds)]),
         "## Is a difference found that is not there?",
         "Two networks that are equally good, in per cent of experiments; either verdict is wrong.",
         _nulls(nulls),
@@ -186,6 +202,28 @@ def _powers(found: Sequence[Found]) -> str:
         for row in found
     ]
     return table(("True difference [points]", "Seeds", "Supported [%]", "Foretold [%]"), body, range(4))
+
+
+def ends_section(scores: Sequence[Ends], classes: Sequence[ClassEnds]) -> list[str]:
+    """Return what keeps intervals between 0 and 100 %, and how it was chosen."""
+    both = [[row.world, f"{row.truth:.1f}", str(row.seeds), _per_cent(row.impossible),
+             *(_per_cent(row.covered[rule]) for rule in RULES if rule != "cut"),
+             *(f"{row.width[rule]:.1f}" for rule in RULES)] for row in scores]  # fmt: skip
+    own = [[f"{row.truth:.0f}", f"{100 * row.held_by:g}", _per_cent(row.student), _per_cent(row.wilson),
+            f"{row.width:.1f}"] for row in classes]  # fmt: skip
+    return [
+        "### Near 0 and near 100 %",
+        "An interval of Student's t may leave the range that a mean IOU has. Three remedies, on the same experiments: "
+        "cutting it off, which covers what it covers; the t interval of the log odds; and Wilson's, which is used. "
+        "Coverage and “outside” (how often Student's t leaves the range) in per cent, mean widths in points.",
+        table(
+            ("World", "Truth", "Seeds", "Outside", "Student", "Log odds", "Wilson", "Width: Student", "Cut off",
+             "Log odds", "Wilson"), both, range(1, 11),
+        ),
+        "The IOU of one class, where only some of 100 images hold it: Student's t with 99 degrees of freedom, and "
+        "Wilson's interval with the effective number of images that hold the class, which is used.",
+        table(("Truth [%]", "Held by images [%]", "Student", "Wilson", "Width"), own, range(5)),
+    ]  # fmt: skip
 
 
 def coverage_picture(found: Sequence[Covered]) -> str:

@@ -91,8 +91,13 @@ def _rule_rows(page: ScorePage) -> list[list[str]]:
     ]
 
 
+def _has_interval(line: ClassScore) -> bool:
+    """Whether enough images hold the class, and not nearly all of it in one of them."""
+    return line.images >= FEW_IMAGES and line.iou.covers != "nothing"
+
+
 def _class_row(line: ClassScore) -> list[str]:
-    shown = interval(line.iou, 1) if line.images >= FEW_IMAGES else "too few images" if line.images else "–"
+    shown = interval(line.iou, 1) if _has_interval(line) else "too few images" if line.images else "–"
     return [line.name, percent(line.iou.value), shown, percent(line.share), str(line.images)]
 
 
@@ -266,12 +271,11 @@ def class_chart(page: ScorePage) -> str:
     for k, line in enumerate(lines):
         y = 10 + step * (k + 0.5)
         canvas.text(left - 8, y, line.name, 9, "soft", "right")
-        if line.images >= FEW_IMAGES:
-            ends = [scale(min(max(end * 100, 0), 100)) for end in (line.iou.low, line.iou.high)]
-            canvas.line(ends, [y, y], "soft", 2.2, 0.5)
-        canvas.marks([scale(line.iou.value * 100)], [y], "accent", "o", 6, hollow=line.images < FEW_IMAGES)
+        if _has_interval(line):
+            canvas.line([scale(line.iou.low * 100), scale(line.iou.high * 100)], [y, y], "soft", 2.2, 0.5)
+        canvas.marks([scale(line.iou.value * 100)], [y], "accent", "o", 6, hollow=not _has_interval(line))
     canvas.text((left + WIDE) / 2, bottom + 24, "IOU, %", 8.5, "soft", "center")
-    words = "Bars are 95 % intervals over images; hollow: in fewer than ten images. The line is the mean."
+    words = "Bars are 95 % intervals over images; hollow: too few images hold the class. The line is the mean."
     return canvas.svg("classes", "IOU by class", words)
 
 

@@ -97,7 +97,7 @@ def interval_line(content: ReportContent) -> str:
     if not any(c.cell.kind == "measured" for c in content.cells):
         return "Computed cells follow from the architecture and have no interval."
     covers = {c.estimate.covers for c in content.cells if c.estimate is not None and c.state == "done"}
-    text = "± is half of the 95 % interval of the mean over seeds; n counts seeds. "
+    text = "Beside each mean over seeds stands its 95 % interval, within 0 and 100 %; n counts seeds. "
     if covers == {"images and seeds"}:
         text += "It covers the choice of validation images and the choice of training seeds."
         return f"{text} {content.seed_decides}".rstrip()
@@ -171,8 +171,8 @@ def rules(content: ReportContent) -> tuple[str, ...]:
 def table_line(content: ReportContent) -> str:
     """Return how to read the paper's table."""
     measured = any(c.cell.kind == "measured" for c in content.cells)
-    half = " with half of its 95 % interval" if measured else ""
-    text = f"The paper's table in the paper's shape: ◇ published above, ours below{half}, then the difference."
+    interval = " with its 95 % interval" if measured else ""
+    text = f"The paper's table in the paper's shape: ◇ published above, ours below{interval}, then the difference."
     if measured and content.scale != "paper":
         text += (
             f" At scale “{content.scale}” differences of measured cells are shown but not judged: compare orders, "

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.judge.intervals import REPLICATES, Estimate, estimate, replicate_miou, resample_images, widened
+from repro.judge.bounded import effective_images
+from repro.judge.bounded import share as share_of
+from repro.judge.intervals import REPLICATES, Estimate, replicate_miou, resample_images, widened
 from repro.judge.miou import miou
 from repro.scoring.matrix import Counts, Floats, Scores, scores
 from repro.scoring.pairs import Pair
@@ -95,12 +97,12 @@ def result_of(total: Tally, images: Sequence[str], names: Sequence[str], missing
     share = truth.sum(axis=0) / max(truth.sum(), 1)
     own = image_scores(total)
     return Score(
-        estimate(np.array([whole.miou]), replicates[None], len(images)),
+        share_of(np.array([whole.miou]), replicates[None], len(images)),
         whole,
         tuple(
             ClassScore(
                 name,
-                estimate(np.array([whole.class_iou[k]]), class_replicates[None, :, k], len(images)),
+                share_of(np.array([whole.class_iou[k]]), class_replicates[None, :, k], effective_images(union[:, k])),
                 float(share[k]),
                 int((truth[:, k] > 0).sum()),
             )

@@ -119,7 +119,7 @@ def test_every_number_of_the_table_is_on_the_page(page):
     for cell in grid(usual()).cells():
         assert cell.published in words
         assert cell.ours in words
-        assert cell.spread in words
+        assert cell.interval in words
 
 
 def test_sections_in_the_order_that_readers_need(page):

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from report_fixture import SUITE, changed, content, usual
 
+from repro.report.grid import grid
 from repro.report.latex import PACKAGES, escape, report_latex
 
 
@@ -23,7 +24,7 @@ def test_every_line_has_as_many_columns_as_the_table(table):
 def test_published_and_ours():
     page = report_latex(usual())
     assert "(1, 1, 1) & published & 68.39 & 73.21 & 75.34 & 75.76" in page
-    assert r"$\pm$" in page
+    assert f"({grid(usual()).cells()[0].interval}) n/c" in page
     assert r"failed $\times$" in page
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from repro.judge.proof import Covered, Found, Likeness, Null, Row, Table
+from repro.judge.proof_ends import RULES, ClassEnds, Ends
 from repro.report.proof import files, main, read, write
 
 COMMITTED = Path(__file__).parents[2] / "reports" / "judge"
@@ -18,6 +19,8 @@ def made() -> list[Row]:
         Covered("a | b", 1, 50, True, 0.94, 0.96, None, 3.0),
         Covered("a | b", 3, 50, True, 0.93, 0.95, 0.80, 8.0),
         Covered("wild", 3, 50, False, 0.88, 0.95, 0.80, 8.0),
+        Ends("low", 2, 50, 6.6, 0.2, dict.fromkeys(RULES, 0.94), dict(zip(RULES, (9.5, 8.5, 11.4, 10.2), strict=True))),
+        ClassEnds(0.05, 27.5, 50, 0.86, 0.97, 54.8),
         Null("a | b", 3, 50, 0.02, 0.04),
         Table(3, 10, 0.03, 0.8),
         Found(3, 16, 0.5, 1.2, 0.4, 0.1, 0.12),
@@ -41,6 +44,16 @@ def test_figures_survive_the_folder_and_pages_are_made_from_them(tmp_path: Path)
     (tmp_path / "README.md").unlink()
     main([str(tmp_path), "--from-json"])
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_some_rows_can_be_simulated_anew(tmp_path: Path) -> None:
+    write(made(), tmp_path)
+    main([str(tmp_path), "--only", "classes", "--experiments", "2"])
+    found = read(tmp_path)
+    anew = [row for row in found if isinstance(row, ClassEnds)]
+    assert [row for row in found if row not in anew] == [row for row in made() if not isinstance(row, ClassEnds)]
+    assert {row.experiments for row in anew} == {2}
+    assert len(anew) == 16
 
 
 def test_pictures_stand_alone_in_both_themes() -> None:
@@ -72,6 +85,28 @@ def test_committed_intervals_cover_within_two_points(committed: list[Row]) -> No
         # two points, and what simulating adds to the worst of so many figures
         assert abs(row.score - 0.95) <= 0.02 + 2 * error, row
         assert abs(row.difference - 0.95) <= 0.02 + 2 * error, row
+
+
+def test_committed_scores_stay_in_range_and_cover_no_less_than_students_t(committed: list[Row]) -> None:
+    rows = [row for row in committed if isinstance(row, Ends)]
+    assert {row.seeds for row in rows} == {1, 2, 3, 5, 10}
+    for row in rows:
+        error = (0.95 * 0.05 / row.experiments) ** 0.5
+        assert row.experiments >= 1000
+        assert row.covered["wilson"] >= row.covered["student"] - error, row
+        assert row.width["wilson"] <= row.width["logit"] + 1e-9, row
+        much = "much" in row.world
+        assert row.covered["wilson"] >= (0.91 if much else 0.93) - 2 * error, row
+    assert max(row.impossible for row in rows) > 0.5
+    assert min(row.covered["student"] for row in rows) < 0.92
+
+
+def test_committed_classes_cover_far_better_than_with_students_t(committed: list[Row]) -> None:
+    rows = [row for row in committed if isinstance(row, ClassEnds)]
+    assert min(row.student for row in rows) < 0.8
+    assert min(row.wilson for row in rows) > 0.86
+    for row in rows:
+        assert row.wilson >= row.student - 0.01, row
 
 
 def test_committed_nulls_are_seldom_supported(committed: list[Row]) -> None:
