@@ -37,8 +37,10 @@ class NumberVerdict:
     """Its degrees of freedom; infinite where the user gave it."""
     source: str
     """Where the deviation is from."""
+    margin: float
+    """What runs of one recipe stay within in 95 % of cases."""
     low: float
-    """Lower end of the 95 % interval of the difference."""
+    """Lower end of the 95 % interval of the difference, which lies where two shares can differ."""
     high: float
     image_error: float
     """Standard error that the choice of images adds; 0 where both numbers are of the same images."""
@@ -49,11 +51,6 @@ class NumberVerdict:
     def difference(self) -> float:
         """Value - published."""
         return self.value - self.published
-
-    @property
-    def margin(self) -> float:
-        """Half of the interval: what runs of one recipe stay within in 95 % of cases."""
-        return self.high - self.difference
 
     @property
     def different(self) -> bool:
@@ -93,7 +90,8 @@ def judge_number(
     margin = mixed_quantile((1 - LEVEL) / 2, share, dof, math.inf) * error
     difference = mean - published
     return NumberVerdict(
-        mean, published, n, deviation, dof, source, difference - margin, difference + margin, image_error,
+        mean, published, n, deviation, dof, source, margin,
+        max(difference - margin, -100.0), min(difference + margin, 100.0), image_error,
         2 * _tail(abs(difference) / error, share, dof),
     )  # fmt: skip
 

@@ -71,6 +71,13 @@ def test_other_images_are_called_different_in_5_percent() -> None:
     assert abs(called / trials - 0.05) < 3 * math.sqrt(0.05 * 0.95 / trials) + 0.01
 
 
+def test_a_difference_of_two_shares_is_no_larger_than_100_points() -> None:
+    verdict = judge_number([17.0], 22.0, known=80.0)
+    assert (verdict.low, verdict.high) == (-100.0, 100.0)
+    assert verdict.margin > 100
+    assert not verdict.different
+
+
 def test_what_is_no_number_is_refused() -> None:
     for runs, published, known in (([], 70, None), ([math.nan], 70, None), ([70], math.inf, None), ([70], 70, 0.0)):
         with pytest.raises(ValueError, match=r"finite|positive"):
