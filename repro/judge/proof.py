@@ -16,7 +16,7 @@ import numpy as np
 from repro.judge.intervals import bootstrap_miou, estimate, resample_images
 from repro.judge.miou import miou
 from repro.judge.power import power
-from repro.judge.proof_ends import FOUND, HELD_BY, ClassEnds, Ends, class_ends, ends
+from repro.judge.proof_ends import FOUND, HELD_BY, MUCH, ClassEnds, Ends, class_ends, ends
 from repro.judge.proof_ends import LEVELS as LEVELS_OF_SCORES
 from repro.judge.simulate import World, coverage, greater, verdicts, without_seed_noise
 from repro.randomness import generator
@@ -131,7 +131,7 @@ def tasks(experiments: int = EXPERIMENTS) -> Iterator[Task]:
         for seeds in COVERED_SEEDS if name in WORLDS else COVERED_SEEDS[1:]:
             yield "coverage", name, 0.0, seeds, experiments
     for name in LEVELS_OF_SCORES:
-        for seeds in COVERED_SEEDS:
+        for seeds in COVERED_SEEDS if LEVELS_OF_SCORES[name].seed < MUCH else COVERED_SEEDS[1:]:
             yield "ends", name, 0.0, seeds, experiments
     for level in FOUND:
         for held_by in HELD_BY:

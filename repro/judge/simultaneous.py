@@ -23,7 +23,8 @@ ends may need a wide end where support needs a narrow one; then the interval end
 the test decided. Where a claim names several places of which one must do, its probability in favour is multiplied by
 their number, and so is the share of a that an end has.
 
-Printed, an interval ends where the quantity does: differences of two scores at -100 and 100 points. That decides nothing.
+Printed, an interval ends where the quantity does: that of a difference of two scores at -100 and 100 points. It decides
+nothing.
 """
 
 from __future__ import annotations

@@ -136,6 +136,27 @@ def test_a_claim_is_supported_exactly_where_every_interval_lies_inside(
         assert result.interval.low <= result.effect.value <= result.interval.high  # type: ignore[union-attr]
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10**6), st.integers(1, 3), st.integers(2, 4))
+def test_intervals_of_scores_that_are_all_noise_stay_possible_and_decide_the_same(
+    seed: int, columns: int, seeds: int
+) -> None:
+    """A difference of two scores lies within 100 points, one of two gains within 200, and a ratio above 0."""
+    rng = np.random.default_rng(seed)
+    cells = grid(3, columns)
+    values = {(cell.id, s): float(rng.uniform(1e-3, 1 - 1e-3)) for cell in cells for s in range(seeds)}
+    declared = [(claim, cells) for claim in claims(columns, (-20, 30))]
+    for result in judge(declared, Evidence(values)):
+        farthest = 200.0 if result.kind == "largest-gain-at" else 100.0
+        for part in (*result.parts, *result.pairs):
+            low, high = (0.0, math.inf) if result.unit == "x" else (-farthest, farthest)
+            assert part.interval is not None
+            for ends in (part.interval, part.estimate):
+                assert low <= ends.low <= part.estimate.value <= ends.high <= high, result.id
+        if not at_the_edge(result):
+            assert verdict_of_intervals(result) == result.verdict.removesuffix(" on average"), result.id
+
+
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 10**6), st.integers(1, 3), st.booleans())
 def test_one_seed_has_no_interval_of_a_test(seed: int, columns: int, images: bool) -> None:
