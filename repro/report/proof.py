@@ -105,7 +105,7 @@ def page(found: Sequence[Row]) -> str:
     blocks = [
         "# The judge, judged",
         f"Simulated experiments whose truth is known, {covered[0].experiments} for most figures, put through the judge "
-        f"as if they had been measured. `{COMMAND}` makes this folder: about 6 minutes on one core, and the same "
+        f"as if they had been measured. `{COMMAND}` makes this folder: about 13 minutes on one core, and the same "
         "figures whatever `--jobs` is.",
         *_promises(covered, nulls, found),
         "## What is simulated",

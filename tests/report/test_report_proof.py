@@ -93,10 +93,9 @@ def test_committed_scores_stay_in_range_and_cover_no_less_than_students_t(commit
     for row in rows:
         error = (0.95 * 0.05 / row.experiments) ** 0.5
         assert row.experiments >= 1000
-        assert row.covered["wilson"] >= row.covered["student"] - error, row
+        assert row.covered["wilson"] >= min(row.covered["student"], 0.95) - error, row  # where that falls short
         assert row.width["wilson"] <= row.width["logit"] + 1e-9, row
-        much = "much" in row.world
-        assert row.covered["wilson"] >= (0.91 if much else 0.93) - 2 * error, row
+        assert row.covered["wilson"] >= 0.93 - 2 * error, row
     assert max(row.impossible for row in rows) > 0.5
     assert min(row.covered["student"] for row in rows) < 0.92
 
@@ -104,7 +103,7 @@ def test_committed_scores_stay_in_range_and_cover_no_less_than_students_t(commit
 def test_committed_classes_cover_far_better_than_with_students_t(committed: list[Row]) -> None:
     rows = [row for row in committed if isinstance(row, ClassEnds)]
     assert min(row.student for row in rows) < 0.8
-    assert min(row.wilson for row in rows) > 0.86
+    assert min(row.wilson for row in rows) > 0.88
     for row in rows:
         assert row.wilson >= row.student - 0.01, row
 
