@@ -128,3 +128,51 @@ def judge(
     from repro.commands.judge import main
 
     main(value, runs, cell, seeds_sd, json)
+
+
+@scores.command(short_help="Say what your recipe does otherwise than a published one, and what that costs.")
+def diagnose(
+    recipe: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECIPE",
+            help="TOML with protocol settings, an mmsegmentation config (.py), or a text file with the command lines "
+            "of torchvision's or the released DeepLab scripts.",
+            show_default=False,
+        ),
+    ],
+    cell: Annotated[str, typer.Option(metavar="ID", help="The published number: a cell's id.")] = "v3/table6/os-16",
+    got: Annotated[
+        float | None, typer.Option(metavar="VALUE", help="Your mean IOU in per cent.", show_default=False)
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="FORM",
+            help="protocol, deeplab, torchvision or mmsegmentation. Default: seen from the file.",
+            show_default=False,
+        ),
+    ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Devices it ran on, where the batch is given for each.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List every departure of your recipe from a published cell's protocol, with the size that papers and threads give
+    for it, and what to expect in total. Nothing in the recipe is executed.
+
+    The words of a TOML file are those of `repro show TABLE --scale paper --resolved`, e.g. [train] batch_size = 8.
+
+    Examples:
+
+      repro diagnose mine.toml --got 74.94
+
+      repro diagnose deeplabv3plus_r101-d8_4xb4-40k_voc12aug-512x512.py --cell v3plus/table3/16-16-decoder/miou
+
+      repro diagnose train.sh --as deeplab
+    """
+    from repro.commands.diagnose import main
+
+    main(recipe, cell, got, form, devices, json)

@@ -10,7 +10,9 @@ from repro.errors import InputError, did_you_mean
 from repro.judge.number import NumberVerdict, judge_number, sentence
 from repro.judge.published import published_images
 from repro.spec.cell import Cell
+from repro.spec.keys import flat_of
 from repro.spec.load import Suite, load_suite
+from repro.spec.resolve import resolve
 
 SHOWN = 8
 """So many causes are listed, nearest in size first."""
@@ -20,18 +22,18 @@ CLOSE = 2.0
 
 @dataclass(frozen=True)
 class Cause:
-    """A known mistake whose published size is known."""
+    """A known mistake whose size was reported."""
 
     label: str
-    table: str
-    change: float
-    """Points of mean IOU: what the mistake does to the published number."""
+    points: tuple[float, float]
+    """Lowest and highest reported change of mean IOU."""
     note: str
+    test: tuple[str, ...]
+    """Commands that measure it."""
 
-    @property
-    def test(self) -> str:
-        """The command that measures it."""
-        return f"repro run {self.table} --only 'row={self.label}' --seeds 5"
+    def distance(self, difference: float) -> float:
+        """Points between a gap and the reported sizes; 0 inside."""
+        return max(self.points[0] - difference, difference - self.points[1], 0.0)
 
 
 def main(value: float | None, runs: str | None, cell_id: str, seeds_sd: float | None, as_json: bool) -> None:
@@ -43,7 +45,7 @@ def main(value: float | None, runs: str | None, cell_id: str, seeds_sd: float | 
     causes = causes_of(suite, cell, verdict.difference) if verdict.different else []
     if as_json:
         print_json(
-            [vars(cause) | {"kind": "cause", "test": cause.test} for cause in causes],
+            [vars(cause) | {"kind": "cause"} for cause in causes],
             cell=cell.id, sentence=sentence(verdict), different=verdict.different, difference=verdict.difference,
             low=verdict.low, high=verdict.high, probability=verdict.probability, published=verdict.published,
             value=verdict.value, runs=verdict.runs, deviation=verdict.deviation, deviation_from=verdict.source,
@@ -126,21 +128,18 @@ def place(suite: Suite, cell: Cell) -> str:
 
 
 def causes_of(suite: Suite, cell: Cell, difference: float) -> list[Cause]:
-    """Return known mistakes with a published size in the same direction, nearest in size first.
-
-    Those of the cell's paper where there are any, else of DeepLab v3, whose training protocol v3+ shares.
-    """
-    tables = [t for t in suite.tables.values() if t.id.startswith("pitfalls/")]
-    own = [t for t in tables if t.source.paper == suite.find(cell.table).source.paper]
+    """Return known mistakes of the cell's paper whose reported size has the gap's sign, nearest in size first."""
+    table = suite.find(cell.table)
+    published = flat_of(resolve(suite, table, cell.settings, "paper").protocol)
     causes = []
-    for table in own or [t for t in tables if t.source.paper == "v3"]:
-        cells = [c for c in table.cells() if c.metric == "miou"]
-        right = cells[0].published
-        for wrong in cells[1:]:
-            if wrong.published is not None and right is not None:
-                causes.append(Cause(wrong.row_label, table.id, wrong.published - right, wrong.note))
-    alike = [cause for cause in causes if cause.change * difference > 0]
-    return sorted(alike, key=lambda cause: abs(cause.change - difference))[:SHOWN]
+    for pitfall in suite.pitfalls:
+        if pitfall.points is None or table.source.paper not in pitfall.papers or pitfall.made_by(published):
+            continue
+        names = ", ".join(suite.references[name][0] for name in pitfall.sources)
+        note = "; ".join(part for part in (pitfall.reported, names) if part)
+        causes.append(Cause(pitfall.cause, pitfall.points, note, pitfall.commands_for(table.source.paper)))
+    alike = [cause for cause in causes if max(cause.points, key=abs) * difference > 0]
+    return sorted(alike, key=lambda c: (c.distance(difference), c.points[1] - c.points[0]))[:SHOWN]
 
 
 def _print_causes(causes: list[Cause], verdict: NumberVerdict) -> None:
@@ -150,15 +149,21 @@ def _print_causes(causes: list[Cause], verdict: NumberVerdict) -> None:
             "No known mistake with a published size goes in this direction. docs/pitfalls.md lists those without one."
         )
         return
-    nearest = abs(causes[0].change - verdict.difference)
+    nearest = causes[0].distance(verdict.difference)
     if nearest > CLOSE:
         print(f"No single known mistake is of this size; several together may be. Nearest, {nearest:.1f} points away:")
     else:
         print("What to look at first, nearest in size first:")
     print()
     print_table(
-        ("mistake", "points", "source", "test it with"),
-        [(c.label, f"{c.change:+.2f}", c.note, c.test) for c in causes],
+        ("mistake", "points", "reported", "test it with"),
+        [(c.label, size_of(c.points), c.note, next(iter(c.test), "no row; --set")) for c in causes],
     )
     print()
-    print("Sizes are single published runs. Causes without a known size: docs/pitfalls.md.")
+    print("Sizes are of single runs, mostly of other recipes. Causes without a known size: docs/pitfalls.md.")
+    print("`repro diagnose RECIPE` lists what your own recipe does otherwise.")
+
+
+def size_of(points: tuple[float, float]) -> str:
+    """Return a reported change in points: "-1.45", or "-18.00 to -12.80"."""
+    return f"{points[0]:+.2f}" if points[0] == points[1] else f"{points[0]:+.2f} to {points[1]:+.2f}"

@@ -22,6 +22,7 @@ from repro.spec.files import toml_files
 from repro.spec.gpu import Gpu, own_gpus
 from repro.spec.ids import Id, file_stem
 from repro.spec.keys import flatten, keys, unknown
+from repro.spec.pitfall import Pitfall, Pitfalls
 from repro.spec.places import built_in
 from repro.spec.questions import question
 from repro.spec.reading import parse, read_text
@@ -42,6 +43,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "deviations": TableRule,
     "files": Files,
     "labels": Labels,
+    "pitfalls": Pitfall,
 }
 
 
@@ -54,6 +56,10 @@ class Suite:
     scales: dict[str, Scale] = field(default_factory=dict)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     gpus: dict[str, Gpu] = field(default_factory=dict)
+    pitfalls: tuple[Pitfall, ...] = ()
+    """Known mistakes with their reported sizes."""
+    references: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Short name of a pitfall's source -> (what a reader sees, address)."""
     aliases: dict[str, str] = field(default_factory=dict)
     _sound: set[str] = field(default_factory=set)
     """Ids of tables that have been checked."""
@@ -185,6 +191,10 @@ def load_suite(tables_dirs: Sequence[Path] | None = None) -> Suite:
             _add(suite.datasets, _named(path, place, Dataset, memo, _same_classes), place, "data set")
         elif path.name == "gpus.toml":
             _add(suite.gpus, _named(path, place, Gpu, memo), place, "GPU")
+        elif path.name == "pitfalls.toml":
+            known = _form(Pitfalls, _read(path, place, memo), place)
+            suite.pitfalls += known.pitfalls
+            _add(suite.references, known.sources, place, "source")
         elif path.name == "paper.toml":
             paper = _form(Paper, _read(path, place, memo), place)
             paper._place = place

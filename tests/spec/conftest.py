@@ -10,11 +10,6 @@ from spec_files import PAPER, TABLE, Write
 from repro.spec.load import Suite, load_suite
 
 
-@pytest.fixture(scope="session")
-def suite() -> Suite:
-    return load_suite()
-
-
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     monkeypatch.chdir(tmp_path)
