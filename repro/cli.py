@@ -286,10 +286,24 @@ def report(
 
 @app.command(short_help="Label any picture with a trained cell.")
 def predict(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures of any size.", show_default=False)],
     cell: Annotated[
         str, typer.Option("--from", metavar="CELL", help="A measured cell, e.g. table6/os-16.", show_default=False)
     ],
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="[IMAGE...]", help="Pictures of any size.", show_default=False)
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Instead: every image of this split of its data set.", show_default=False),
+    ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Files of a split: indexed (one label map per image), voc (the test server's archive), cityscapes "
+            "(the benchmark's names and label ids).",
+        ),
+    ] = "indexed",
     scale: Scale = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Which seed's training.")] = 0,
     set_: Set = None,
@@ -302,15 +316,20 @@ def predict(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Label any picture with a trained cell, as that cell is evaluated: a label map and an overlay for each.
+    """Label any picture with a trained cell, as that cell is evaluated: a label map and an overlay for each; or write
+    the label maps of a whole split, for `repro score` or a test server.
 
-    Example:  repro predict street.jpg --from table6/os-16 --scale tiny
+    Examples:
+
+      repro predict street.jpg --from table6/os-16 --scale tiny
+
+      repro predict --split val --from table6/os-16 --dataset voc2012 --data path/to/VOCdevkit --out maps
     """
     from repro.commands.predict import main
     from repro.run.session import Options
 
     options = Options((), scale, None, (), tuple(set_ or ()), dataset, data, store, tables, weights)
-    main(images, cell, seed, options, out, device, json)
+    main(images or [], split, layout, cell, seed, options, out, device, json)
 
 
 app.registered_commands += scores.registered_commands + checks.registered_commands

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.commands.output import print_json, print_table, say
+from repro.commands.predict_split import Origin, layout_of, report, write_split
 from repro.errors import InputError, did_you_mean
 from repro.plan.plan import Plan
 from repro.plan.work import Evaluation
@@ -27,15 +28,22 @@ MOST_NAMES = 8
 GIVE_PICTURES = "Give pictures, for example a .jpg or .png."
 
 
-def main(images: Sequence[Path], cell: str, seed: int, options: Options, out: Path, device: str, as_json: bool) -> None:
-    """Write a label map and an overlay of each picture into `out`."""
+def main(
+    images: Sequence[Path], split: str | None, layout: str, cell: str, seed: int, options: Options, out: Path,
+    device: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Write a label map and an overlay of each picture into `out`, or the label maps of a whole split."""
     from repro.data.decode import read_photo
 
+    if bool(images) == (split is not None):
+        raise InputError("IMAGE: name pictures, or a split of the cell's data set with --split, and not both.")
     suite = session.load(options)
     check_count("--seed", seed, 0, SEEDS - 1)
     spec = cell_of(suite, cell)
     pictures = [read_photo(path, GIVE_PICTURES) for path in images]
     targets = _targets(images, out)
+    if split is not None:
+        layout_of(layout)
     store = Store(options.store)
     absent: dict[str, str] = {}
     options = replace(options, tables=(spec.table,), seeds=seed + 1)
@@ -49,8 +57,19 @@ def main(images: Sequence[Path], cell: str, seed: int, options: Options, out: Pa
 
     facts = suite.dataset(network.evaluation.images.data.name)
     classes = Classes(facts.classes if isinstance(facts.classes, tuple) else (), facts.colours)
-    ready_folder(out)
     place = torch_device(session.devices(device, 1)[0])
+    if split is not None:
+        from repro.data.photos import photos
+
+        data = network.evaluation.images.data
+        found = photos(data, split, options.data_root, facts)
+        origin = Origin(spec.id, network.key, data.name, split, layout)
+        written = write_split(
+            found, origin, classes, lambda photo: label([photo.read()], network, store, place)[0], out
+        )
+        report(written, out, split, spec.id, _score_command(data.name, split, layout, out, options), as_json)
+        return
+    ready_folder(out)
     rows: list[dict[str, Any]] = []
     for path, pixels, (map_path, overlay_path) in zip(images, pictures, targets, strict=True):
         (labels,) = label([pixels], network, store, place)
@@ -61,14 +80,23 @@ def main(images: Sequence[Path], cell: str, seed: int, options: Options, out: Pa
             raise InputError(
                 f"{map_path}: cannot be written ({error.strerror or error}). Name another --out."
             ) from error
-        found = shares(labels, classes)
-        rows.append({"id": str(path), "labels": str(map_path), "overlay": str(overlay_path), "classes": found})
+        parts = shares(labels, classes)
+        rows.append({"id": str(path), "labels": str(map_path), "overlay": str(overlay_path), "classes": parts})
         say(f"{path}: {map_path} {overlay_path}")
     if as_json:
         print_json(rows, cell=spec.id, training=network.key, seed=seed, scale=plan.request.scale)
         return
     told = [(row["id"], ", ".join(f"{k} {v:.1%}" for k, v in list(row["classes"].items())[:5])) for row in rows]
     print_table(("picture", "largest classes"), told, title=f"{spec.id} at scale {plan.request.scale}, seed {seed}")
+
+
+def _score_command(data: str, split: str, layout: str, out: Path, options: Options) -> str:
+    """What scores the label maps of a split; empty where there is no ground truth on disk."""
+    if data == "scenes" or split == "test":
+        return ""
+    ids = " --prediction-map cityscapes" if layout == "cityscapes" else ""
+    root = f" --data {options.data_root}" if options.data_root else ""
+    return f"repro score {out} --dataset {options.dataset or data}{root} --split {split}{ids}"
 
 
 def cell_of(suite: Suite, name: str) -> Cell:

@@ -8,10 +8,12 @@ import pytest
 from PIL import Image
 from small_paper import repro, write_paper
 
+from repro.data import scenes
 from repro.report.content import Classes
 from repro.report.overlay import overlay, shares
 from repro.run.predict import seen_size
 from repro.spec.load import load_suite
+from repro.spec.resolve import resolve
 
 SCENES = load_suite().datasets["scenes"]
 
@@ -154,3 +156,63 @@ def test_an_overlay_keeps_the_background_and_tints_the_rest():
     assert (shown[:10, 150:200] == [155, 45, 45]).all()
     assert shares(labels, classes) == {"background": 0.75, "cat": 0.25}
     assert list(shares(labels, Classes())) == ["class 0", "class 1"]
+
+
+def test_what_predict_writes_of_a_split_scores_as_the_evaluation_did(trained, tmp_path):
+    folder, shared = trained
+    maps = tmp_path / "maps"
+    words = ["predict", "--split", "val", "--from", "deep/table1/aspp", *shared, "--out", maps]
+    code, out, told = repro(*words)
+    assert code == 0, told
+    drawn = scenes_of(shared[1])
+    (tmp_path / "truth").mkdir()
+    for name, labels in zip(drawn.names, drawn.labels, strict=True):
+        if (maps / f"{name}.png").exists():  # the paper evaluates on some of them
+            Image.fromarray(labels).save(tmp_path / f"truth/{name}.png")
+    assert f"{len(list((tmp_path / 'truth').iterdir()))} files in" in out
+    code, out, told = repro("score", maps, tmp_path / "truth", "--classes", 9, "--out", tmp_path / "score", "--json")
+    assert code == 0, told
+    scored = json.loads(out)["miou"]
+    records = [json.loads(path.read_text()) for path in (folder / "runs/evaluations").glob("*/record.json")]
+    assert any(record["result"]["miou"] == pytest.approx(scored, abs=1e-9) for record in records)
+    # again: nothing is made anew; another network does not mix in
+    before = {path: path.stat().st_mtime_ns for path in maps.iterdir()}
+    code, _, told = repro(*words)
+    assert code == 0
+    assert "there already" in told
+    assert {path: path.stat().st_mtime_ns for path in maps.iterdir()} == before
+    code, _, told = repro("predict", "--split", "val", "--from", "deep1/cascade", *shared, "--out", maps)
+    assert code == 2
+    assert "another network" in told
+
+
+def scenes_of(tables):
+    suite = load_suite([tables])
+    table = suite.find("deep/table1")
+    return scenes.load(resolve(suite, table, table.cells()[0].settings, "smoke").protocol.data, "val")
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        ([], "--split"),
+        (["x.png", "--split", "val"], "not both"),
+        (["--split", "test"], "val"),
+        (["--split", "val", "--layout", "vok"], "Did you mean 'voc'"),
+    ],
+)
+def test_wrong_words_for_a_split(trained, tmp_path, words, match):
+    _, shared = trained
+    code, _, told = repro("predict", *words, "--from", "deep1/aspp", *shared, "--out", tmp_path / "out")
+    assert code == 2
+    assert match in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_holds_other_files_is_left_alone(trained, tmp_path):
+    _, shared = trained
+    (tmp_path / "mine.png").write_bytes(b"mine")
+    code, _, told = repro("predict", "--split", "val", "--from", "deep1/aspp", *shared, "--out", tmp_path)
+    assert code == 2
+    assert "empty folder" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.png"]
