@@ -32,7 +32,8 @@ def main(path: Path, cell_id: str, got: float | None, form: str | None, devices:
     if as_json:
         print_json(
             [_row(departure) for departure in found.departures],
-            cell=cell.id, read_as=recipe.title, published=found.published, low=found.low, high=found.high,
+            cell=cell.id, read_as=recipe.title, published=found.published,
+            low=None if found.dataset else found.low, high=None if found.dataset else found.high,
             margin=found.margin, extras=recipe.extras, not_read=recipe.open, not_stated=list(found.unstated), got=got,
             verdict=verdict(found, got, unsized) if got is not None else None,
         )  # fmt: skip
@@ -54,6 +55,8 @@ def split_sizes(suite: Suite) -> dict[str, int]:
 
 def expectation(found: Diagnosis, unsized: int) -> str:
     """What the recipe should give, in words."""
+    if found.dataset:
+        return f"Nothing can be expected: {found.dataset} is not the published number's data set. Name one with --cell."
     sized = [departure.points for departure in found.sized if departure.points is not None]
     runs = f"two runs of one recipe differ by up to {found.margin:.2f} in 95 % of cases"
     if not sized:

@@ -11,6 +11,7 @@ from repro.diagnose.command_line import CommandLine, read_command_lines
 from repro.diagnose.python_config import flattened, read_python_config
 from repro.diagnose.translate import FORMATS, Format, Recipe, load_format, translate
 from repro.errors import InputError, did_you_mean
+from repro.spec import bounds
 from repro.spec.keys import flatten
 from repro.spec.reading import parse, read_text
 
@@ -28,8 +29,11 @@ def read_recipe(path: Path, form: str | None, devices: int | None, images: Mappi
     if form is not None and form not in ("protocol", *FORMATS):
         hint = did_you_mean(form, ["protocol", *FORMATS])
         raise InputError(f"--as {form}: there is no such form; there are protocol, {', '.join(FORMATS)}.{hint}")
-    if path.is_dir() or not path.exists():
-        raise InputError(f"{place}: {'a folder' if path.is_dir() else 'no such file'}. Name the file of your recipe.")
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no ordinary file" if path.exists() else "no such file"
+        raise InputError(f"{place}: {what}. Name the file of your recipe.")
+    if path.stat().st_size > bounds.SPEC_BYTES:
+        raise InputError(f"{place}: over {bounds.SPEC_BYTES:,} bytes; no recipe is so long. Name the right file.")
     if form == "protocol" or (form is None and path.suffix == ".toml"):
         return _protocol(path, place)
     if form == "mmsegmentation" or (form is None and path.suffix == ".py"):

@@ -78,7 +78,15 @@ def test_nobody_can_explain_74_94_by_less(suite):
 
 
 def test_settings_that_contradict_each_other(suite):
-    with pytest.raises(InputError, match="evenly"):
+    with pytest.raises(InputError, match="not alike"):
         diagnosed(suite, {"train.batch_size": 10, "train.batch_norm_parts": 4})
     with pytest.raises(InputError, match=r"own\.toml"):
         diagnosed(suite, {"train.crop": 10_000_000})
+    with pytest.raises(InputError, match=r"own\.toml"):
+        diagnosed(suite, {"train.batch_size": "8"})
+
+
+def test_a_number_of_another_data_set_is_not_held_against_the_published_one(suite):
+    found = diagnosed(suite, {"data.name": "cityscapes", "data.classes": 19})
+    assert found.dataset == "cityscapes"
+    assert "cannot be held against" in verdict(found, 78.0, [])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from repro.diagnose.recipe import read_recipe
@@ -112,6 +114,14 @@ def test_own_protocol_as_toml(tmp_path):
 def test_wrong_files(tmp_path, name, text, match):
     with pytest.raises(InputError, match=match):
         read(tmp_path, text, name)
+
+
+def test_a_pipe_and_a_file_that_is_no_recipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "video.py").write_bytes(bytes(600_000))
+    for name, match in (("pipe.toml", "no ordinary file"), ("video.py", "no recipe is so long")):
+        with pytest.raises(InputError, match=match):
+            read_recipe(tmp_path / name, None, None, IMAGES)
 
 
 def test_wrong_form_and_missing_file(tmp_path):
