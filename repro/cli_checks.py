@@ -9,12 +9,15 @@ import typer
 
 from repro.commands.options import (
     BASELINES,
+    REFERENCES,
     STORE,
+    AnyCode,
     DataDir,
     Device,
     Jobs,
     Json,
     Only,
+    Scale,
     Set,
     StoreDir,
     Tables,
@@ -71,6 +74,35 @@ def check(
         tuple(names), scale, seeds, tuple(only or ()), data_root=data, store=store, tables_dir=tables, weights=weights
     )
     raise typer.Exit(main(options, Files(baselines, junit, markdown), device, jobs, update, json))
+
+
+@checks.command(short_help="Keep what seeds change, so that a run with one seed can be judged.")
+def reference(
+    names: Tables,
+    scale: Scale = None,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Seeds that are stored, 5 or more.")] = 5,
+    data: DataDir = None,
+    weights: WeightsDir = None,
+    store: StoreDir = STORE,
+    tables: TablesDir = None,
+    any_code: AnyCode = False,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where references are kept.")] = REFERENCES,
+    json: Json = False,
+) -> None:
+    """Write the scores of stored runs with several seeds to a file for each table, to be committed with the specs.
+
+    From then on, verdicts of a run with one seed of the same protocol take from it how much seeds change. Nothing is
+    computed here.
+
+    Example:  repro reference table1 table2 table3 table4 --scale tiny --seeds 5
+    """
+    from repro.commands.reference import main
+    from repro.run.session import Options
+
+    options = Options(
+        tuple(names), scale, seeds, data_root=data, store=store, tables_dir=tables, weights=weights, any_code=any_code
+    )
+    main(options, out, json)
 
 
 @checks.command(short_help="Set two stores side by side: two machines, two versions.")

@@ -126,6 +126,7 @@ TensorBoard = Annotated[
 ]
 
 STORE, OUT, BASELINES = Path("runs"), Path("reports/local"), Path("reports/baselines")
+REFERENCES = Path("reports/reference")
 
 
 def overrides_of(

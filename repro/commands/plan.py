@@ -14,6 +14,7 @@ from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.labels import Labels
 from repro.plan.plan import Plan
 from repro.plan.work import Training
+from repro.report.reference import of_one_seed
 from repro.run import session
 from repro.run.room import room, too_large
 from repro.run.session import Options
@@ -90,7 +91,7 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
     for name, why in absent.items():
         print(f"Data not here: {name}. Planned without it; what is stored for it is not looked up. To run: {why}")
     if measured:
-        print(outlook(plan.request.scale, plan.request.seeds))
+        print(of_one_seed(plan) or outlook(plan.request.scale, plan.request.seeds))
     if unjudged := plan.unjudged():
         print(unjudged)
     for line in notes:

@@ -65,6 +65,7 @@ def write(
     and does not keep the others from being written.
     """
     from repro.report.fresh import Notes, digest
+    from repro.report.reference import stamp
 
     notes = Notes(out)
     tables = [table for table in plan.request.tables if plan.of_table(table.id)]
@@ -74,7 +75,10 @@ def write(
     asked = (options.dataset, options.only, options.overrides)
     names = {table.id: report_name(table.id, plan.request.scale, *asked) for table in tables}
     commands = {table.id: command(options, table.id) for table in tables}
-    made_from = {table.id: digest(plan, table, store, __name__, [*formats, commands[table.id]]) for table in tables}
+    references = stamp(plan)
+    made_from = {
+        table.id: digest(plan, table, store, __name__, [*formats, commands[table.id], references]) for table in tables
+    }
     there = {table.id: notes.fresh(names[table.id], made_from[table.id]) for table in tables}
     stale = [table for table in tables if as_json or not stale_only or not there[table.id]]
     for table in tables:

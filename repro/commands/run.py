@@ -13,6 +13,7 @@ from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
 from repro.plan.caveats import caveats
 from repro.plan.plan import Plan
 from repro.report.files import ready_folder
+from repro.report.reference import of_one_seed
 from repro.run import session
 from repro.run.board import Board, board
 from repro.run.job import Way
@@ -64,6 +65,8 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
         say(line)
     if local and work:
         check_room(plan, store, workers[0], way.processes)
+    if known := of_one_seed(plan):
+        say(known)
     ready_folder(out)  # a folder that cannot be written to is told now, not after hours
     code = compute(plan, work, store, workers, cluster)
     tried = {one.key for one in work}

@@ -208,14 +208,26 @@ def _values(
     )
 
 
+def _of_one_seed(claims: Sequence[ClaimResult]) -> list[str]:
+    """Say what one seed decides: nothing, unless reference runs show the noise of seeds."""
+    alone = [claim for claim in claims if claim.n_seeds == 1]
+    sources = dict.fromkeys(claim.reference for claim in alone if claim.reference)
+    without = sum(not claim.reference for claim in alone)
+    if not alone:
+        return []
+    if not sources:
+        return ["With one seed nothing measured can be decided: how much another seed would change is unknown."]
+    rest = f" Of {without} claim{'s' * (without > 1)} it is unknown, and they stay undecided." if without else ""
+    return [f"One seed; seed noise taken from reference runs ({'; '.join(sources)}).{rest}"]
+
+
 def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: Counted = Counted()) -> str:
     """Return one line in plain words: what was and what was not reproduced, and what is undecided."""
     if counted.quoted and not (agreed.cells or counted.computed or counted.measurable):
         number = "Its one number is" if counted.quoted == 1 else f"All {counted.quoted} numbers here are"
         return f"{number} quoted: results of other systems or of a test server, which this suite does not measure."
     parts = spoken(scorecard(claims))
-    if any(c.n_seeds == 1 for c in claims):
-        parts.append("With one seed nothing measured can be decided: how much another seed would change is unknown.")
+    parts += _of_one_seed(claims)
     if counted.computed:
         what = (
             "come out as the figure's definition gives; the paper prints no values"

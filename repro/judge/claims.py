@@ -4,7 +4,8 @@ Each effect of a claim (see `repro.spec.questions`) is estimated from values pai
 is formed for each seed, and for each resampled set of images, before anything is averaged. What two networks share, a
 hard image or a lucky order of the training data, cancels. Seeds and images both count as noise, because the paper's
 sentence is meant for other trainings and other images; their parts add as in `repro.judge.intervals`. Where no
-per-image matrices are stored, seeds alone count, and the result says so.
+per-image matrices are stored, seeds alone count, and the result says so. One seed shows no noise of seeds: it is taken
+from reference runs of the same protocol (`repro.judge.borrowed`), where there are some.
 
 What is tested is what the claim's `over` says. Of "every" comparison the weakest decides: in favour counts the largest
 probability (an intersection-union test needs no correction, Berger 1982), against it the smallest times their number
@@ -17,7 +18,7 @@ comes from. Intervals are those of the test (`repro.judge.simultaneous`).
 | supported | every effect lies in its claimed range, q <= 0.05 |
 | contradicted | one lies outside, q <= 0.05 |
 | supported, contradicted on average | the same of a mean whose pairs differ by more than noise |
-| inconclusive | neither; or one seed only, with which seed noise is unknown; or a cell has collapsed |
+| inconclusive | neither; or one seed only, and no reference runs to take its noise from; or a cell has collapsed |
 | not run | a cell is missing, two are one measurement, or nothing measured can decide the claim (`testable` is false) |
 
 q is the probability corrected for the number of the table's claims that were judged (Benjamini and Hochberg).
@@ -29,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from repro.judge.effects import part_of
+from repro.judge.effects import borrowed_seeds, part_of
 from repro.judge.evidence import Evidence
 from repro.judge.published import VOC_VAL, audit
 from repro.judge.result import ALPHA, ClaimResult, Part, Verdict
@@ -82,11 +83,13 @@ def _measured(claim: Claim, cells: Sequence[Cell], evidence: Evidence, published
         return replace(result, missing=missing)
     if not computed and (same := evidence.same(ids)):
         return replace(result, same=same)
+    borrowed = borrowed_seeds(asked, evidence, seeds)
     alternatives = [
-        [part_of(effect, asked, evidence, seeds, k) for effect in effects]
+        [part_of(effect, asked, evidence, seeds, k, borrowed) for effect in effects]
         for k, effects in enumerate(asked.alternatives)
     ]
-    combined = _combined(replace(result, seeds=seeds), alternatives)
+    sources = dict.fromkeys(evidence.reference[cell].source for cell in ids if borrowed)
+    combined = _combined(replace(result, seeds=seeds, reference="; ".join(sources)), alternatives)
     if collapsed := tuple(evidence.collapsed[cell] for cell in ids if cell in evidence.collapsed):
         return replace(combined, collapsed=collapsed, p=None, p_for=None, p_against=None)
     return combined
@@ -94,7 +97,7 @@ def _measured(claim: Claim, cells: Sequence[Cell], evidence: Evidence, published
 
 def _combined(result: ClaimResult, alternatives: list[list[Part]]) -> ClaimResult:
     """Join the parts' probabilities; the part that decides is the weakest of the alternative that does best."""
-    tested = len(result.seeds) != 1
+    tested = len(result.seeds) != 1 or bool(result.reference)
     weakest = [max(parts, key=_weakness) for parts in alternatives]
     best = min(range(len(alternatives)), key=lambda k: _weakness(weakest[k]))
     parts = tuple(part for a in alternatives for part in a)

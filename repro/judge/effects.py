@@ -18,7 +18,7 @@ from repro.judge.heterogeneity import exactly, heterogeneity
 from repro.judge.intervals import Estimate, estimate, exact
 from repro.judge.miou import Floats
 from repro.judge.result import ALPHA, Differences, Group, Interval, Pair, Part
-from repro.judge.significance import contains, p_inside, p_outside
+from repro.judge.significance import ROUNDING, contains, p_inside, p_outside
 from repro.spec.questions import Contrast, Effect, Question
 
 RangeTest = Callable[[Estimate, float, float], float]
@@ -39,17 +39,45 @@ class _Sample:
     scores: Floats
     rows: Floats | None
     images: int | None
+    reference: Floats | None = None
+    """The same of reference runs, (m,) by their seeds; None where the seeds' noise is not taken from there."""
 
     def estimated(self, noisy: bool) -> Estimate:
-        return estimate(self.scores, self.rows, self.images) if noisy else exact(float(self.scores[0]))
+        if not noisy:
+            return exact(float(self.scores[0]))
+        return estimate(self.scores, self.rows, self.images, self.reference)
+
+
+def borrowed_seeds(asked: Question, evidence: Evidence, seeds: Sequence[int]) -> tuple[int, ...]:
+    """Return the seeds of the reference runs that a question takes the seeds' noise from.
+
+    None where it has several seeds of its own, or reference runs do not show the noise of each of its contrasts.
+    """
+    if len(seeds) != 1:
+        return ()
+    common = evidence.reference_seeds([cell.id for cell in asked.cells])
+    if not common:
+        return ()
+    contrasts = [c for effects in asked.alternatives for effect in effects for c in effect.contrasts]
+    vary = all(np.ptp(_of_reference(contrast, asked, evidence, common)) > ROUNDING for contrast in contrasts)
+    return common if vary else ()
 
 
 def part_of(
-    effect: Effect, asked: Question, evidence: Evidence, seeds: Sequence[int], alternative: int = 0
+    effect: Effect, asked: Question, evidence: Evidence, seeds: Sequence[int], alternative: int = 0,
+    borrowed: Sequence[int] = (),
 ) -> Part:  # fmt: skip
-    """Return one effect with its pairs. `seeds`: those all cells share; none for computed cells."""
+    """Return one effect with its pairs.
+
+    `seeds`: those all cells share; none for computed cells. `borrowed`: as `borrowed_seeds` returns.
+    """
     noisy = bool(seeds)
     samples = [_sample(contrast, asked, evidence, seeds) for contrast in effect.contrasts]
+    if borrowed:
+        samples = [
+            replace(sample, reference=_of_reference(contrast, asked, evidence, borrowed))
+            for contrast, sample in zip(effect.contrasts, samples, strict=True)
+        ]
     pairs = []
     for contrast, sample in zip(effect.contrasts, samples, strict=True):
         value, limits = sample.estimated(noisy), _limits([contrast], asked, noisy)
@@ -82,12 +110,14 @@ def _differences(
     effect: Effect, asked: Question, samples: Sequence[_Sample], seeds: Sequence[int]
 ) -> Differences | None:
     """Test whether the pairs behind a mean differ, and say which are the larger ones; None without a test."""
-    if len(samples) < 2 or len(seeds) == 1:
+    references = [sample.reference for sample in samples if sample.reference is not None]
+    if len(samples) < 2 or (len(seeds) == 1 and not references):
         return None
     scores = np.array([sample.scores for sample in samples])  # (K, n)
     images = _mean(samples).images
     rows = np.array([sample.rows for sample in samples]) if images is not None else None
-    found = heterogeneity(scores, rows, images) if seeds else exactly(scores[:, 0])
+    reference = np.array(references) if references else None
+    found = heterogeneity(scores, rows, images, reference) if seeds else exactly(scores[:, 0])
 
     def group(chosen: Sequence[int], label: str) -> Group:
         value = _mean([samples[k] for k in chosen]).estimated(bool(seeds))
@@ -103,35 +133,46 @@ def _differences(
 
 
 def _sample(contrast: Contrast, asked: Question, evidence: Evidence, seeds: Sequence[int]) -> _Sample:
-    factor = unit_factor(asked.claim.metric)
-
-    def scaled(values: Floats) -> Floats:
-        return np.log(np.maximum(values, FLOOR)) if asked.logarithmic else values * factor
-
     cells = [cell for cell, _ in contrast.weights]
-    weights = np.array([weight for _, weight in contrast.weights])
     if not seeds:
-        return _Sample(np.atleast_1d(weights @ scaled(np.array([evidence.computed[c] for c in cells]))), None, None)
+        values = np.array([[evidence.computed[cell]] for cell in cells])
+        return _Sample(_contrast_of(values, contrast, asked), None, None)
     values = np.array([[evidence.values[cell, seed] for seed in seeds] for cell in cells])  # (cells, n)
-    scores = weights @ scaled(values)
+    scores = _contrast_of(values, contrast, asked)
     if not evidence.has_replicates(cells, seeds):
         return _Sample(scores, None, None)
     drawn = np.array([[evidence.replicates[cell, seed] for seed in seeds] for cell in cells])  # (cells, n, B)
     images = min(evidence.images[cell, seed] for cell in cells for seed in seeds)
-    return _Sample(scores, np.tensordot(weights, scaled(drawn), axes=1), images)
+    return _Sample(scores, _contrast_of(drawn, contrast, asked), images)
+
+
+def _of_reference(contrast: Contrast, asked: Question, evidence: Evidence, seeds: Sequence[int]) -> Floats:
+    """Return a contrast (m,) of reference runs, by their seeds."""
+    scores = [[evidence.reference[cell].scores[seed] for seed in seeds] for cell, _ in contrast.weights]
+    return _contrast_of(np.array(scores), contrast, asked)
+
+
+def _contrast_of(values: Floats, contrast: Contrast, asked: Question) -> Floats:
+    """Return the weighted sum (...) of cells' values (cells, ...) on the scale on which the question is tested."""
+    factor = unit_factor(asked.claim.metric)
+    scaled = np.log(np.maximum(values, FLOOR)) if asked.logarithmic else values * factor
+    weights = np.array([weight for _, weight in contrast.weights])
+    return np.asarray(np.tensordot(weights, scaled, axes=1))
 
 
 def _mean(samples: Sequence[_Sample]) -> _Sample:
     scores = np.mean([s.scores for s in samples], axis=0)
     rows = [s.rows for s in samples if s.rows is not None]
     images = [s.images for s in samples if s.images is not None]
+    references = [s.reference for s in samples if s.reference is not None]
+    reference = np.mean(references, axis=0) if references else None
     if len(rows) < len(samples):
-        return _Sample(scores, None, None)
-    return _Sample(scores, np.mean(rows, axis=0), min(images))
+        return _Sample(scores, None, None, reference)
+    return _Sample(scores, np.mean(rows, axis=0), min(images), reference)
 
 
 def _tested(test: RangeTest, value: Estimate, effect: Effect, seeds: Sequence[int]) -> float:
-    return test(value, effect.low, effect.high) if len(seeds) > 1 else math.nan
+    return test(value, effect.low, effect.high) if seeds and not math.isnan(value.seed_error) else math.nan
 
 
 def _by_seed(sample: _Sample, asked: Question, seeds: Sequence[int]) -> tuple[tuple[int, float], ...]:

@@ -23,6 +23,7 @@ from repro.judge.intervals import (
     resample_images,
 )
 from repro.judge.miou import Floats
+from repro.judge.reference import LEAST_SEEDS, ReferenceRuns
 from repro.randomness import generator
 
 Key = tuple[str, int]
@@ -49,6 +50,16 @@ class Evidence:
     collapsed: Mapping[str, str] = field(default_factory=dict)
     """Cell id -> why its score says nothing, as a sentence's subject and end ("block4 answers ..."): it decides no
     claim."""
+    reference: Mapping[str, ReferenceRuns] = field(default_factory=dict)
+    """Cell id -> reference runs, where there are some that its score is like; used where it has one seed."""
+    unlike: Mapping[str, str] = field(default_factory=dict)
+    """Cell id -> source of reference runs that its score is not like: they are not used."""
+
+    def reference_seeds(self, cells: Sequence[str]) -> tuple[int, ...]:
+        """Return the seeds that reference runs of all of these cells have; none where they are too few."""
+        known = [set(self.reference[cell].scores) if cell in self.reference else set() for cell in cells]
+        common = tuple(sorted(set.intersection(*known))) if known else ()
+        return common if len(common) >= LEAST_SEEDS else ()
 
     def seeds(self, cells: Sequence[str]) -> tuple[int, ...]:
         """Return the seeds that every one of these cells was measured with, in order."""

@@ -12,8 +12,7 @@ the mean, and Q / trace V is compared with the F distribution of the same first 
 (Annals of Mathematical Statistics 25, 1954), for seeds alone the test of Greenhouse and Geisser (Psychometrika 24,
 1959). V is the sum of the seeds' part and the images', estimated as in `repro.judge.intervals`, and critical values of
 the two are mixed by the same rule. For two comparisons the test is the judge's own test of their difference. It errs on
-the safe side with few seeds: with two seeds it finds next to nothing. These rates are not among the simulations of
-reports/judge yet.
+the safe side with few seeds: with two seeds it finds next to nothing. reports/judge has its rates.
 
 Axes: scores (K, n) by comparison and seed; replicates (K, n, B).
 """
@@ -39,16 +38,20 @@ class Heterogeneity:
     """Standard deviation of the comparisons' effects, less what noise adds to it; in their unit, not below 0."""
 
 
-def heterogeneity(scores: Floats, replicates: Floats | None = None, images: int | None = None) -> Heterogeneity:
+def heterogeneity(
+    scores: Floats, replicates: Floats | None = None, images: int | None = None, reference: Floats | None = None
+) -> Heterogeneity:
     """Test whether K >= 2 comparisons have one effect. `images`: N behind the replicates; n >= 2 seeds.
 
+    `reference` (K, m): the comparisons in reference runs with m >= 2 seeds, for one seed: the seeds' part is theirs.
     Raises ValueError with fewer comparisons or seeds.
     """
-    comparisons, seeds = scores.shape
+    varied = scores if reference is None else reference
+    comparisons, seeds = varied.shape
     if comparisons < 2 or seeds < 2:
         raise ValueError(f"{comparisons} comparisons with {seeds} seeds: two of each are needed")
     own = scores - scores.mean(axis=0)
-    seed_part = np.cov(own) / seeds
+    seed_part = np.cov(varied - varied.mean(axis=0)) / scores.shape[1]
     image_part = np.zeros_like(seed_part)
     if replicates is not None and images is not None and images > 1:
         image_part = _image_covariance(replicates - replicates.mean(axis=0))
@@ -71,9 +74,14 @@ def exactly(values: Floats) -> Heterogeneity:
 
 
 def _image_covariance(replicates: Floats) -> Floats:
-    """Return the covariance (K, K) due to the choice of images: the mean between different seeds' replicates."""
+    """Return the covariance (K, K) due to the choice of images: the mean between different seeds' replicates.
+
+    With one seed that of its replicates.
+    """
     seeds, draws = replicates.shape[1:]
     centred = replicates - replicates.mean(axis=2, keepdims=True)
+    if seeds == 1:
+        return np.asarray(np.cov(centred[:, 0]))
     of_sum, each = centred.sum(axis=1), np.einsum("knb,lnb->kl", centred, centred)
     shared: Floats = (of_sum @ of_sum.T - each) / ((draws - 1) * seeds * (seeds - 1))
     return shared if np.trace(shared) > 0 else np.zeros_like(shared)

@@ -20,6 +20,11 @@ short where a small s by chance makes them large: down to 92.2 % with 3 seeds, 8
 up to 97.2 % with 3 seeds; 1.2 keeps between 94.8 and 96.8 % for any mix of the parts from 3 seeds on (93.1 to 97.3 %
 with 2). Degrees of freedom are stated as those of the one Student's t with the same 95 % quantile.
 
+One seed shows nothing of the seeds' part. Where reference runs of the same protocol are at hand, s is that of their
+seeds, with their degrees of freedom (`repro.judge.reference`). The images' part is then the variance of this one run's
+replicates, which holds seed x image as well, and so does s: counted twice, it makes such intervals somewhat too wide,
+which leaves room for what another machine adds.
+
 The same functions serve a cell (y = scores) and a comparison (y = paired differences or any other contrast).
 Axes: scores (n,) by seed; replicates (n, B) by seed and bootstrap replicate, the same images in column b of every seed
 and every cell; matrices (N, C, C) by image, [truth, prediction].
@@ -68,6 +73,13 @@ class Estimate:
     """The images' part of the standard error; NaN if no per-image matrices were given."""
     covers: Covers
     """What the interval accounts for; "images only" with one seed, "nothing" with one seed and no matrices."""
+    reference_seeds: int = 0
+    """Seeds of the reference runs that `seed_error` is taken from; 0 where it is that of the seeds themselves."""
+
+    @property
+    def seed_dof(self) -> int:
+        """Degrees of freedom of `seed_error`."""
+        return (self.reference_seeds or self.seeds) - 1
 
 
 def resample_images(images: int, replicates: int, rng: np.random.Generator) -> Floats:
@@ -144,14 +156,20 @@ def mixed_quantile(tail: float, seed_share: float, seed_dof: float, image_dof: f
     return images + (seeds - images) * float(seed_share**MIXING)
 
 
-def estimate(scores: Floats, replicates: Floats | None = None, images: int | None = None) -> Estimate:
+def estimate(
+    scores: Floats, replicates: Floats | None = None, images: int | None = None, reference: Floats | None = None
+) -> Estimate:
     """Return the mean over seeds with its 95 % interval.
 
     `scores` (n,), `replicates` (n, B) or None if no per-image matrices are stored; `images` is N, then needed.
+    `reference` (m,), m > 1: scores of reference runs with m seeds, of which the seeds' part is taken; for one seed.
     """
     seeds = len(scores)
     value = float(np.mean(scores))
     seed_error = float(np.std(scores, ddof=1)) / math.sqrt(seeds) if seeds > 1 else math.nan
+    borrowed = 0
+    if seeds == 1 and reference is not None:
+        seed_error, borrowed = float(np.std(reference, ddof=1)), len(reference)
     image_error = math.nan
     if replicates is not None and images is not None and images > 1:
         image_error = math.sqrt(image_variance(replicates))
@@ -159,12 +177,12 @@ def estimate(scores: Floats, replicates: Floats | None = None, images: int | Non
     if covers == "nothing":
         return Estimate(value, math.nan, math.nan, math.nan, 0.0, seeds, None, math.nan, math.nan, "nothing")
     error = math.sqrt(sum(part**2 for part in (seed_error, image_error) if not math.isnan(part)))
-    ends = Estimate(value, value, value, error, 0.0, seeds, images, seed_error, image_error, covers)
+    ends = Estimate(value, value, value, error, 0.0, seeds, images, seed_error, image_error, covers, borrowed)
     times = quantile((1 - LEVEL) / 2, ends)
     half, dof = times * error, dof_of_quantile(1 - (1 - LEVEL) / 2, times)
     return Estimate(
         value, value - half, value + half, error, dof, seeds,
-        None if math.isnan(image_error) else images, seed_error, image_error, covers,
+        None if math.isnan(image_error) else images, seed_error, image_error, covers, borrowed,
     )  # fmt: skip
 
 
@@ -198,7 +216,7 @@ def quantile(tail: float, effect: Estimate) -> float:
     if effect.covers != "images and seeds" or effect.images is None:
         return t_quantile(1 - tail, _only_dof(effect))
     share = (effect.seed_error / effect.standard_error) ** 2 if effect.standard_error > 0 else 0.0
-    return mixed_quantile(tail, share, effect.seeds - 1, effect.images - 1)
+    return mixed_quantile(tail, share, effect.seed_dof, effect.images - 1)
 
 
 def upper_tail(errors: float, effect: Estimate) -> float:
@@ -227,4 +245,4 @@ def falling_root(function: Callable[[float], float], low: float, high: float) ->
 
 
 def _only_dof(effect: Estimate) -> float:
-    return (effect.images or 1) - 1 if effect.covers == "images only" else effect.seeds - 1
+    return (effect.images or 1) - 1 if effect.covers == "images only" else effect.seed_dof

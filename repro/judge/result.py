@@ -226,6 +226,8 @@ class ClaimResult:
     level: float | None = None
     """Probability with which an interval may miss: 0.05 as corrected for the table's claims; None if not tested."""
     seeds: tuple[int, ...] = ()
+    reference: str = ""
+    """Reference runs that the seeds' noise is taken from, where there is one seed: "5 seeds, commit 1a2b3c4"."""
     missing: tuple[str, ...] = ()
     """Ids of cells without a measurement."""
     same: tuple[str, ...] = ()

@@ -64,7 +64,7 @@ def sentence(result: ClaimResult) -> str:
     if result.collapsed:
         more = f" (and {len(result.collapsed) - 1} more)" if len(result.collapsed) > 1 else ""
         return f"Undecided: {found}, but {result.collapsed[0]}{more}: such a score decides nothing.{published}"
-    if result.n_seeds == 1:
+    if result.n_seeds == 1 and not result.reference:
         return _one_seed(result, found, effect) + published
     return _judged(result, found, effect) + published
 
@@ -105,12 +105,19 @@ def _judged(result: ClaimResult, found: str, effect: Estimate) -> str:
     assert result.interval is not None
     assert result.level is not None
     spread = (
-        f"({percent(result.level)} interval {interval(result.interval, result.unit)}, {result.n_seeds} seeds{noise}; "
+        f"({percent(result.level)} interval {interval(result.interval, result.unit)}, {seeds_of(result)}{noise}; "
         f"{_chance(result)})"
     )
     if result.verdict != "inconclusive":
         return f"{_opening(result)}: {found} {spread}.{_apart(result)}"
     return f"Undecided: {found} {spread}. {_reason(result)}{_apart(result)}"
+
+
+def seeds_of(result: ClaimResult) -> str:
+    """Return the seeds that a claim's noise is of: "5 seeds", or one seed and where the noise is taken from."""
+    if result.reference:
+        return f"one seed; seed noise taken from reference runs ({result.reference})"
+    return f"{result.n_seeds} seeds" if result.n_seeds != 1 else "one seed"
 
 
 def _opening(result: ClaimResult) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import repro
 from repro.judge.agreement import Counted, agreement, headline
+from repro.judge.borrowed import with_reference
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence, Key, cell_estimate, gather
 from repro.judge.power import detectable_difference
@@ -29,6 +30,7 @@ from repro.report.covered import covered
 from repro.report.crf_records import band_notes, mean_field, searches
 from repro.report.grid import difference
 from repro.report.head import table_head
+from repro.report.reference import fitting
 from repro.spec.load import Suite
 from repro.spec.protocol import Train
 from repro.spec.resolve import Deviation
@@ -176,6 +178,8 @@ def _evidence(suite: Suite, plan: Plan, store: Store, records: _Records, compute
     losses = {key: records.done[key]["result"]["curve"]["loss"] for key in records.trainings if key in records.done}
     names = {name: facts.names for name, facts in suite.datasets.items()}
     collapsed = collapses(plan.cells, found, names, losses)
+    if plan.request.seeds == 1:
+        found = with_reference(found, fitting(plan.cells, plan.request.scale))
     return replace(found, measured_by=measured_by, collapsed=collapsed)
 
 
@@ -239,7 +243,8 @@ def _detectable(claims: tuple[ClaimResult, ...], seeds: int) -> float | None:
         return None
     images = [e.image_error for e in effects if not np.isnan(e.image_error)]
     error = float(np.median(images)) if images else 0.0
-    return float(detectable_difference(float(np.median(spreads)), seeds, error))
+    found = float(detectable_difference(float(np.median(spreads)), seeds, error))
+    return found if found <= 100 else None  # two scores cannot differ by more
 
 
 def _common_protocol(planned: tuple[PlannedCell, ...]) -> dict[str, Any]:

@@ -49,7 +49,24 @@ def collapses(
 
 
 def remarks(table: Sequence[PlannedCell], evidence: Evidence) -> tuple[str, ...]:
-    """Return what a table's reader is told of its collapsed cells; nothing where all are sound."""
+    """Return what a table's reader has to know of its collapsed cells, and of those that reference runs do not fit."""
+    return (*_collapsed(table, evidence), *_unlike(table, evidence))
+
+
+def _unlike(table: Sequence[PlannedCell], evidence: Evidence) -> tuple[str, ...]:
+    """Return which cells are not as reference runs have them, so that these say nothing of their noise."""
+    cells = [one.cell for one in table if one.cell.id in evidence.unlike]
+    if not cells:
+        return ()
+    sources = "; ".join(dict.fromkeys(evidence.unlike[cell.id] for cell in cells))
+    be, names = ("is", "score lies") if len(cells) == 1 else ("are", "scores lie")
+    return (
+        f"{_listed([cell_label(cell) for cell in cells])} {be} not as in the reference runs ({sources}): the {names} "
+        "farther from theirs than another seed's would. Claims about them do not take seed noise from there.",
+    )
+
+
+def _collapsed(table: Sequence[PlannedCell], evidence: Evidence) -> tuple[str, ...]:
     wrong = [evidence.collapsed[one.cell.id] for one in table if one.cell.id in evidence.collapsed]
     if not wrong:
         return ()

@@ -228,6 +228,11 @@ class ReportContent:
     records: tuple[RecordLine, ...] = ()
 
     @property
+    def references(self) -> tuple[str, ...]:
+        """Reference runs that claims take the noise of seeds from: "5 seeds, commit 1a2b3c4"."""
+        return tuple(dict.fromkeys(claim.reference for claim in self.claims if claim.reference))
+
+    @property
     def changed(self) -> tuple[CellResult, ...]:
         """The measured cells with departures."""
         return tuple(c for c in self.cells if c.cell.kind == "measured" and c.departures)

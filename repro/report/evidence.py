@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from repro.judge.intervals import Estimate
 from repro.judge.result import ALPHA, ClaimResult, Differences, Interval, Pair, Part
-from repro.judge.wording import percent
+from repro.judge.wording import percent, seeds_of
 from repro.report.canvas import Canvas, Scale, padded
 from repro.report.numbers import NONE, dof, fixed, probability, signed, span
 from repro.report.plots import shortened, tick_text
@@ -113,7 +113,10 @@ def numbers(claim: ClaimResult) -> tuple[tuple[str, str], ...]:
         found.append(("Pairs", _apart(claim.differences, claim.unit)))
     if effect is not None and claim.seeds:
         found.append(
-            ("Rests on", f"{_seeds(claim)}, {dof(effect.dof)} degree{'s' if dof(effect.dof) != '1' else ''} of freedom")
+            (
+                "Rests on",
+                f"{seeds_of(claim)}, {dof(effect.dof)} degree{'s' if dof(effect.dof) != '1' else ''} of freedom",
+            )
         )
     if claim.missing:
         found.append(("Missing", f"{len(claim.missing)} cell{'s' * (len(claim.missing) > 1)}"))
@@ -126,10 +129,6 @@ def _apart(differences: Differences, unit: str) -> str:
     if unit != "x":
         size = f"{fixed(differences.spread)} {unit}"
     return f"alike with p {probability(differences.p)}; true effects vary by {size} (standard deviation)"
-
-
-def _seeds(claim: ClaimResult) -> str:
-    return f"{len(claim.seeds)} seeds" if len(claim.seeds) != 1 else "one seed"
 
 
 def evidence_plot(claim: ClaimResult) -> str:

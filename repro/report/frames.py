@@ -95,6 +95,7 @@ def claim_rows(content: ReportContent) -> list[dict[str, Any]]:
                 "p": claim.p,
                 "q": claim.q,
                 "seeds": len(claim.seeds),
+                "reference": claim.reference,
                 "published_holds": claim.published_holds,
             }
         )
@@ -108,7 +109,7 @@ CELL_COLUMNS = (
 SEED_COLUMNS = ("id", "metric", "scale", "seed", "value", "evaluation")
 CLAIM_COLUMNS = (
     "id", "kind", "basis", "text", "over", "verdict", "qualifier", "sentence", "unit", "effect", "low", "high", "level",
-    "p_pairs_alike", "p", "q", "seeds", "published_holds",
+    "p_pairs_alike", "p", "q", "seeds", "reference", "published_holds",
 )  # fmt: skip
 
 

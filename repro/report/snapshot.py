@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from repro.judge.baseline import Baseline, CellBaseline, SeedResult, machine_kind
-from repro.plan.plan import Plan, PlannedCell
+from repro.plan.plan import Plan
 from repro.plan.work import Evaluation, Training
+from repro.report.fingerprints import DIGITS, common_protocol, data_of, digest, environments_in_words, plain
 from repro.spec.keys import flat_of
 from repro.store.store import Record, Store
 
-DIGITS = 20
 IMAGE_DIGITS = 6
 
 
@@ -33,8 +31,8 @@ def snapshot(
     openings of the first seed's trainings; `commit`: of the code as it is now, whose digests are in the records' keys.
     """
     planned = [one for one in plan.of_table(table) if one.cell.kind != "quoted"]
-    protocols = {one.cell.id: _plain(flat_of(one.resolved.protocol)) for one in planned if one.resolved is not None}
-    common = _common(protocols.values())
+    protocols = {one.cell.id: plain(flat_of(one.resolved.protocol)) for one in planned if one.resolved is not None}
+    common = common_protocol(protocols.values())
     environments: list[Mapping[str, Any]] = []
     modules: dict[str, str] = {}
     newest = ""
@@ -56,7 +54,7 @@ def snapshot(
             newest = max(newest, *(str(record["started"]) for record in found))
         settings = {key: value for key, value in protocols[name].items() if key not in common}
         own = (rounding or {}).get(name, ())
-        data = _data(one)
+        data = data_of(one)
         cells.append(CellBaseline(id=name, kind="measured", settings=settings, data=data, seeds=seeds, rounding=own))
     return Baseline(
         table=table,
@@ -64,7 +62,7 @@ def snapshot(
         made=newest,
         commit=commit,
         kind=machine_kind(environments),
-        environment=_told(environments),
+        environment=environments_in_words(environments),
         code=dict(sorted(modules.items())),
         protocol=common,
         cells=tuple(cells),
@@ -94,39 +92,7 @@ def _result(evaluation: Evaluation, records: list[Record], store: Store) -> Seed
         miou=float(measured["result"]["miou"]),
         course=float(np.mean(losses[-1])),
         openings=tuple(float(loss[0]) for loss in losses),
-        confusion=_digest(matrices.tobytes(), DIGITS),
-        images=" ".join(_digest(matrix.tobytes(), IMAGE_DIGITS) for matrix in matrices),
+        confusion=digest(matrices.tobytes(), DIGITS),
+        images=" ".join(digest(matrix.tobytes(), IMAGE_DIGITS) for matrix in matrices),
         weights=tuple(str(t["files"]["weights.safetensors"]["sha256"])[:DIGITS] for t in trainings),
     )
-
-
-def _digest(data: bytes, digits: int) -> str:
-    return hashlib.sha256(data).hexdigest()[:digits]
-
-
-def _data(planned: PlannedCell) -> str:
-    """Fingerprints of everything that a cell's trainings and evaluation read."""
-    evaluation = next(iter(planned.evaluations.values()))
-    prints = [training.images.fingerprint for training in evaluation.training.chain()]
-    return _digest("/".join([*prints, evaluation.images.fingerprint]).encode(), DIGITS)
-
-
-def _plain(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as JSON has them."""
-    plain: dict[str, Any] = json.loads(json.dumps(flat))
-    return plain
-
-
-def _common(protocols: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    first, *others = [*protocols] or [{}]
-    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
-
-
-def _told(environments: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Key -> value, all values joined where results differ."""
-    found: dict[str, dict[str, None]] = {}
-    for environment in environments:
-        for key, value in environment.items():
-            if value is not None and key not in ("commit", "modified"):
-                found.setdefault(key, {})[str(value)] = None
-    return {key: " / ".join(values) for key, values in found.items()}

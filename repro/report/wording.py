@@ -85,7 +85,12 @@ def more_seeds(content: ReportContent) -> dict[str, str] | None:
     if not measured or not content.more_seeds or len(content.seeds) >= SEEDS_FOR_JUDGING:
         return None
     time = "" if content.more_seeds_time is None else f" It would take about {seconds(content.more_seeds_time)}."
-    if len(content.seeds) == 1:
+    if content.references:
+        why = (
+            f"One seed decides large effects only, with seed noise taken from reference runs; {SEEDS_FOR_JUDGING} of "
+            f"your own see more and rest on nothing else.{time}"
+        )
+    elif len(content.seeds) == 1:
         why = f"With one seed, seed noise is unknown: judging claims takes {SEEDS_FOR_JUDGING} seeds.{time}"
     else:
         why = f"{len(content.seeds)} seeds see only large effects; {SEEDS_FOR_JUDGING} see more.{time}"
@@ -102,7 +107,8 @@ def interval_line(content: ReportContent) -> str:
         text += "It covers the choice of validation images and the choice of training seeds."
         return f"{text} {content.seed_decides}".rstrip()
     if covers == {"images only"}:
-        return text + "With one seed it covers the choice of validation images only: seed noise is unknown."
+        known = "verdicts take seed noise from reference runs" if content.references else "seed noise is unknown"
+        return text + f"With one seed it covers the choice of validation images only: {known}."
     if covers == {"seeds only"}:
         text += "It covers the choice of training seeds only: per-image counts are not stored."
         return f"{text} {content.seed_decides}".rstrip()

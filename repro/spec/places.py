@@ -17,6 +17,12 @@ def built_in() -> list[Path]:
     return [root / "tables", root / "figures"]
 
 
+def references() -> Path:
+    """The folder of scores that reference runs came out with: `repro.judge.reference`."""
+    root = PACKAGE / "_specs"
+    return root / "reference" if root.is_dir() else PACKAGE.parent / "reports" / "reference"
+
+
 def state() -> str | None:
     """Hex digest over path, inode, size and times of each spec file and of the code that reads it; None while one is
     young."""
