@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from repro.judge.miou import miou
 from repro.judge.power import power
 from repro.judge.proof_ends import FOUND, HELD_BY, MUCH, ClassEnds, Ends, class_ends, ends
 from repro.judge.proof_ends import LEVELS as LEVELS_OF_SCORES
+from repro.judge.proof_first import FIRST_SEEDS, SEED, First, first
+from repro.judge.proof_pairs import MAKERS, PairRow, pair_tasks
+from repro.judge.proof_reference import BorrowedRow, reference_tasks, simulate_reference
 from repro.judge.simulate import World, coverage, greater, verdicts, without_seed_noise
 from repro.randomness import generator
 
@@ -118,7 +121,7 @@ class Found:
     """By `repro.judge.power` from these two."""
 
 
-Row = Likeness | Covered | Null | Table | Found | Ends | ClassEnds
+Row = Likeness | Covered | Null | Table | Found | Ends | ClassEnds | PairRow | BorrowedRow | First
 Task = tuple[str, str, float, int, int]
 """(kind of row, world, level, seeds, experiments)."""
 
@@ -144,11 +147,18 @@ def tasks(experiments: int = EXPERIMENTS) -> Iterator[Task]:
     for level in LEVELS:
         for seeds in JUDGED_SEEDS:
             yield "power", "", level, seeds, max(1, experiments // 3)
+    for name in SEED:
+        for seeds in FIRST_SEEDS:
+            yield "first", name, 0.0, seeds, experiments
+    yield from pair_tasks(experiments)
+    yield from reference_tasks(experiments)
 
 
 def simulate(task: Task) -> Row:
     """Return one row; the same for the same task on every machine with the same NumPy."""
     kind, name, level, seeds, experiments = task
+    if kind.startswith("borrowed"):
+        return simulate_reference(task)
     makers: dict[str, Callable[[], Row]] = {
         "likeness": lambda: _likeness(name, seeds),
         "coverage": lambda: _coverage(name, seeds, experiments),
@@ -157,6 +167,8 @@ def simulate(task: Task) -> Row:
         "null": lambda: _null(name, seeds, experiments),
         "table": lambda: _table(seeds, experiments),
         "power": lambda: _power(level, seeds, experiments),
+        "first": lambda: first(name, seeds, experiments, generator(0, "first", name, seeds)),
+        **{of: partial(make, name, seeds, experiments, generator(0, of, name, seeds)) for of, make in MAKERS.items()},
     }
     return makers[kind]()
 

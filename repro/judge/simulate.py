@@ -90,8 +90,12 @@ class World:
         out[..., index, neighbour] += (missed - to_background).astype(np.int64)
         return out
 
-    def measure(self, seeds: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return per-image confusion matrices (K, n, N, C, C) of one experiment."""
+    def measure(self, seeds: int, rng: np.random.Generator, elsewhere: float | None = None) -> NDArray[np.int64]:
+        """Return per-image confusion matrices (K, n, N, C, C) of one experiment.
+
+        With `elsewhere` (K, n + 1, N, C, C): the first seed comes once more, last, on another machine or with another
+        version, which adds to each cell's logits a deviation of that size.
+        """
         cells, images, classes = len(self.cells), self.images, self.classes
         logits = self._levels() + np.array(self.cells)[:, None, None, None]
         logits = logits + self.image * rng.normal(size=(images, classes))
@@ -99,7 +103,11 @@ class World:
         logits = logits + self._seed_cell((cells, seeds, 1, 1), rng)
         logits = logits + self.image_cell * rng.normal(size=(cells, 1, images, classes))
         logits = logits + self.image_seed_cell * rng.normal(size=(cells, seeds, images, classes))
-        return self._matrices(self.truth_counts(images, rng), logits)
+        counts = self.truth_counts(images, rng)
+        if elsewhere is not None:
+            moved = logits[:, :1] + elsewhere * rng.normal(size=(cells, 1, 1, 1))
+            logits = np.concatenate([logits, moved], axis=1)
+        return self._matrices(counts, logits)
 
     def truth(self, rng: np.random.Generator, nodes: int = 33) -> Floats:
         """Return the true mean IOU (K,) of each cell: very many images, seeds at equally likely quantiles."""

@@ -8,6 +8,9 @@ import pytest
 
 from repro.judge.proof import Covered, Found, Likeness, Null, Row, Table
 from repro.judge.proof_ends import RULES, ClassEnds, Ends
+from repro.judge.proof_first import First
+from repro.judge.proof_pairs import PLACES, TABLES, Apart, Every, Missed
+from repro.judge.proof_reference import Borrowed, BorrowedApart, BorrowedTable
 from repro.report.proof import files, main, read, write
 
 COMMITTED = Path(__file__).parents[2] / "reports" / "judge"
@@ -25,6 +28,15 @@ def made() -> list[Row]:
         Table(3, 10, 0.03, 0.8),
         Found(3, 16, 0.5, 1.2, 0.4, 0.1, 0.12),
         Found(3, 16, 2.5, 1.2, 0.4, 0.7, 0.68),
+        First("a | b", 5, 50, 0.9, 0.95),
+        Every("3, 3", 5, 50, 0.6, 0.0, 0.9, 0.8),
+        Apart("a | b, alike", True, 3, 50, 0.02),
+        Apart("a | b, alike", True, 5, 50, 0.03),
+        Missed("a table", 5, 50, 0.4, 0.02, 0.04, 0.03, 0.0),
+        Borrowed("a | b", False, 5, 0.5, 0.0, 50, 0.03, 0.02, 0.1, 0.01, 0.02),
+        Borrowed("a | b", True, 5, 0.0, 3.0, 50, 0.53, 0.0, 0.9, 0.0, 0.9),
+        BorrowedTable(5, 0.5, 50, 0.03, 0.7),
+        BorrowedApart("a | b, alike", True, 5, 50, 0.02),
     ]
 
 
@@ -113,6 +125,50 @@ def test_committed_nulls_are_seldom_supported(committed: list[Row]) -> None:
     assert len(rows) >= 20
     assert max(row.supported for row in rows) <= 0.05
     assert max(row.wrong for row in committed if isinstance(row, Table)) <= 0.05
+
+
+def test_committed_first_trainings_of_each_seed_are_covered(committed: list[Row]) -> None:
+    rows = [row for row in committed if isinstance(row, First)]
+    assert rows
+    for row in rows:
+        error = (0.95 * 0.05 / row.experiments) ** 0.5
+        assert abs(row.own - 0.95) <= 3 * error, row
+        assert row.shared < row.own, row
+
+
+def test_committed_every_is_seldom_supported_where_one_place_is_not_better(committed: list[Row]) -> None:
+    rows = [row for row in committed if isinstance(row, Every)]
+    assert {row.places for row in rows} == set(PLACES)
+    for row in rows:
+        allowed = 0.05 + 2 * (0.05 * 0.95 / row.experiments) ** 0.5
+        assert row.experiments >= 1000
+        if min(PLACES[row.places]) <= 0:
+            assert row.every_supported <= allowed, row
+        if min(PLACES[row.places]) >= 0:
+            assert row.every_contradicted <= allowed, row
+    worse = next(row for row in rows if row.places == "3, 2.5, 2, -0.8" and row.seeds == 5)
+    assert worse.mean_supported > 0.9
+    assert worse.mean_plain < 0.1
+
+
+def test_committed_pairs_that_are_alike_are_seldom_called_different(committed: list[Row]) -> None:
+    rows = [row for row in committed if isinstance(row, Apart | BorrowedApart)]
+    assert len(rows) >= 36
+    for row in rows:
+        allowed = 0.05 + 2 * (0.05 * 0.95 / row.experiments) ** 0.5
+        assert not row.alike or row.flagged <= allowed, row
+    assert max(row.flagged for row in rows if not row.alike) > 0.9
+
+
+def test_committed_intervals_of_claims_miss_no_more_than_promised(committed: list[Row]) -> None:
+    rows = [row for row in committed if isinstance(row, Missed)]
+    assert {row.table for row in rows} == set(TABLES)
+    for row in rows:
+        allowed = 0.05 + 2 * (0.05 * 0.95 / row.experiments) ** 0.5
+        assert row.missed_decided <= allowed, row
+        assert row.missed <= allowed, row
+        assert row.wrong <= allowed, row
+        assert row.at_odds == 0, row
 
 
 def test_committed_power_rises_with_size_and_seeds_as_foretold(committed: list[Row]) -> None:
