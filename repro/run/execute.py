@@ -43,6 +43,7 @@ from repro.run.job import Job, ShortOfMemoryError
 from repro.run.remarks import remarks
 from repro.run.scalars import Scalars, scalars
 from repro.spec.protocol import Train
+from repro.store.errors import unwritable
 from repro.store.store import Store
 from repro.train import checkpoint
 from repro.train.loop import Hooks, StoppedError
@@ -204,6 +205,8 @@ def _evaluate(
     except InputError:
         raise
     except Exception as error:  # whatever it is, it is these evaluations': recorded with its reason, the others go on
+        if unwritable(error, store.root):
+            raise  # theirs least of all: so would others end
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         for evaluation in left:
             _fail(evaluation, reason, traceback.format_exc(), store, started, emit)

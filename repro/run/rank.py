@@ -31,7 +31,7 @@ from repro.run.job import Job
 from repro.run.launcher import LAUNCHER
 from repro.run.parent import end_with
 from repro.run.pulse import Heart
-from repro.store.errors import no_space
+from repro.store.errors import unwritable
 from repro.train.loop import DivergedError, Hooks, StoppedError
 from repro.train.team import joined
 
@@ -78,7 +78,7 @@ def main(folder: Path, device: str) -> int:
             InputError: "input",
             OutOfStepError: "apart",
         }
-        usual = "space" if no_space(error) else "error"
+        usual = "space" if unwritable(error, store.root) else "error"
         kind = next((name for type_, name in kinds.items() if isinstance(error, type_)), usual)
         _leave_word(folder, rank, kind, error)
         return 1

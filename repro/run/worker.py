@@ -25,7 +25,7 @@ from typing import Any, Literal
 from repro.errors import InputError
 from repro.run.events import Event, Message, Stopped, TrainingStep
 from repro.run.job import ShortOfMemoryError
-from repro.store.errors import no_space, refusal
+from repro.store.errors import refusal, unwritable
 from repro.store.store import Store
 
 STOP = b"stop"
@@ -118,7 +118,7 @@ def work_on(
     except ShortOfMemoryError as error:
         return End("failed", str(error), traceback.format_exc(), error.micro_batch)
     except Exception as error:
-        if no_space(error):
+        if unwritable(error, store.root):
             # A checkpoint, usually. It would be the same for every other job.
             return End("wrong_input", str(refusal(store.root, error)))
         return End("failed", describe(error), traceback.format_exc())

@@ -12,6 +12,8 @@ from pathlib import Path
 from repro.errors import InputError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NO_WRITE = (*_NO_SPACE, errno.EFBIG, errno.EROFS)
+"""What only a write meets."""
 _NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NOT_A_FOLDER = (errno.ENOTDIR, errno.EEXIST)
 
@@ -28,22 +30,37 @@ def errno_of(error: BaseException) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def no_space(error: BaseException) -> bool:
-    """Return whether a full disk is behind `error`, directly or through what it was raised from.
+def _behind(error: BaseException) -> Iterator[int]:
+    """Yield the error numbers behind `error`, its own and those of what it was raised from.
 
     torch.save answers a failed write with a RuntimeError about file positions, raised while the OSError was handled.
     """
     seen: BaseException | None = error
     while seen is not None:
-        if errno_of(seen) in _NO_SPACE:
-            return True
+        if (number := errno_of(seen)) is not None:
+            yield number
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
-    return False
+
+
+def no_space(error: BaseException) -> bool:
+    """Return whether a full disk is behind `error`, directly or through what it was raised from."""
+    return any(number in _NO_SPACE for number in _behind(error))
+
+
+def unwritable(error: BaseException, root: Path) -> bool:
+    """Return whether a disk that takes no more is behind `error`: full, read-only, a file too large, no permission.
+
+    It is no fault of what was computed, and the next thing to be written would meet it too.
+    """
+    if any(number in _NO_WRITE for number in _behind(error)):
+        return True
+    place = getattr(error, "filename", None)
+    return errno_of(error) in _NO_PERMISSION and isinstance(place, str | Path) and Path(place).is_relative_to(root)
 
 
 def refusal(path: Path, error: BaseException) -> InputError:
     """Return what to tell the user when writing or reading below `path` failed with `error`."""
-    number = errno_of(error)
+    number = next(_behind(error), None)
     kept = "What was finished is kept; the same command then goes on from there."
     if no_space(error):
         return InputError(f"{path}: no space left. Free some, or choose another place with --store. {kept}")
@@ -64,6 +81,6 @@ def told_as_input_error(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) or errno_of(error) is not None or no_space(error):
+        if isinstance(error, OSError) or errno_of(error) is not None or unwritable(error, path):
             raise refusal(path, error) from error
         raise

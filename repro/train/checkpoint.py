@@ -52,7 +52,8 @@ def save(folder: Path, state: Checkpoint) -> None:
     with folder_aside(place) as aside:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in state.network.items()}
         safetensors.torch.save_file(whole, aside / _NETWORK)
-        torch.save(dict(state.optimizer), aside / _OPTIMIZER)
+        with open(aside / _OPTIMIZER, "wb") as file:  # by its path torch writes in C++, and says not why it could not
+            torch.save(dict(state.optimizer), file)
         files = {name: digest(aside / name) for name in (_NETWORK, _OPTIMIZER)}
         write(aside / _PROGRESS, seal({"step": state.step, "notes": dict(state.notes), "files": files}))
         for path in (*aside.iterdir(), aside):

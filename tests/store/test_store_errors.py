@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from repro.errors import InputError
-from repro.store.errors import errno_of, no_space, refusal, told_as_input_error
+from repro.store.errors import errno_of, no_space, refusal, told_as_input_error, unwritable
 
 PLACE = Path("runs/trainings/k")
 
@@ -61,6 +61,23 @@ def test_a_full_disk_is_known_behind_what_torch_makes_of_it():
     error.__suppress_context__ = False
     assert no_space(error)
     assert not no_space(as_torch_does(hidden=True))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS])
+def test_a_disk_that_takes_no_more_is_known_wherever_it_was(number):
+    own = OSError(number, os.strerror(number))
+    assert unwritable(own, PLACE)
+    behind = RuntimeError("unexpected pos 704 vs 598")
+    behind.__context__ = own
+    assert unwritable(behind, PLACE)
+    assert os.strerror(number).split()[0].lower() in str(refusal(PLACE, behind)).lower() or number == errno.EDQUOT
+
+
+def test_a_forbidden_file_is_the_stores_only_in_the_store():
+    assert unwritable(PermissionError(errno.EACCES, "denied", "runs/trainings/k/x"), Path("runs"))
+    assert not unwritable(PermissionError(errno.EACCES, "denied", "images/x.png"), Path("runs"))
+    assert not unwritable(OSError(errno.EIO, "error"), Path("runs"))
+    assert not unwritable(ValueError("shapes"), Path("runs"))
 
 
 def test_a_message_that_names_a_place_keeps_it():

@@ -76,8 +76,8 @@ def test_another_step_in_the_progress_is_seen(tmp_path):
     """As a bit of it that flips: the training would go on from a state that it never had."""
     save(tmp_path, _state(84))
     path = tmp_path / "step-00000084" / "progress.json"
-    assert path.read_text().count("84") == 1
-    path.write_text(path.read_text().replace("84", "94"))
+    assert path.read_text().count('"step": 84') == 1
+    path.write_text(path.read_text().replace('"step": 84', '"step": 94'))
     told = []
     assert load(tmp_path, told.append) is None
     assert "progress.json does not match its checksum" in told[0]
