@@ -21,7 +21,7 @@ from repro.files import remove
 
 
 def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
+    data = bytearray(path.read_bytes() or b"\0")  # a lock is empty
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
 
