@@ -16,8 +16,8 @@ EXIT_INTERRUPTED = 130
 
 LONGEST_WORD, LONGEST_MESSAGE = 300, 2000
 """Letters of a word, and of a whole message, that are printed; paths are seldom longer."""
-CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
-"""But the end of a line: what can move a terminal's cursor, or ring its bell."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What can end a line, move a terminal's cursor, ring its bell, or turn the direction of writing."""
 
 
 class InputError(Exception):

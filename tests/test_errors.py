@@ -29,7 +29,7 @@ def test_messages_stay_readable_however_long_a_value_is():
 
 
 def test_letters_that_control_a_terminal_are_spelt_out():
-    assert str(InputError("a\x1b[2Jb\x07\r\nc")) == "a\\x1b[2Jb\\x07\\r\nc"
+    assert str(InputError("a\x1b[2Jb\x07\r\nc\u202ed")) == "a\\x1b[2Jb\\x07\\r\\nc\\u202ed"
 
 
 def test_nothing_is_near_a_word_of_thousands_of_letters():

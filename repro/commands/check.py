@@ -17,7 +17,7 @@ from repro.judge.drift import CheckedTable, check
 from repro.plan.code import changed
 from repro.plan.plan import Plan
 from repro.report.checked import HEADINGS, About, headline, json_rows, measure, moved_rows, summary, unfinished
-from repro.report.files import ready_folder, write_file
+from repro.report.files import ready_folder, try_folder, write_file
 from repro.report.junit import junit
 from repro.report.junit import unfinished as unfinished_junit
 from repro.report.snapshot import openings, snapshot
@@ -106,10 +106,10 @@ def _main(
 def _ready(files: Files, update: bool) -> None:
     """InputError for a place that cannot be written to, before hours of work."""
     if update:
-        ready_folder(files.baselines, "--baselines")
+        try_folder(files.baselines, "--baselines")
     for path in (files.junit, files.markdown):
         if path is not None:
-            ready_folder(path.parent, "--junit and --markdown")
+            try_folder(path.parent, "--junit and --markdown")
 
 
 def _baselines(options: Options, files: Files, plan: Plan, store: Store) -> dict[str, Baseline]:

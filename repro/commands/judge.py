@@ -70,13 +70,13 @@ def _numbers(value: float | None, runs: str | None) -> list[float]:
             raise InputError(f"--runs: {word!r} is not a number. Write 74.9,75.2,74.6.") from None
         if not 0 <= number <= 100 or math.isnan(number):
             raise InputError(
-                f"{'VALUE' if runs is None else '--runs'}: {word} is not a mean IOU in per cent, 0 to 100."
+                f"{'VALUE' if runs is None else '--runs'}: {word} is not a mean IOU. Give per cent, 0 to 100."
             )
         out.append(number)
     if not out:
         raise InputError("--runs: no number. Write 74.9,75.2,74.6.")
     if max(out) <= 1:
-        raise InputError(f"{'VALUE' if runs is None else '--runs'}: {max(out)} looks like a share; give per cent.")
+        raise InputError(f"{'VALUE' if runs is None else '--runs'}: {max(out)} looks like a share. Give per cent.")
     return out
 
 
@@ -85,12 +85,12 @@ def find_cell(suite: Suite, name: str) -> Cell:
     table = next((t for t in sorted(suite.tables, key=len, reverse=True) if name.startswith(f"{t}/")), None)
     if table is None:
         hint = did_you_mean(name, suite.tables)
-        raise InputError(f"--cell {name}: no table's cell.{hint} `repro show TABLE --json` lists the ids of a table.")
+        raise InputError(f"--cell {name}: no table's cell.{hint} See `repro show TABLE --json` for the ids of a table.")
     cells = suite.find(table).cells()
     cell = next((c for c in cells if c.id == name), None)
     if cell is None:
         hint = did_you_mean(name, [c.id for c in cells])
-        raise InputError(f"--cell {name}: {table} has no such cell.{hint} `repro show {table} --json` lists them.")
+        raise InputError(f"--cell {name}: {table} has no such cell.{hint} See `repro show {table} --json` for all ids.")
     if cell.metric != "miou" or cell.published is None:
         why = "its number is not printed" if cell.published is None else f"its metric is {cell.metric}"
         raise InputError(f"--cell {name}: cannot be compared with a mean IOU, {why}. Choose another cell.")
@@ -103,7 +103,7 @@ def judge(numbers: list[float], cell: Cell, seeds_sd: float | None = None, image
     try:
         return judge_number(numbers, cell.published, seeds_sd, image_error=image_error)
     except ValueError as error:
-        raise InputError(f"--seeds-sd: {error}.") from None
+        raise InputError(f"--seeds-sd: {error}. Give a positive number of points.") from None
 
 
 def judged_sentence(suite: Suite, name: str, value: float, images: int, image_error: float) -> str:

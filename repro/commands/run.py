@@ -12,7 +12,7 @@ from repro.commands.report import write
 from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
 from repro.plan.caveats import caveats
 from repro.plan.plan import Plan
-from repro.report.files import ready_folder
+from repro.report.files import try_folder
 from repro.report.reference import of_one_seed
 from repro.run import session
 from repro.run.board import Board, board
@@ -52,6 +52,7 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
     local = place.executor == "local"
     workers = session.devices(place.device, place.jobs, way.processes) if local else []
     work = session.work_of(plan, store, options.data_root, options.weights, way)
+    try_folder(out)  # a folder that cannot be written to is told now, not after hours
     store.prepare()  # not before all is known to be right: a slip leaves no folder behind
     told = (store, place.device, place.jobs, way.processes, place.slurm)
     cluster = session.cluster(place.executor, *told) if work or not local else None
@@ -67,7 +68,6 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
         check_room(plan, store, workers[0], way.processes)
     if known := of_one_seed(plan):
         say(known)
-    ready_folder(out)  # a folder that cannot be written to is told now, not after hours
     code = compute(plan, work, store, workers, cluster)
     tried = {one.key for one in work}
     while (

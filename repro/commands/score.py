@@ -20,7 +20,7 @@ from repro.cores import cores
 from repro.data.format import Format, Sample
 from repro.data.label_form import LabelForm
 from repro.data.source import format_of
-from repro.errors import InputError
+from repro.errors import InputError, shortened
 from repro.scoring.labels import largest_label, read_map
 from repro.scoring.matrix import VOID
 from repro.scoring.pairs import Pair, dataset_truths, label_files, pair_up
@@ -63,7 +63,7 @@ def main(
     against: str | None, out: Path, jobs: int | None, as_json: bool,
 ) -> ScorePage:  # fmt: skip
     """Score, write the pages, print a summary (or the JSON), return the page. `sides`: ground truth, prediction."""
-    from repro.report.files import ready_folder, write_file
+    from repro.report.files import ready_folder, try_folder, write_file
     from repro.report.score import score_document, score_files
 
     wanted = _formats(formats)
@@ -76,7 +76,7 @@ def main(
     if against is not None:
         find_cell(load_suite(), against)
     if not as_json:
-        ready_folder(out)
+        try_folder(out)
     with _progress(len(pairs), "scoring") as advance:
         score = score_pairs(
             pairs, reading, known.names, jobs or cores(), len(truths) - len(pairs) if partial else 0, advance
@@ -93,6 +93,7 @@ def main(
         sys.stdout.write("\n")
         return page
     _print(score, page.judgement)
+    ready_folder(out)
     for name, text in score_files(page, wanted).items():
         say(str(write_file(out / name, text.encode())))
     return page
@@ -145,7 +146,10 @@ def _names(classes: str | None, dataset: str | None) -> Names | None:
         else:
             names = tuple(name.strip() for name in classes.split(",") if name.strip())
         if not 2 <= len(names) <= MOST_CLASSES:
-            raise InputError(f"--classes: a number from 2 to {MOST_CLASSES}, or as many names with commas between.")
+            raise InputError(
+                f"--classes {shortened(classes)}: give a number from 2 to {MOST_CLASSES}, or as many names with commas "
+                "between."
+            )
         return Names(names, voc_colours(len(names)))
     if dataset is None:
         return None

@@ -147,7 +147,10 @@ def decode_labels(path: Path, kind: Kind | None = None) -> npt.NDArray[Any]:
         if kind == "rgb" and own == "indexed":
             return np.array(image.convert("RGB"))
         if kind not in (None, own):
-            raise InputError(f"{path}: its pixels are {_KINDS[own]}, where {_KINDS[kind]} are declared as labels.")
+            raise InputError(
+                f"{path}: its pixels are {_KINDS[own]}, where {_KINDS[kind]} are declared as labels. Store what is "
+                "declared."
+            )
         return np.array(image)
 
 
@@ -167,7 +170,10 @@ def read_label_map(path: Path) -> ByteArray:
     ):
         if wrong.any():
             row, column = (int(k) for k in np.argwhere(wrong)[0])
-            raise InputError(f"{path}: label {values[row, column]:g} at row {row}, column {column}; {rule}.")
+            raise InputError(
+                f"{path}: label {values[row, column]:g} at row {row}, column {column}; {rule}. Use the label files as "
+                "they were published."
+            )
     return values.astype(np.uint8)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,8 @@ from repro.errors import InputError
 
 SUFFIXES = (".png", ".npy", ".tif", ".tiff", ".bmp")
 """Forms that lose nothing; a JPEG's labels are not those that were written."""
+MOST_BYTES = 1 << 31
+"""An array of 64-bit numbers as large as the largest image that is read takes 1.4 GB."""
 LARGEST = 65535
 """Label that a file may hold."""
 NEITHER = VOID - 1
@@ -85,7 +88,9 @@ def read_labels(path: Path, form: LabelForm) -> ByteArray:
     high = int(values.max(initial=0))
     low = 0 if values.dtype.kind == "u" else int(values.min(initial=0))
     if low < -1 or high > LARGEST:
-        raise InputError(f"{path}: label {low if low < -1 else high}; labels are small whole numbers.")
+        raise InputError(
+            f"{path}: label {low if low < -1 else high}; labels are small whole numbers. Store one class index a pixel."
+        )
     if form.plain and values.dtype == np.uint8 and not ((values >= form.classes) & (values != VOID)).any():
         return values
     labels = np.take(form.table(high), values)  # -1 takes the last entry, which is void where void has -1
@@ -109,7 +114,7 @@ def _values(path: Path, form: LabelForm) -> NDArray[Any]:
     if values.ndim == 3 and values.shape[2] in (3, 4):
         return _of_colours(path, values[..., :3], form)
     if values.ndim != 2:
-        raise InputError(f"{path}: shape {values.shape}; a label map has one number a pixel: (height, width).")
+        raise InputError(f"{path}: shape {values.shape}; a label map has one number a pixel. Store (height, width).")
     if values.dtype.kind not in "uib":
         raise InputError(f"{path}: {values.dtype} numbers; labels are whole numbers. Store the largest class's index.")
     return values.astype(np.int64) if values.dtype.kind == "b" or values.dtype.itemsize > 2 else values
@@ -118,6 +123,8 @@ def _values(path: Path, form: LabelForm) -> NDArray[Any]:
 def _npy(path: Path) -> NDArray[Any]:
     try:
         with opened(path) as file:
+            if os.fstat(file.fileno()).st_size > MOST_BYTES:
+                raise InputError(f"{path}: more than {MOST_BYTES >> 20} MB, which no label map takes. Leave it out.")
             return np.asarray(np.load(file, allow_pickle=False))
     except InputError:
         raise
@@ -140,5 +147,8 @@ def _of_colours(path: Path, values: NDArray[Any], form: LabelForm) -> NDArray[An
     if wrong.any():
         row, column = (int(k) for k in np.argwhere(wrong)[0])
         colour = tuple(int(part) for part in values[row, column])
-        raise InputError(f"{path}: colour {colour} at row {row}, column {column} is no class's colour, nor void's.")
+        raise InputError(
+            f"{path}: colour {colour} at row {row}, column {column} is no class's colour, nor void's. "
+            "Store class indices, or the data set's own colours."
+        )
     return np.asarray(numbers[place])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -47,6 +49,8 @@ def without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _loaded(path: Path) -> object:
+    if path.is_file() and zipfile.is_zipfile(path):
+        _check_not_packed(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a damaged file; that it is one is told below
@@ -65,6 +69,15 @@ def _loaded(path: Path) -> object:
             ) from error
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise InputError(f"{path}: not readable as weights{what} ({reason}). Download the file again.") from error
+
+
+def _check_not_packed(path: Path) -> None:
+    """InputError for a file that unpacks into more than its own size: torch.save packs nothing, a bomb does."""
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise InputError(
+                f"{path}: packed in a way that torch.save does not. Save the tensors again with torch.save."
+            )
 
 
 def _unwrapped(state: object) -> object:

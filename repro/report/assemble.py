@@ -35,6 +35,7 @@ from repro.spec.load import Suite
 from repro.spec.protocol import Train
 from repro.spec.resolve import Deviation
 from repro.spec.table import TableSpec
+from repro.store.arrays import read_arrays
 from repro.store.store import Record, Store
 
 NO_SCORE = "No pixel was scored: every label of the images measured is void, so the mean IOU is of no class."
@@ -85,8 +86,7 @@ class _Matrices(Mapping[Key, NDArray[np.integer[Any]]]):
         self._files = files
 
     def __getitem__(self, key: Key) -> NDArray[np.integer[Any]]:
-        with np.load(self._files[key], allow_pickle=False) as archive:
-            return np.asarray(archive["matrices"])
+        return read_arrays(self._files[key], "matrices")[0]
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._files)
@@ -279,9 +279,8 @@ def _pictures(cells: tuple[CellResult, ...], records: _Records) -> Iterator[Pict
     for cell in cells:
         for seed, key in cell.evaluations.items():
             path = records.store.file("evaluation", key, "pictures.npz")
-            with np.load(path, allow_pickle=False) as archive:
-                names = tuple(str(name) for name in archive["names"])
-                yield Pictures(cell.cell.id, seed, names, archive["image"], archive["truth"], archive["prediction"])
+            names, image, truth, prediction = read_arrays(path, "names", "image", "truth", "prediction")
+            yield Pictures(cell.cell.id, seed, tuple(map(str, names)), image, truth, prediction)
             break
 
 

@@ -14,6 +14,7 @@ from repro.judge.intervals import Estimate
 from repro.judge.paired import Side, difference, equal_bits
 from repro.report.markdown import bullets, rows, text
 from repro.report.sides import Matched, Measurement, SideBySide
+from repro.store.arrays import read_arrays
 
 HEADINGS = ("cell", "scale", "seeds", "A %", "B %", "B - A", "95 %", "equal", "speed B/A")
 NUMERIC = (2, 3, 4, 5, 6, 7, 8)
@@ -75,8 +76,7 @@ def _same(a: Measurement, b: Measurement, key: str) -> bool:
 def _side(own: Mapping[int, Measurement]) -> Side:
     matrices: dict[int, NDArray[np.integer]] = {}
     for seed, one in own.items():
-        with np.load(one.confusion, allow_pickle=False) as archive:
-            matrices[seed] = np.asarray(archive["matrices"])
+        (matrices[seed],) = read_arrays(one.confusion, "matrices")
     return Side({seed: one.score for seed, one in own.items()}, matrices)
 
 

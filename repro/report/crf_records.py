@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import numpy as np
-
 from repro.report.content import CellResult, MeanField, Search
 from repro.spec.cell import Cell
 from repro.spec.naming import cell_label
+from repro.store.arrays import read_arrays
 from repro.store.store import Record, Store
 
 STEPS = "steps.npz"
@@ -23,8 +22,8 @@ def searches(cells: Iterable[CellResult], done: Mapping[str, Record], store: Sto
             if found is None or (same := repr((done[key]["training"], found))) in told:
                 continue
             told.add(same)
-            with np.load(store.file("evaluation", key, "confusion.npz"), allow_pickle=False) as archive:
-                scored = {str(name) for name in archive["names"]}
+            (names,) = read_arrays(store.file("evaluation", key, "confusion.npz"), "names")
+            scored = set(map(str, names))
             images = tuple(found["images"])
             yield Search(
                 label=_network(result.cell),
@@ -45,21 +44,22 @@ def mean_field(cells: Iterable[CellResult], done: Mapping[str, Record], store: S
         for key in list(result.evaluations.values())[:1]:
             if STEPS not in done[key]["files"]:
                 continue
-            with (
-                np.load(store.file("evaluation", key, STEPS), allow_pickle=False) as steps,
-                np.load(store.file("evaluation", key, "pictures.npz"), allow_pickle=False) as pictures,
-            ):
-                height, width = steps["scores"].shape[1:]
-                return MeanField(
-                    label=_network(result.cell),
-                    name=str(steps["names"][0]),
-                    class_label=int(steps["label"]),
-                    iterations=tuple(int(k) for k in steps["iterations"]),
-                    scores=steps["scores"],
-                    beliefs=steps["beliefs"],
-                    image=pictures["image"][0, :height, :width],
-                    truth=pictures["truth"][0, :height, :width],
-                )
+            steps, pictures = (store.file("evaluation", key, name) for name in (STEPS, "pictures.npz"))
+            scores, beliefs, iterations, label, names = read_arrays(
+                steps, "scores", "beliefs", "iterations", "label", "names"
+            )
+            image, truth = read_arrays(pictures, "image", "truth")
+            height, width = scores.shape[1:]
+            return MeanField(
+                label=_network(result.cell),
+                name=str(names[0]),
+                class_label=int(label),
+                iterations=tuple(int(k) for k in iterations),
+                scores=scores,
+                beliefs=beliefs,
+                image=image[0, :height, :width],
+                truth=truth[0, :height, :width],
+            )
     return None
 
 

@@ -9,6 +9,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from repro import files
@@ -50,12 +51,35 @@ def _plain(text: str) -> str:
 
 def ready_folder(folder: Path, option: str = "--out") -> None:
     """Make a folder. Raises InputError where that can't be done, or where no file can be made in it."""
+    made: list[Path] = []
     try:
+        made = _absent(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except (OSError, ValueError) as error:
+        _remove(made)
         raise InputError(f"{option} {folder}: {_reason(error)}. Choose a folder that can be written to.") from error
+
+
+def try_folder(folder: Path, option: str = "--out") -> None:
+    """The same, but no folder is left behind: before work that may still be refused."""
+    try:
+        made = _absent(folder)
+    except OSError:
+        made = []  # it cannot be looked at, which the next line says
+    ready_folder(folder, option)
+    _remove(made)
+
+
+def _absent(folder: Path) -> list[Path]:
+    return [part for part in (folder, *folder.parents) if not part.exists()]
+
+
+def _remove(made: list[Path]) -> None:
+    for folder in made:
+        with suppress(OSError):  # somebody else is in it
+            folder.rmdir()
 
 
 def write_file(path: Path, data: bytes, option: str = "--out") -> Path:

@@ -12,6 +12,7 @@ from repro.plan.plan import Plan
 from repro.plan.work import Evaluation, Training
 from repro.report.fingerprints import DIGITS, common_protocol, data_of, digest, environments_in_words, plain
 from repro.spec.keys import flat_of
+from repro.store.arrays import read_arrays
 from repro.store.store import Record, Store
 
 IMAGE_DIGITS = 6
@@ -86,8 +87,8 @@ def _records(evaluation: Evaluation, store: Store) -> list[Record] | None:
 def _result(evaluation: Evaluation, records: list[Record], store: Store) -> SeedResult:
     *trainings, measured = records
     losses = [training["result"]["curve"]["loss"] for training in trainings]
-    with np.load(store.file("evaluation", evaluation.key, "confusion.npz"), allow_pickle=False) as archive:
-        matrices = np.ascontiguousarray(archive["matrices"], dtype="<i8")
+    (stored,) = read_arrays(store.file("evaluation", evaluation.key, "confusion.npz"), "matrices")
+    matrices = np.ascontiguousarray(stored, dtype="<i8")
     return SeedResult(
         miou=float(measured["result"]["miou"]),
         course=float(np.mean(losses[-1])),

@@ -26,9 +26,11 @@ def read_map(name: str) -> Mapping[int, int]:
         with opened(path) as file:
             lines = tomllib.loads(file.read().decode("utf-8-sig"))
     except FileNotFoundError:
-        raise InputError(f"--map {name}: no such file, and no built-in map; there is {', '.join(MAPS)}.") from None
+        raise InputError(
+            f"--map {name}: no such file, and no built-in map. Name a TOML file, or {', '.join(MAPS)}."
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"--map {name}: not a TOML file of lines such as `7 = 0` ({error}).") from None
+        raise InputError(f"--map {name}: not a TOML file ({error}). Write lines such as `7 = 0`.") from None
     try:
         mapping = {int(number): int(label) for number, label in lines.items()}
     except (TypeError, ValueError):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from repro.data.format import Format, Sample, list_lines
 from repro.data.label_form import LOSSY, SUFFIXES
-from repro.errors import InputError
+from repro.errors import InputError, shortened
 
 ENDINGS = (
     "_leftImg8bit", "_gtFine_labelTrainIds", "_gtFine_labelIds", "_gtFine_color", "_gtFine", "_gtCoarse_labelIds",
@@ -51,9 +51,11 @@ def label_files(place: Path, ending: str, role: str) -> dict[str, Path]:
         paths = [_listed(place, line, where) for where, line in list_lines(place)]
         paths = [path for path in paths if path.name.endswith(ending)]
     elif place.exists():
-        raise InputError(f"{place}: {role} must be a folder, or a list of files (.txt, a path a line).")
+        raise InputError(f"{place}: no folder and no list of {role}. Give a folder, or a .txt file with a path a line.")
     else:
-        raise InputError(f"{place}: no such folder or list ({role}).")
+        raise InputError(
+            f"{place}: no such folder or list. Give the {role}: a folder, or a .txt file with a path a line."
+        )
     files: dict[str, Path] = {}
     for path in paths:
         name = base_name(path)
@@ -66,7 +68,10 @@ def label_files(place: Path, ending: str, role: str) -> dict[str, Path]:
     if not files:
         lossy = any(entry.suffix.lower() in LOSSY for entry in place.rglob("*")) if place.is_dir() else False
         why = "; there are files of a form that need not keep labels (JPEG, WebP, GIF)" if lossy else ""
-        raise InputError(f"{place}: no label maps ({', '.join(SUFFIXES)}){why} ({role}).")
+        named = f" whose names end in {shortened(ending)!r}" if ending else ""
+        raise InputError(
+            f"{place}: no label maps ({', '.join(SUFFIXES)}){named}{why}. Give the folder or list of the {role}."
+        )
     return files
 
 
@@ -83,7 +88,7 @@ def _in_folder(folder: Path, ending: str) -> list[Path]:
 
 
 def _refuse(error: OSError) -> None:
-    raise InputError(f"{error.filename}: cannot be read ({(error.strerror or 'error').lower()}).")
+    raise InputError(f"{error.filename}: cannot be read ({(error.strerror or 'error').lower()}). Make it readable.")
 
 
 def _listed(place: Path, line: str, where: str) -> Path:
@@ -93,7 +98,7 @@ def _listed(place: Path, line: str, where: str) -> Path:
         for full in (path, place.parent / path):
             if full.is_file():
                 return full
-    raise InputError(f"{where}: no such file: {line}. A list has one path a line, as seen from its own folder.")
+    raise InputError(f"{where}: no such file: {line}. Write one path a line, as seen from the list's own folder.")
 
 
 def pair_up(predictions: Mapping[str, Path], truths: Mapping[str, tuple[Path, Sample | None]], *, partial: bool,
@@ -109,12 +114,12 @@ def pair_up(predictions: Mapping[str, Path], truths: Mapping[str, tuple[Path, Sa
     if not common:
         raise InputError(
             f"{places[0]}: no prediction is named as a ground truth of {places[1]} is ({_some(extra)}, but "
-            f"{_some(missing)}). Names are compared without suffix."
+            f"{_some(missing)}). Give files the names of their ground truth; suffixes may differ."
         )
     if missing and not partial:
         raise InputError(
             f"{places[0]}: {len(missing)} of {len(truths)} predictions are missing: {_some(missing)}. Every image "
-            "counts in a score; --partial scores the images that are there, and says so."
+            "counts in a score: add them, or leave these images out with --partial."
         )
     if extra and not partial:
         raise InputError(

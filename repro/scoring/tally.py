@@ -78,7 +78,7 @@ def tally(pairs: Sequence[Pair], reading: Reading, jobs: int, progress: Callable
         total = part if total is None else _joined(total, part)
         progress(len(part.images))
     if total is None:
-        raise InputError("no images to score")
+        raise InputError("PREDICTIONS: there are no images to score. Give some.")
     return _finished(total)
 
 
@@ -173,13 +173,13 @@ def read_pair(pair: Pair, reading: Reading) -> tuple[ByteArray, ByteArray]:
     if truth.shape != prediction.shape:
         raise InputError(
             f"{pair.prediction}: {_size(prediction)} pixels, but its ground truth {pair.truth} has {_size(truth)}. "
-            "Predictions are scored at the ground truth's size: resize the scores before the largest is taken."
+            "Make it at the ground truth's size: resize the scores before the largest is taken."
         )
     if not reading.unanswered and ((prediction == VOID) & (truth != VOID)).any():
         row, column = (int(k) for k in np.argwhere((prediction == VOID) & (truth != VOID))[0])
         raise InputError(
             f"{pair.prediction}: no class at row {row}, column {column} (void), where there is ground truth. The rule "
-            "knows no such answer; --unanswered counts it as wrong."
+            "knows no such answer. Give one, or count it as wrong with --unanswered."
         )
     return truth, prediction
 

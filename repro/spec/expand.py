@@ -208,7 +208,7 @@ def _kind(table: TableSpec, row: _Entry, column: _Entry) -> CellKind:
 def expand(table: TableSpec) -> tuple[Cell, ...]:
     """All cells of a table, row by row, each checked against the protocol's schema."""
     if bool(table.axes) == bool(table.rows):
-        raise InputError(f"{table.place}: a table needs either `axes` or `rows`.")
+        raise InputError(f"{table.place}: a table needs either `axes` or `rows`. Add one of them.")
     _check_size(table)
     rows, columns = _grid(table) if table.axes else (_row_entries(table), _column_entries(table))
     for entries, name in ((rows, "rows"), (columns, "columns")):

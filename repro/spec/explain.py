@@ -13,18 +13,21 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
+_INTEGER, _LIST, _TABLE = "an integer. Write one, such as 16", "a list. Write one, such as [1, 2]", "a table"
+_FIELDS = "Write {name = value}, or a section of its own"
 TYPES = {
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "string_type": "a string",
-    "tuple_type": "a list",
-    "list_type": "a list",
-    "dict_type": "a table",
-    "model_type": "a table of settings",
-    "mapping_type": "a table",
+    "int_type": _INTEGER,
+    "int_from_float": _INTEGER,
+    "float_type": "a number. Write one, such as 0.5",
+    "bool_type": "true or false. Write one of them",
+    "string_type": "a string. Write one, in quotes",
+    "tuple_type": _LIST,
+    "list_type": _LIST,
+    "dict_type": f"{_TABLE}. {_FIELDS}",
+    "model_type": f"{_TABLE} of settings. {_FIELDS}",
+    "mapping_type": f"{_TABLE}. {_FIELDS}",
 }
+"""What was expected, and how to write it."""
 
 
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
@@ -104,7 +107,9 @@ def sentence(error: ErrorDetails, known: Iterable[str] = ()) -> str:
         return f"{brief(value)} is not {TYPES[kind]}."
     if kind == "value_error":
         return f"{context['error']}"
-    return f"{brief(value)}: {error['msg']}."
+    if kind == "string_pattern_mismatch":
+        return f"{brief(value)} has not the form {context['pattern']}. Write words of a-z and 0-9 with points between."
+    return f"{brief(value)}: {error['msg']}. Give another value."
 
 
 def first(error: ValidationError) -> ErrorDetails:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from repro.errors import InputError
-from repro.spec.explain import first, first_error
+from repro.spec.explain import TYPES, brief, first, first_error
 from repro.spec.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def flatten(tree: Mapping[str, Any], place: str) -> Flat:
             elif isinstance(value, dict):
                 visit(value, f"{key}.")
             else:
-                raise InputError(f"{place}.{key}: {value!r} is not a table of settings.")
+                raise InputError(f"{place}.{key}: {brief(value)} is not {TYPES['model_type']}.")
 
     visit(tree, "")
     return out

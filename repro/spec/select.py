@@ -81,7 +81,7 @@ def select(cells: Iterable[Cell], selector: Selector) -> tuple[Cell, ...]:
         if not _matching(pool, {name: wanted}):
             hint = did_you_mean(str(_plain(wanted)), [v.strip('"') for v in values])
             told = f"{name} has no value {shown(_plain(wanted))}; it has {', '.join(values)}."
-            raise InputError(f"selector {_told(selector)}: {told}{hint}")
+            raise InputError(f"selector {_told(selector)}: {told}{hint or ' Name one of these.'}")
     raise InputError(f"selector {_told(selector)}: no cell fits all of it. Loosen one of its keys.")
 
 

@@ -65,7 +65,7 @@ class Axis(Form):
     @model_validator(mode="after")
     def _values_or_points(self) -> Axis:
         if bool(self.points) == bool(self.key and self.values):
-            raise ValueError("an axis needs either `key` and `values`, or `points`.")
+            raise ValueError("an axis needs either `key` and `values`, or `points`. Give it one of the two.")
         if self.labels and len(self.labels) != len(self.values):
             raise ValueError(f"labels: {len(self.labels)} labels for {len(self.values)} values. Give one each.")
         return self

@@ -1,43 +1,20 @@
-"""Wrong input made at random: mutants of the real specs, settings, selections, lists and options; and how they ended.
-
-A case depends on (kind, number) alone: `python tests/commands/fuzz_cases.py spec 17` repeats one and prints all of it.
-"""
+"""Wrong words made at random: mutants of the real specs, settings, selections and options. `fuzz_play` plays them."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import random
-import re
-import signal
-import sys
-import tempfile
-import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-import repro.__main__ as program
-from repro.run.ledger import Outcome
 from repro.spec.keys import keys
-from repro.spec.load import load_suite
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 30
-"""Of processor time, which nobody else's work lengthens much: beyond them a case hangs."""
-LONGEST = 2600
-"""Letters of what a user is told of a mistake."""
-REMEDY = re.compile(
-    r"Did you mean|There are|there are|it must be|at most|at least|\bone of\b|Known here|Possible|no such option|"
-    r"\b(Write|Give|Choose|Add|Remove|Mend|Set|Use|Name|Leave|Loosen|Split|Shorten|List|Swap|Break|Restrict|Check|Put|"
-    r"Take|Make|Ask|Run|Unpack|Try|Install|Quote|Lower|Widen|See|show)\b",
-    re.IGNORECASE,
-)
 SPECS = ("v2/table3", "v2/table4", "v3/table1", "v3/table3", "v3/table5", "v3/table6", "v3plus/table1", "v3plus/table3")
 FILES = (
     *(f"tables/{name}.toml" for name in SPECS),
@@ -62,8 +39,8 @@ NUMBERS: tuple[Any, ...] = (
 )  # fmt: skip
 WORDS: tuple[str, ...] = (
     "", " ", "x", "none", "all", "index", "../../up", "/etc/passwd", "a/b", "a\\b", "<script>alert(1)</script>", "\x00",
-    "\x1b[2J", "\u202eabc", "é", "中文", "x" * 10_000, "imagenet", "coco", "scenes", "voc2012", "miou", "unknown", "true",
-    "v3/table3", "model.last_block", "train", "{}", "[1, 2", "'", '"', "a\nb", "=cmd()", "%s%n", "{0}",
+    "\x1b[2J", "\u202eabc", "é", "中文", "x" * 10_000, "imagenet", "coco", "scenes", "voc2012", "miou", "unknown",
+    "true", "v3/table3", "model.last_block", "train", "{}", "[1, 2", "'", '"', "a\nb", "=cmd()", "%s%n", "{0}",
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
     *NUMBERS, *WORDS, True, False, [], {}, [[]], [1, 1, 1], [0], [-1], [1e200], ["conv2"], ["conv2", "conv2"],
@@ -116,7 +93,7 @@ def mutate(tree: Any, rng: random.Random) -> None:
             with contextlib.suppress(KeyError, IndexError):
                 home[at] = json.loads(json.dumps(other[there], default=_float))
         elif kind == 5 and isinstance(home, dict):
-            home[_slip(str(at), rng)] = home.pop(at)
+            home[slip(str(at), rng)] = home.pop(at)
         elif isinstance(home, list):
             home[at:at] = [home[at]] * rng.choice((1, 2, 1001))
         else:
@@ -127,7 +104,7 @@ def _float(value: Any) -> float:
     return float(value) if isinstance(value, Decimal) else 0.0
 
 
-def _slip(word: str, rng: random.Random) -> str:
+def slip(word: str, rng: random.Random) -> str:
     """A word misspelt, or another one."""
     if rng.random() < 0.3:
         return rng.choice([w for w in WORDS if w.isprintable()] + list(keys())) or "x"
@@ -137,9 +114,9 @@ def _slip(word: str, rng: random.Random) -> str:
     return "".join(letters)
 
 
-def mutate_text(text: str, rng: random.Random) -> bytes:
+def damage(whole: bytes, rng: random.Random) -> bytes:
     """Change some bytes of a file."""
-    data = bytearray(text.encode())
+    data = bytearray(whole)
     for _ in range(rng.choice((1, 1, 2, 5))):
         at = rng.randrange(len(data) + 1)
         kind = rng.randrange(6)
@@ -156,7 +133,7 @@ def mutate_text(text: str, rng: random.Random) -> bytes:
         elif kind == 4:
             data[at:at] = data[at : at + 200]
         else:
-            data[at:at] = rng.choice(VALUES[:20] if rng.random() < 0.5 else WORDS).__str__().encode()[:50]
+            data[at:at] = str(rng.choice(NUMBERS if rng.random() < 0.5 else WORDS)).encode()[:50]
     return bytes(data)
 
 
@@ -186,7 +163,7 @@ def spec_case(rng: random.Random) -> Case:
         mutate(tree, rng)
         data = document(tree).encode("utf-8", "surrogatepass")
     else:
-        data = mutate_text(document(tree), rng)
+        data = damage(document(tree).encode(), rng)
     own = "table.toml" if "source" in tree or "axes" in tree else place
     names = [table, "mine"] if own == "table.toml" else ["v3/table2"]
     scale = rng.choice(("smoke", "tiny", "paper"))
@@ -214,7 +191,7 @@ def setting_case(rng: random.Random) -> Case:
     """--set with values of every kind, for keys that exist and some that do not."""
     words: list[str] = []
     for _ in range(rng.choice((1, 1, 2, 3))):
-        key = rng.choice(list(keys())) if rng.random() < 0.9 else _slip(rng.choice(list(keys())), rng)
+        key = rng.choice(list(keys())) if rng.random() < 0.9 else slip(rng.choice(list(keys())), rng)
         if key.startswith("evaluate.crf") and rng.random() < 0.5:
             key = key.replace("evaluate.crf", "evaluate.crf?")
         value = spelt(rng.choice(VALUES)) if rng.random() < 0.7 else str(rng.randrange(-2, 600))
@@ -239,7 +216,7 @@ def only_case(rng: random.Random) -> Case:
     words: list[str] = []
     for _ in range(rng.choice((1, 1, 2, 3))):
         key = rng.choice(("row", "column", "table", "metric", "last_block", "multi_grid", "decoder", *keys()))
-        key = key if rng.random() < 0.9 else _slip(key, rng)
+        key = key if rng.random() < 0.9 else slip(key, rng)
         value = rng.choice(("7", "[1,2,1]", "OS=8", "block7", "conv2", "v3/table3", spelt(rng.choice(VALUES))))
         words += ["--only", f"{key}={value}" if rng.random() < 0.97 else value]
     command = rng.choice(("show", "plan", "run", "report", "cost"))
@@ -252,7 +229,10 @@ OPTIONS = (
     "--micro-batch", "--launch", "--json", "--gpu", "--format", "--resolved", "--from", "--seed", "--markdown",
     "--baselines", "--full", "--cell", "--runs", "--seeds-sd", "--classes", "--void", "--help", "--version", "--bogus",
 )  # fmt: skip
-COMMANDS = ("list", "show", "plan", "run", "report", "compare", "cost", "audit", "predict", "judge", "score", "data")
+COMMANDS = (
+    "list", "show", "plan", "run", "report", "compare", "check", "cost", "audit", "predict", "judge", "score", "data",
+    "doctor", "bench",
+)  # fmt: skip
 
 
 def argument_case(rng: random.Random) -> Case:
@@ -271,155 +251,3 @@ def argument_case(rng: random.Random) -> Case:
         words += [option] if rng.random() < 0.15 else [option, value]
     words = [word.replace("\x00", "") for word in words]  # which no shell can hand over
     return Case(tuple(words), {}, ("",))
-
-
-def list_case(rng: random.Random) -> Case:
-    """A data set whose list of images is damaged, before a command that reads it."""
-    line = "/SegNet/CamVid/train/a.png /SegNet/CamVid/trainannot/a.png\n"
-    text = line * 3
-    if rng.random() < 0.5:
-        data = mutate_text(text, rng)
-    else:
-        words = [
-            rng.choice((*WORDS, "train/a.png", "../../etc/passwd", "/etc/passwd")) for _ in range(rng.randrange(5))
-        ]
-        data = rng.choice((" ", "\n", "\t", "\r\n", "\x00")).join(words).encode("utf-8", "surrogatepass")
-    files = {
-        "CamVid/train.txt": data,
-        "CamVid/val.txt": line.replace("train", "val").encode(),
-        "CamVid/train/a.png": b"",
-    }
-    command = rng.choice(
-        (
-            ("plan", "v3/table3", "--store", "runs"),
-            ("run", "v3/table3", "--store", "runs"),
-            ("data", "verify", "camvid"),
-        )
-    )
-    more = () if command[0] == "data" else ("--scale", "smoke", "--dataset", "camvid")
-    return Case((*command, *more, "--data", "CamVid"), files, ("CamVid", "train", "camvid"))
-
-
-KINDS: dict[str, Callable[[random.Random], Case]] = {
-    "spec": spec_case,
-    "setting": setting_case,
-    "only": only_case,
-    "argument": argument_case,
-    "list": list_case,
-}
-
-
-def case(kind: str, number: int) -> Case:
-    """The case of that kind and number."""
-    return KINDS[kind](random.Random(f"{kind} {number}"))
-
-
-class Hang(BaseException):
-    """Raised in a case that takes too long; no `except Exception` stops it."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-    seconds: float
-
-
-def run(words: tuple[str, ...]) -> Ended:
-    """The command in this process, but no training: what `run` would compute is taken for interrupted."""
-    out, err = io.StringIO(), io.StringIO()
-    began = time.process_time()
-    nothing = mock.patch(
-        "repro.run.session.execute", lambda work, *_: Outcome({}, {}, tuple(w.key for w in work), True)
-    )
-    before = signal.signal(signal.SIGPROF, _hang)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), nothing:
-            with mock.patch.object(sys, "argv", ["repro", *words]):
-                try:
-                    program.main()
-                    code = 0
-                except SystemExit as error:
-                    code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
-    return Ended(code, out.getvalue(), err.getvalue(), time.process_time() - began)
-
-
-def _hang(_number: int, _frame: Any) -> None:
-    raise Hang(f"more than {SECONDS} s of processor time")
-
-
-def wrong(one: Case, ended: Ended, left: list[str]) -> str:
-    """What is wrong with how a case ended; empty: nothing."""
-    if ended.code not in (0, 2, 130):
-        return f"exit code {ended.code}"
-    if "Traceback" in ended.err:
-        return "a traceback"
-    if ended.code == 130 and one.words[0] not in ("run", "check"):
-        return "exit code 130"
-    if ended.code != 2:
-        return ""
-    told = ended.err.strip()
-    last = told.splitlines()[-1] if told else ""
-    if "--help" in one.words or one.words[0] == "data":
-        return ""
-    if not last.startswith(("repro: ", "Error: ")):
-        return "no message"
-    if len(told) > LONGEST:
-        return f"a message of {len(told)} letters"
-    if not REMEDY.search(last):
-        return "no remedy"
-    if last.startswith("repro: ") and not any(name in last for name in one.named):
-        return "no place"
-    if left and one.words[0] != "compare":
-        return f"left behind: {left}"
-    return ""
-
-
-def play(kind: str, number: int, folder: Path) -> tuple[Case, Ended, str]:
-    """Run a case in an empty folder; what is wrong with it, if anything."""
-    one = case(kind, number)
-    for name, data in one.files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    before = {path for path in folder.rglob("*")}
-    with contextlib.chdir(folder):
-        ended = run(one.words)
-    left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path not in before)
-    return one, ended, wrong(one, ended, left)
-
-
-def _sweep(kind: str, first: int, last: int) -> None:
-    load_suite()
-    slowest, began = (0.0, 0), time.perf_counter()
-    codes: dict[int, int] = {}
-    for number in range(first, last):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                one, ended, fault = play(kind, number, Path(folder))
-            except Hang as error:
-                print(f"{kind} {number}: {error}: {case(kind, number).words}", flush=True)
-                continue
-        codes[ended.code] = codes.get(ended.code, 0) + 1
-        slowest = max(slowest, (ended.seconds, number))
-        if fault:
-            print(
-                f"{kind} {number}: {fault}: {[w[:80] for w in one.words]}\n    {ended.err.strip()[-400:]}", flush=True
-            )
-    print(f"{kind}: {codes}, slowest {slowest}, {time.perf_counter() - began:.0f} s", flush=True)
-
-
-if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        with tempfile.TemporaryDirectory() as place:
-            found = play(sys.argv[1], int(sys.argv[2]), Path(place))
-        print(found[0], found[1].code, found[1].out[-2000:], found[1].err[-6000:], found[2], sep="\n")
-    else:
-        _sweep(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -76,6 +76,10 @@ def test_what_is_no_label_map_is_named(tmp_path: Path) -> None:
     np.save(tmp_path / "object.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="not an array"):
         read_labels(tmp_path / "object.npy", FORM)
+    with open(tmp_path / "large.npy", "wb") as large:
+        large.truncate((1 << 31) + 1)  # a sparse file, which takes no room on the disk
+    with pytest.raises(InputError, match=r"large\.npy: more than 2048 MB, which no label map takes"):
+        read_labels(tmp_path / "large.npy", FORM)
     (tmp_path / "empty.npy").touch()
     with pytest.raises(InputError, match="not an array"):
         read_labels(tmp_path / "empty.npy", FORM)

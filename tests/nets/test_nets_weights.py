@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -195,6 +196,20 @@ def test_a_file_with_code_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="more than tensors"):
         read(tmp_path / "a.pth")
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(1 << 20)}, tmp_path / "a.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "a.pth") as whole,
+        zipfile.ZipFile(tmp_path / "b.pth", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for member in whole.infolist():
+            packed.writestr(member.filename, whole.read(member))
+    assert read(tmp_path / "a.pth")["weight"].shape == (1 << 20,)
+    assert (tmp_path / "b.pth").stat().st_size < (1 << 22) / 100
+    with pytest.raises(InputError, match=r"b\.pth: packed in a way that torch\.save does not\. Save the tensors again"):
+        read(tmp_path / "b.pth")
 
 
 def test_find(tmp_path: Path) -> None:
