@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
@@ -32,6 +33,7 @@ def _walk(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, bool]]:
             yield key, True
 
 
+_DOTTED = re.compile(r"\b[a-z_]+(?:\.[a-z_0-9]+)+")
 _PLAIN = frozenset({str, int, float, bool})
 
 
@@ -124,4 +126,7 @@ def build(flat: Mapping[str, Any], places: Mapping[str, str]) -> Protocol:
         _, told = first_error(error, {("evaluate", "crf"): [k.rsplit(".", 1)[-1] for k in keys() if ".crf." in k]})
         inside = details["type"] == "extra_forbidden" and dotted != ".".join(loc)
         rest = "." + loc[-1] if inside else ""
+        if details["type"] == "value_error" and dotted not in places:  # of settings that do not go together
+            named = [f"{dotted}.{told.partition(':')[0]}", *_DOTTED.findall(told)]
+            dotted = next((key for key in named if key in places), dotted)
         raise InputError(f"{places.get(dotted, f'protocol.{dotted}')}{rest}: {told}") from None

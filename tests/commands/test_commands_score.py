@@ -94,6 +94,19 @@ def test_predictions_of_another_size_and_of_unknown_classes(folders: tuple[Path,
     Image.fromarray(np.full((6, 7), 3, np.uint8)).save(folders[0] / "b.png")
     with pytest.raises(InputError, match=r"b\.png: label 3 at row 0, column 0"):
         run(*folders, "--classes", 3, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_message_stays_on_one_line_whatever_a_file_is_called(folders: tuple[Path, Path]) -> None:
+    (folders[0] / "b\nrepro: all is well.png").write_bytes((folders[0] / "b.png").read_bytes())
+    with pytest.raises(InputError) as caught:
+        run(*folders)
+    assert r": b\nrepro: all is well. Take them away, or leave them out with --partial." in str(caught.value)
+
+
+def test_endings_that_no_file_has(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(InputError, match=r"mine: no label maps \(.*\) whose names end in '_x\.png'\. Give the folder"):
+        run(*folders, "--prediction-ending", "_x.png")
 
 
 def test_names_that_are_markup_stay_text(folders: tuple[Path, Path], tmp_path: Path) -> None:

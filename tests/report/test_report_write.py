@@ -7,7 +7,7 @@ from report_fixture import plain, usual
 
 from repro.errors import InputError
 from repro.report import files
-from repro.report.files import ready_folder, write_file
+from repro.report.files import ready_folder, try_folder, write_file
 from repro.report.write import FORMATS, parse_formats, write_report
 
 
@@ -56,6 +56,27 @@ def test_a_folder_without_room_for_a_file_is_told_before_there_is_one(tmp_path, 
     monkeypatch.setattr(files.tempfile, "TemporaryFile", read_only)
     with pytest.raises(InputError, match=r"--junit .*new: read-only file system\. Choose a folder"):
         ready_folder(tmp_path / "new", "--junit")
+
+
+def test_a_folder_that_is_tried_is_not_left_behind(tmp_path, monkeypatch):
+    try_folder(tmp_path / "new/deep")
+    assert not os.listdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    try_folder(tmp_path / "mine")
+    try_folder(tmp_path / "mine/new")
+    assert os.listdir(tmp_path) == ["mine"]
+    (tmp_path / "mine/file").touch()
+    for folder in ("mine/file", "mine/file/new"):
+        with pytest.raises(InputError, match=r"--out .*file.*\. Choose a folder"):
+            try_folder(tmp_path / folder)
+
+    def full(**_where):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", full)
+    with pytest.raises(InputError, match="no space left on device"):
+        ready_folder(tmp_path / "new/deep")
+    assert os.listdir(tmp_path) == ["mine"]
 
 
 def test_files_are_readable_as_the_umask_allows(tmp_path):

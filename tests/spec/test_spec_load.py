@@ -107,13 +107,21 @@ def test_loading_imports_nothing_heavy() -> None:
             "multi_grid = [1, 2, 1]",
             "specs/grid.toml: protocol.train.multi_grid: there is no such setting. Did you mean model.multi_grid?",
         ),
-        ("output_stride = 16", 'crop = "513"', 'specs/grid.toml: protocol.train.crop: "513" is not an integer.'),
+        (
+            "output_stride = 16",
+            'crop = "513"',
+            'specs/grid.toml: protocol.train.crop: "513" is not an integer. Write one',
+        ),
         (
             "output_stride = 16",
             "crop = 0",
             "specs/grid.toml: protocol.train.crop: 0 is too small; it must be at least 1.",
         ),
-        ("output_stride = 16", "flip = 1", "specs/grid.toml: protocol.train.flip: 1 is not true or false."),
+        (
+            "output_stride = 16",
+            "flip = 1",
+            "specs/grid.toml: protocol.train.flip: 1 is not true or false. Write one of them.",
+        ),
         (
             "output_stride = 16",
             'optimizer = "sdg"',
@@ -122,7 +130,8 @@ def test_loading_imports_nothing_heavy() -> None:
         (
             "[protocol.train]\noutput_stride = 16",
             "protocol = { train = 3 }",
-            "specs/grid.toml: protocol.train: 3 is not a table of settings.",
+            "specs/grid.toml: protocol.train: 3 is not a table of settings. "
+            "Write {name = value}, or a section of its own.",
         ),
         (
             "[1, 2, 1]]",
