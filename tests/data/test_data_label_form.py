@@ -80,6 +80,11 @@ def test_what_is_no_label_map_is_named(tmp_path: Path) -> None:
         large.truncate((1 << 31) + 1)  # a sparse file, which takes no room on the disk
     with pytest.raises(InputError, match=r"large\.npy: more than 2048 MB, which no label map takes"):
         read_labels(tmp_path / "large.npy", FORM)
+    with open(tmp_path / "claim.npy", "wb") as claim:
+        claimed = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 10**6)}
+        np.lib.format.write_array_header_1_0(claim, claimed)
+    with pytest.raises(InputError, match=r"claim\.npy: not an array that can be read"):
+        read_labels(tmp_path / "claim.npy", FORM)
     (tmp_path / "empty.npy").touch()
     with pytest.raises(InputError, match="not an array"):
         read_labels(tmp_path / "empty.npy", FORM)

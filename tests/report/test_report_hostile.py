@@ -9,11 +9,15 @@ import io
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from browser import Browser, find_browser
 from markdown_it import MarkdownIt
+from PIL import Image
 from report_fixture import SUITE, content
+from typer.testing import CliRunner
 
+from repro.cli import app
 from repro.report.frames import cells_frame, to_csv, to_document
 from repro.report.head import table_head
 from repro.report.html import report_html
@@ -98,6 +102,28 @@ def test_nothing_runs_in_a_browser(base, tmp_path):
                 assert browser.evaluate(f"[...document.querySelectorAll('*')].some((e) => {handlers})") is False
         browser.open(tmp_path / "hostile.html")
         assert SCRIPT in browser.evaluate("document.querySelector('#paper-table').textContent")
+
+
+@pytest.mark.skipif(find_browser() is None, reason="no Chromium here")
+def test_the_page_of_a_score_runs_nothing(tmp_path, monkeypatch):
+    """Class names, file names and folders are the user's own; so is the command that the page repeats."""
+    names = ("<img src=x onerror=window.ran=1>", "'><svg onload=window.ran=1>")
+    folders = (tmp_path / "<b onclick=window.ran=1>mine", tmp_path / "truth")
+    for folder in folders:
+        folder.mkdir()
+        for k, name in enumerate(names):
+            Image.fromarray(np.array([[0, 1, k]], np.uint8)).save(folder / f"{name}.png")
+    words = ["score", *map(str, folders), "--classes", f"{names[0]},{names[1]}", "--jobs", "1", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["repro", *words])
+    assert CliRunner().invoke(app, words).exit_code == 0
+    with Browser() as browser:
+        browser.open(tmp_path / "score.html")
+        browser.evaluate("new Promise((done) => setTimeout(done, 50))")
+        assert browser.evaluate("window.ran") is None
+        assert names[0] in browser.evaluate("document.body.textContent")
+        handlers = "[...e.attributes].some((a) => a.name.startsWith('on'))"
+        assert browser.evaluate(f"[...document.querySelectorAll('*')].some((e) => {handlers})") is False
+        assert [address.rpartition("/")[2] for address in browser.requests()] == ["score.html"]
 
 
 def test_markdown_has_no_element_or_link_but_its_own(base):
