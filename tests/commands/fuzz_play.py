@@ -104,7 +104,7 @@ def run(words: tuple[str, ...], seconds: float = SECONDS) -> Ended:
 
 def wrong(one: Case, ended: Ended, left: list[str]) -> str:
     """What is wrong with how a case ended; empty: nothing."""
-    command = one.words[0]
+    command = one.words[0] if one.words else ""
     if "Traceback" in ended.err:
         return "a traceback"
     if ended.code == 130 and command == "run":
