@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from repro.spec.keys import keys
 
-CASES = {"spec": 48, "setting": 36, "only": 24, "argument": 70, "list": 24, "image": 24, "score": 36, "judge": 38}
-"""Of each kind; the slow run has 33 times as many, others: in all 9,900, and some hundreds of Hypothesis."""
+CASES = {"spec": 60, "setting": 56, "only": 36, "argument": 76, "list": 20, "image": 20, "score": 28, "judge": 40}
+"""Of each kind. The slow run has thirty times as many, 10,080 in all, and hundreds of Hypothesis."""
+HEAVY = ("cost", "audit", "report")
+"""Commands that count networks where nothing is wrong: left to the slow run, which leaves about 300 cases to CI."""
 EXAMPLES = 10
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 """Without shrinking, which takes hours where a case hangs."""
@@ -23,13 +25,15 @@ LESS = settings(max_examples=EXAMPLES, derandomize=True, phases=PHASES)
 MORE = settings(max_examples=EXAMPLES * 25, phases=PHASES)
 
 
-def sweep(kind: str, first: int, last: int) -> Counter[int]:
-    """Play cases; how often each exit code was seen. AssertionError lists every case that ended wrong."""
+def sweep(kind: str, count: int, without: tuple[str, ...] = ()) -> Counter[int]:
+    """Play cases, but of some commands; how often each exit code was seen. AssertionError lists what ended wrong."""
     codes: Counter[int] = Counter()
     faults = []
-    for number in range(first, last):
+    for number in range(count):
+        one = case(kind, number)
+        if one.words[0] in without:
+            continue
         with tempfile.TemporaryDirectory() as folder:
-            one = case(kind, number)
             ended, fault = play(one, Path(folder))
         codes[ended.code] += 1
         if fault:
@@ -39,21 +43,17 @@ def sweep(kind: str, first: int, last: int) -> Counter[int]:
     return codes
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _warm() -> None:
-    warm()
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_wrong_input_is_told_with_place_and_remedy(kind: str) -> None:
-    codes = sweep(kind, 0, CASES[kind])
+    codes = sweep(kind, CASES[kind], HEAVY)
     assert codes[2] > CASES[kind] / 8  # or the cases would not be wrong
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_ten_thousand_cases(kind: str) -> None:
-    sweep(kind, CASES[kind], CASES[kind] * 34)
+    warm()
+    sweep(kind, CASES[kind] * 30)
 
 
 texts = st.text("aZ09 ._-+/\\[]{}()'\"\n\t=,;#%&<>\x00\x1b\u202eé中😀", max_size=12)
