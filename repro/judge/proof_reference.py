@@ -40,7 +40,7 @@ SEEDS = (5, 10)
 ELSEWHERE = (0.0, 0.5, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0)
 """Standard deviation of what another machine or version adds to a difference, in those over seeds."""
 BORNE = 0.8
-"""How much of that docs/judging.md says verdicts bear."""
+"""How much of that docs/judging.md says verdicts bear, with five reference seeds."""
 DIFFERENCES = (1.0, 2.0, 3.0, 4.0, 6.0)
 """True differences in points; one of two plain scores varies by 1.13 over seeds."""
 CELLS = 20

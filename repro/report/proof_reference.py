@@ -20,7 +20,7 @@ def reference_section(found: Sequence[object]) -> list[str]:
         "seed of its own, or repeats one of the reference's. “Elsewhere” is what another machine or version adds to a "
         "difference, in every run alike, in standard deviations over seeds; the reference does not show it. “Unlike”: "
         "a score is too far from those of the reference, which is then not used. “Closest”: of the "
-        f"{100 * LUCKY:g} % of reference runs whose seeds happen to lie closest together.",
+        f"{100 * LUCKY:g} % of reference runs whose seeds happen to lie closest together. {_experiments(borrowed)}",
         _nulls([row for row in borrowed if not row.difference]),
         "The same where the second network is better, scores without noise of images, a difference varies by 1.13 "
         "points over seeds. “Reference itself” is what the reference runs support with all of their seeds.",
@@ -30,6 +30,13 @@ def reference_section(found: Sequence[object]) -> list[str]:
         "How often the pairs behind a mean are said to differ:",
         _apart([row for row in found if isinstance(row, BorrowedApart)]),
     ]
+
+
+def _experiments(found: Sequence[Borrowed]) -> str:
+    """Say how many experiments a figure rests on, and so how sure it is."""
+    counts = sorted({row.experiments for row in found})
+    error = 100 * (0.05 * 0.95 / counts[0]) ** 0.5
+    return f"{counts[0]} to {counts[-1]} experiments a figure, so that one of 5 is sure to ± {error:.1f}."
 
 
 def reference_promises(found: Sequence[object]) -> list[list[str]]:
@@ -42,7 +49,9 @@ def reference_promises(found: Sequence[object]) -> list[list[str]]:
         "From one seed, with seed noise from reference runs, two equal networks are called different in the claim's "
         f"favour in at most 5 %, also where machine or version add {BORNE:g} standard deviations over seeds"
     )
-    return [[promise, f"{_per_cent(min(shares))} to {_per_cent(max(shares))} %"]]
+    together = sum(row.supported * row.experiments for row in nulls) / sum(row.experiments for row in nulls)
+    span = f"{_per_cent(min(shares))} to {_per_cent(max(shares))} %"
+    return [[promise, f"{_per_cent(together)} % of all; {span} by world, of few experiments each"]]
 
 
 def _nulls(found: Sequence[Borrowed]) -> str:

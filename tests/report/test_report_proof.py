@@ -9,8 +9,8 @@ import pytest
 from repro.judge.proof import Covered, Found, Likeness, Null, Row, Table
 from repro.judge.proof_ends import RULES, ClassEnds, Ends
 from repro.judge.proof_first import First
-from repro.judge.proof_pairs import PLACES, TABLES, Apart, Every, Missed
-from repro.judge.proof_reference import Borrowed, BorrowedApart, BorrowedTable
+from repro.judge.proof_pairs import PLACES, SPREADS, TABLES, Apart, Every, Missed
+from repro.judge.proof_reference import BORNE, ELSEWHERE, PLAIN, Borrowed, BorrowedApart, BorrowedTable
 from repro.report.proof import files, main, read, write
 
 COMMITTED = Path(__file__).parents[2] / "reports" / "judge"
@@ -153,7 +153,7 @@ def test_committed_every_is_seldom_supported_where_one_place_is_not_better(commi
 
 def test_committed_pairs_that_are_alike_are_seldom_called_different(committed: list[Row]) -> None:
     rows = [row for row in committed if isinstance(row, Apart | BorrowedApart)]
-    assert len(rows) >= 36
+    assert len(rows) == 36 + len(SPREADS)
     for row in rows:
         allowed = 0.05 + 2 * (0.05 * 0.95 / row.experiments) ** 0.5
         assert not row.alike or row.flagged <= allowed, row
@@ -169,6 +169,18 @@ def test_committed_intervals_of_claims_miss_no_more_than_promised(committed: lis
         assert row.missed <= allowed, row
         assert row.wrong <= allowed, row
         assert row.at_odds == 0, row
+
+
+def test_committed_verdicts_of_one_seed_are_seldom_false(committed: list[Row]) -> None:
+    rows = [row for row in committed if isinstance(row, Borrowed) and not row.difference]
+    assert {row.elsewhere for row in rows if row.world == PLAIN} == set(ELSEWHERE)
+    for row in rows:
+        if row.elsewhere <= BORNE:
+            assert row.supported <= 0.05 + 2 * (0.05 * 0.95 / row.experiments) ** 0.5, row
+    tables = [row for row in committed if isinstance(row, BorrowedTable)]
+    assert max(row.wrong for row in tables if row.reference_seeds == 5) <= 0.05
+    powers = [row for row in committed if isinstance(row, Borrowed) and row.difference]
+    assert max(row.supported for row in powers) > 0.9
 
 
 def test_committed_power_rises_with_size_and_seeds_as_foretold(committed: list[Row]) -> None:
