@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from repro.commands.options import OUT, Json, Out
+from repro.commands.options import OUT, Json, Out, Set
 
 scores = typer.Typer()
 
@@ -176,3 +176,25 @@ def diagnose(
     from repro.commands.diagnose import main
 
     main(recipe, cell, got, form, devices, json)
+
+
+@scores.command("check-network", short_help="Check a network of your own against what trainings ask of it.")
+def check_network(
+    name: Annotated[str, typer.Argument(metavar="MODULE:FUNCTION", help="What builds it.", show_default=False)],
+    set_: Set = None,
+    classes: Annotated[int, typer.Option(metavar="N", min=2, max=255)] = 21,
+    output_strides: Annotated[
+        str, typer.Option(metavar="N,N,...", help="The first is trained at, all are evaluated at.")
+    ] = "16,8",
+    json: Json = False,
+) -> None:
+    """Build a network of your own and check shapes, modes, gradients, seeds and output strides; exit code 1 if one fails.
+
+    The function is called as FUNCTION(classes=21, output_stride=16, ...) and returns a torch module; what it must do is
+    in docs/extending.md.
+
+    Example:  repro check-network mynets:deeplab --output-strides 16,8
+    """
+    from repro.commands.check_network import main
+
+    raise typer.Exit(main(name, set_ or [], classes, output_strides, json))

@@ -29,7 +29,8 @@ from repro.evaluate.region import distances, has_void, scored
 from repro.evaluate.search import Found, Sample, search
 from repro.evaluate.steps import Steps, steps
 from repro.evaluate.view import outside, place, put_back, windows
-from repro.nets.deeplab import build, set_resizing
+from repro.nets.build import build
+from repro.nets.deeplab import set_resizing
 from repro.nets.precision import autocast
 from repro.nets.resize import scaled_side
 from repro.nets.trust import trusted

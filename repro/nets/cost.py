@@ -34,7 +34,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from repro.nets.deeplab import DeepLab, build
+from repro.nets.build import Network, build
+from repro.nets.deeplab import DeepLab
 from repro.nets.heads import ASPPHead, SummedHead
 from repro.nets.layers import Add, GlobalMean, Subsample
 from repro.nets.resize import scaled_side
@@ -115,12 +116,14 @@ def cost(
     )
 
 
-def field_of_view(network: DeepLab) -> int | None:
+def field_of_view(network: Network) -> int | None:
     """Side of the footprint at which the head's widest convolution reads (v2, section 4.1.1, Table 1).
 
     Kernel k at rate r reads cells that lie r x (output stride) pixels apart, the outermost (k - 1) r apart, and each
     stands for the 32 pixels of the classification network's stride. It is not the theoretical receptive field.
     """
+    if not isinstance(network, DeepLab):
+        return None
     backbone, head = network.backbone, network.head
     if isinstance(backbone, VGG16) and len(backbone.branches) > 0:
         readers: nn.Module = backbone.branches
@@ -136,7 +139,7 @@ def field_of_view(network: DeepLab) -> int | None:
 
 
 @lru_cache(maxsize=16)
-def _built(model: Model, classes: int, output_stride: int) -> tuple[DeepLab, int]:
+def _built(model: Model, classes: int, output_stride: int) -> tuple[Network, int]:
     """The network on the meta device and its number of learned values.
 
     Batch normalisation and ReLU keep shapes and are not counted; they are taken out after the learned values are

@@ -82,7 +82,9 @@ def build_backbone(model: Model, output_stride: int) -> Backbone:
 
 
 def build(model: Model, classes: int, output_stride: int) -> DeepLab:
-    """Build the network that `model` describes; weights are drawn or loaded by the caller."""
+    """Build the suite's network that `model` describes; weights are drawn or loaded by the caller."""
+    if model.implementation is not None:
+        raise ValueError(f"{model.implementation} is built by repro.nets.build")
     backbone = build_backbone(model, output_stride)
     head = build_head(model, backbone.channels, backbone.low_channels, classes, output_stride)
     wrong_input = None if model.input == "right" else model.input

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor
-
-from repro.nets.deeplab import DeepLab
+from torch import Tensor, nn
 
 
-def start_from_segmentation(network: DeepLab, state: Mapping[str, Tensor]) -> tuple[str, ...]:
+def start_from_segmentation(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[str, ...]:
     """Load a segmentation network's weights into `network`, by name.
 
     A classifier for another number of classes is left out: the network's own keeps its start; the names of what was

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from repro.errors import InputError, did_you_mean
-from repro.plan.code import Code
+from repro.plan.code import Code, closure
 from repro.plan.work import Evaluation, Split, Training, weights_name
 from repro.spec.dataset import Dataset
+from repro.spec.implementation import locate
 from repro.spec.protocol import Data, Model, Protocol, StrideAt, Train
 
 SHARED_SEED = 0
@@ -46,7 +47,18 @@ def backbone_only(model: Model) -> Model:
         "batch_norm_eps",
         "vgg_batch_norm",
     )
+    if model.implementation is not None:
+        return model
     return Model(**{key: getattr(model, key) for key in keep})
+
+
+def with_own(code: Code, model: Model) -> Code:
+    """The code that computes a training, with that of an implementation of one's own."""
+    if model.implementation is None:
+        return code
+    where = locate(model.implementation)
+    own = closure([where.module], where.package)
+    return Code(tuple(sorted({**dict(code.modules), **dict(own.modules)}.items())))
 
 
 def training_of(protocol: Protocol, seed: int, inputs: Inputs) -> Training:
@@ -55,10 +67,11 @@ def training_of(protocol: Protocol, seed: int, inputs: Inputs) -> Training:
     A second stage is a training of its own that starts from the first (v3, section 4.1).
     """
     data, stage = protocol.data, protocol.train.second_stage
-    code = inputs.code("training", data)
+    code = with_own(inputs.code("training", data), protocol.model)
     train = protocol.train.model_copy(update={"second_stage": None})
     parent = _parent(protocol, train, seed if protocol.seeds.first_training == "own" else SHARED_SEED, inputs)
-    weights = inputs.weights(weights_name(protocol.model)) if train.start == "imagenet" else ""
+    own = protocol.model.implementation is not None
+    weights = inputs.weights(weights_name(protocol.model)) if train.start == "imagenet" and not own else ""
     images = _split(data, data.train_split, inputs, twice=True)
     first = Training("segment", protocol.model, images, train, seed, parent, code, weights)
     if stage is None:
@@ -97,7 +110,7 @@ def _presence(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Tr
     if settings.images is not None:
         data = data.model_copy(update={"train_images": settings.images})
     images = _split(data, data.train_split, inputs)
-    code = inputs.code("training", data)
+    code = with_own(inputs.code("training", data), protocol.model)
     return Training("presence", backbone_only(protocol.model), images, settings, seed, None, code)
 
 
@@ -122,8 +135,9 @@ def _coco(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Traini
     )
     images = _split(data, coco.train_split, inputs)
     parent = _presence(protocol, train, seed, inputs) if coco.start == "presence" else None
-    weights = inputs.weights(weights_name(protocol.model)) if coco.start == "imagenet" else ""
-    code = inputs.code("training", data)
+    own = protocol.model.implementation is not None
+    weights = inputs.weights(weights_name(protocol.model)) if coco.start == "imagenet" and not own else ""
+    code = with_own(inputs.code("training", data), protocol.model)
     return Training("segment", protocol.model, images, settings, seed, parent, code, weights)
 
 

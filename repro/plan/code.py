@@ -40,8 +40,12 @@ def path_of(module: str, package: Path = PACKAGE) -> Path | None:
     """The source file of a module of this package, or None where there is no such module."""
     parts = module.split(".")
     if parts[0] != package.name:
-        return None
-    base = package.joinpath(*parts[1:])
+        # beside a module that is a file of its own lie those that it imports
+        base = package.parent.joinpath(*parts)
+        if package.is_dir() or "site-packages" in base.parts:
+            return None
+    else:
+        base = package.joinpath(*parts[1:])
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
             return path
@@ -54,6 +58,16 @@ def _memo(package: Path) -> Memo:
     told = hashlib.sha256(str(package.absolute()).encode()).hexdigest()[:20]
     reader = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
     return Memo(default_folder() / "code" / f"{told}-{sys.implementation.cache_tag}.json", reader)
+
+
+def _absolute(name: str, module: str, path: Path) -> str:
+    """A relative import's name (".heads") as seen from a module."""
+    level = len(name) - len(name.lstrip("."))
+    if not level:
+        return name
+    parts = module.split(".")
+    home = parts[: len(parts) - level + (path.name == "__init__.py")]
+    return ".".join([*home, *filter(None, [name.lstrip(".")])])
 
 
 def _read(path: Path, memo: Memo) -> tuple[str, list[str]]:
@@ -73,8 +87,10 @@ def _parsed(path: Path) -> tuple[str, list[str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ImportFrom):
+            start = "." * node.level + (node.module or "")
+            joint = "." if node.module else ""
+            names += [start, *(f"{start}{joint}{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [n for n in node.body if not _is_text(n)]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12], names
@@ -103,7 +119,8 @@ def closure(entries: Iterable[str], package: Path = PACKAGE) -> Code:
             continue
         digest, names = _read(path, memo)
         found[module] = digest
-        todo += [name for name in names if name.split(".")[0] == package.name]
+        absolute = [_absolute(name, module, path) for name in names]
+        todo += [name for name in absolute if path_of(name, package) is not None]
     memo.keep()
     return Code(tuple(sorted(found.items())))
 

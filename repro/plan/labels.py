@@ -46,9 +46,9 @@ class Labels:
     def of(self, training: Training) -> str:
         """What a training is called."""
         if training.task == "presence":
-            return f"first training ({training.model.backbone})"
+            return f"first training ({training.model.implementation or training.model.backbone})"
         if training.key not in self._first:
-            return training.model.backbone
+            return training.model.implementation or training.model.backbone
         planned, chain = self._first[training.key]
         label = self._of_cells(chain[-1], planned.cell)
         if training.key == chain[-1].key:

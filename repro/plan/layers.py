@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+from repro.plan.own_cost import own_cost
 from repro.spec.protocol import Model
 
 MSC_SCALES = (1.0, 0.75, 0.5)
@@ -68,18 +69,24 @@ def layers(model: Model, output_stride: int, classes: int = 21) -> tuple[Layer, 
 
 def multiply_adds(model: Model, output_stride: int, height: int, width: int, classes: int = 21) -> int:
     """The textbook's count of one forward pass, all input scales."""
+    if model.implementation is not None:
+        return round(own_cost(model, output_stride, classes).multiply_adds * height * width)
     found = layers(model, output_stride, classes)
     return sum(layer.weights * layer.pixels(*size) for size in _inputs(model, height, width) for layer in found)
 
 
 def kept_values(model: Model, output_stride: int, height: int, width: int, classes: int = 21) -> float:
     """Numbers that a training keeps of an image for its backward pass, up to the logits."""
+    if model.implementation is not None:
+        return own_cost(model, output_stride, classes).kept * height * width
     found = [(layer.outputs * layer.kept, layer) for layer in layers(model, output_stride, classes)]
     return sum(kept * layer.pixels(*size) for size in _inputs(model, height, width) for kept, layer in found)
 
 
 def parameters(model: Model, output_stride: int, classes: int = 21) -> int:
     """Learned numbers."""
+    if model.implementation is not None:
+        return own_cost(model, output_stride, classes).parameters
     return sum(layer.parameters for layer in layers(model, output_stride, classes))
 
 

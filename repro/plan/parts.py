@@ -61,7 +61,14 @@ def check(training: Training, name: str) -> None:
                 + _choices(fitting(training))
             )
     if learns_statistics(training) and together(training) * _fewest_pixels(training) < FEWEST:
-        after = "image pooling" if training.model.image_pooling else "strides that leave one pixel"
+        own = training.model.implementation
+        after = (
+            "pooling the whole map"
+            if own
+            else "image pooling"
+            if training.model.image_pooling
+            else "strides that leave one pixel"
+        )
         raise InputError(
             f"{name}: {section}.batch_size: batch normalisation in training needs two values per channel, and "
             f"{'a part of ' if together(training) < batch else ''}one image has a single one after {after}. Set "
@@ -85,5 +92,7 @@ def _choices(found: list[int]) -> str:
 def _fewest_pixels(training: Training) -> int:
     """Values per channel and image that the smallest normalised map has."""
     settings, side = training.settings, training.settings.crop
+    if training.model.implementation is not None:
+        return 1  # it may pool the whole map
     found = layers(training.model, settings.output_stride, training.images.data.classes)
     return min(layer.pixels(side, side) for layer in found if layer.normed)

@@ -23,6 +23,11 @@ def weights_name(model: Model) -> str:
     return f"{model.backbone}s" if model.backbone.startswith("resnet") and model.stem == "beta" else model.backbone
 
 
+def _without_none(settings: dict[str, Any], name: str) -> dict[str, Any]:
+    """A setting that is nearly always off is not in records: they stay as they were before there was one."""
+    return {key: value for key, value in settings.items() if key != name or value is not None}
+
+
 def _key(told: dict[str, Any]) -> str:
     text = json.dumps(told, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
@@ -65,7 +70,10 @@ class Training:
     @property
     def needs_weights(self) -> bool:
         """Whether it starts from a file of ImageNet weights."""
-        return isinstance(self.settings, Train) and self.parent is None and self.settings.start == "imagenet"
+        own = self.model.implementation is not None  # loads its own
+        return (
+            isinstance(self.settings, Train) and self.parent is None and self.settings.start == "imagenet" and not own
+        )
 
     def config(self) -> dict[str, Any]:
         """The resolved settings, as records keep them."""
@@ -73,7 +81,7 @@ class Training:
         if self.settings.micro_batch is None:
             del train["micro_batch"]  # batches computed at once, as in nearly all: nothing to say
         told: dict[str, Any] = {
-            "model": self.model.model_dump(mode="json"),
+            "model": _without_none(self.model.model_dump(mode="json"), "implementation"),
             "data": self.images.config(),
             "train": train,
         }

@@ -83,6 +83,8 @@ def resolve(
     more = [(table.paper._place, table.paper.deviations), (table.place, table.deviations)]
     for place, rule in rules_for(scale, suite.scales, more):
         key = _value_key(rule.key, now)
+        if key.startswith("model.") and not _taken(now["model.implementation"], key.removeprefix("model.")):
+            continue
         if key in fixed or (rule.key in cell_settings and "value" in rule.model_fields_set):
             continue
         old = now[key] if key == rule.key else (now[key] or {}).get(rule.key.removeprefix(f"{key}."))
@@ -100,7 +102,7 @@ def resolve(
         if (now[f"{section}.micro_batch"] or 0) >= now[f"{section}.batch_size"]:
             now[f"{section}.micro_batch"] = None
     protocol = build(now, places)
-    if wrong := protocol.model.contradiction():
+    if wrong := protocol.model.contradiction() or _beyond_own(protocol):
         raise InputError(f"{table.place}: protocol.model: {wrong}")
     count = suite.dataset(protocol.data.name).count
     if protocol.data.classes != count:
@@ -136,6 +138,29 @@ def _set_where_on(
         now["evaluate.crf"] = changed
         told["evaluate.crf"] = (SET, "unknown")
         places["evaluate.crf"] = f"--set {key.replace('crf', 'crf?')}"
+
+
+def _beyond_own(protocol: Protocol) -> str | None:
+    """What a protocol asks of a network of one's own that no such network can do."""
+    train, name = protocol.train, protocol.model.implementation
+    if name is None:
+        return None
+    for key, given in (
+        ("head_lr_multiplier", train.head_lr_multiplier != 1),
+        ("backbone_batch_norm_decay", train.backbone_batch_norm_decay is not None),
+    ):
+        if given:
+            return f"train.{key}: which part of {name} is its head is not known. Leave it out."
+    return None
+
+
+def _taken(implementation: str | None, setting: str) -> bool:
+    """Whether a scale may change a setting of the network: one's own network may know nothing of it."""
+    if implementation is None:
+        return True
+    from repro.spec.implementation import locate
+
+    return setting in locate(implementation).takes
 
 
 def _value_key(key: str, flat: Flat) -> str:

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from repro.data.images import Images
 from repro.errors import InputError
-from repro.nets.deeplab import DeepLab, build
+from repro.nets.build import build, build_presence
+from repro.nets.deeplab import DeepLab
+from repro.nets.implementation import OwnNetwork, start_own
 from repro.nets.init import initialise
-from repro.nets.presence import PresenceNet, start_from
+from repro.nets.presence import start_from
 from repro.nets.start import start_from_segmentation
 from repro.nets.weights import load_backbone
 from repro.spec.protocol import Model, Pretrain, Train
@@ -50,21 +52,27 @@ class Trained:
     """How batches were computed, from which step on."""
 
 
-def network_of(model: Model, classes: int, settings: Train | Pretrain) -> nn.Module:
-    """The network that a training trains."""
-    if isinstance(settings, Pretrain):
-        return PresenceNet(model, classes, settings.output_stride)
+def network_of(model: Model, classes: int, settings: Train | Pretrain, seed: int = 0) -> nn.Module:
+    """The network that a training trains; `seed` is for an implementation of one's own, which draws its weights."""
     try:
-        return build(model, classes, settings.output_stride)
+        if isinstance(settings, Pretrain):
+            return build_presence(model, classes, settings.output_stride, seed)
+        return build(model, classes, settings.output_stride, seed)
     except ValueError as error:
         raise InputError(f"train.output_stride: {error}. Ask for fewer strides or more blocks.") from error
 
 
 def begin(network: nn.Module, start: Start, seed: int) -> None:
     """Put the weights of `start` into a segmentation network, as far as they fit. Raises InputError."""
-    if not isinstance(network, DeepLab):
-        raise TypeError("a first training starts from random weights")
     try:
+        if isinstance(network, OwnNetwork):
+            if start.kind == "presence":
+                start_own(network, start.state)
+            else:
+                start_from_segmentation(network, start.state)
+            return
+        if not isinstance(network, DeepLab):
+            raise TypeError("a first training starts from random weights")
         if start.kind == "imagenet":
             load_backbone(network, start.state, start.source, seed)
         elif start.kind == "presence":
@@ -102,8 +110,9 @@ def train(
     `start`: None for random weights; `twice`: labels whose images a pass holds twice; `launch`: how steps reach the
     device. Raises DivergedError, StoppedError, InputError, and torch.OutOfMemoryError where memory is short.
     """
-    network = network_of(model, classes, settings)
-    initialise(network, seed)
+    network = network_of(model, classes, settings, seed)
+    if model.implementation is None:
+        initialise(network, seed)
     if start is not None:
         begin(network, start, seed)
     order = order_of(images.labels, twice) if twice else None

@@ -1,0 +1,69 @@
+"""`repro check-network`: does a network of one's own do what the suite asks of it?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from repro.commands.output import print_json
+from repro.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
+from repro.spec.implementation import locate
+from repro.spec.overrides import read_overrides
+from repro.spec.protocol import Model
+
+
+def main(name: str, settings: list[str], classes: int, output_strides: str, as_json: bool) -> int:
+    """Print a line per requirement; exit code 1 where one is not met."""
+    model = _model(name, settings)
+    strides = _strides(output_strides)
+    from repro.nets.conformance import conformance
+    from repro.nets.count import count
+
+    checks = []
+    for check in conformance(model, classes, strides):
+        checks.append(check)
+        if not as_json:
+            print(f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.what}")
+    failed = sum(not check.passed for check in checks)
+    cost: dict[str, float] = count(model, classes, strides[0]) if not failed else {}
+    if as_json:
+        print_json([vars(check) | {"kind": "requirement"} for check in checks], implementation=name, **cost)
+    elif failed:
+        print(f"{failed} of {len(checks)} requirements are not met. docs/extending.md says why each is needed.")
+    else:
+        area = 513 * 513
+        print(
+            f"Conforms. {cost['parameters'] / 1e6:.2f} M parameters, {cost['multiply_adds'] * area / 1e9:.2f} B "
+            f"multiply-adds at 513 x 513 (by area), output stride {strides[0]}."
+        )
+        print(f"Use it in any table: --set model.implementation={name}")
+    return EXIT_CHECK_FAILED if failed else EXIT_OK
+
+
+def _model(name: str, settings: list[str]) -> Model:
+    try:
+        model = Model(implementation=name)
+    except ValidationError:
+        raise InputError(f"{name}: not of the form module:function, as mynets.deeplab:build.") from None
+    locate(name)
+    given: dict[str, Any] = read_overrides(settings)
+    for key in given:
+        if not key.startswith("model."):
+            raise InputError(f"--set {key}: only settings of model concern a network.")
+    values = {key.removeprefix("model."): value for key, value in given.items()}
+    try:
+        model = Model.model_validate({**values, "implementation": name})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"--set model.{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+    if wrong := model.contradiction():
+        raise InputError(f"{name}: {wrong}")
+    return model
+
+
+def _strides(text: str) -> tuple[int, ...]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words or any(not word.isdigit() or int(word) not in (4, 8, 16, 32, 64, 128, 256) for word in words):
+        raise InputError(f"--output-strides {text}: give some of 4, 8, 16, 32, with commas between.")
+    return tuple(int(word) for word in words)

@@ -1,0 +1,107 @@
+"""Somebody's own network in this suite's trainings and evaluations: see docs/extending.md."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from repro.errors import InputError
+from repro.spec.implementation import locate
+from repro.spec.protocol import Model
+
+
+class OwnNetwork(nn.Module):
+    """(N, 3, H, W) float32 -> logits (N, classes, h, w), whatever of the usual forms the network answers in.
+
+    Those are a tensor; a mapping with the logits as "out" (torchvision's); a sequence whose first entry they are.
+    """
+
+    def __init__(self, network: nn.Module, name: str, classes: int) -> None:
+        super().__init__()
+        self.network = network
+        self.implementation = name
+        self.classes = classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = _logits(self.network(x))
+        if logits is None or logits.dim() != 4 or logits.shape[:2] != (x.shape[0], self.classes):
+            got = "no tensor" if logits is None else f"shape {tuple(logits.shape)}"
+            raise InputError(
+                f"model.implementation: {self.implementation} gave {got} for images {tuple(x.shape)}; logits "
+                f"(N, {self.classes}, h, w) are needed. `repro check-network {self.implementation}` says more."
+            )
+        return logits
+
+
+class PresenceOfOwn(nn.Module):
+    """(N, 3, H, W) -> (N, classes): the mean over positions of an own network's logits.
+
+    The pre-training of small scales for networks that this suite knows nothing of.
+    """
+
+    def __init__(self, segmenter: OwnNetwork) -> None:
+        super().__init__()
+        self.segmenter = segmenter
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.segmenter(x).mean(dim=(2, 3))  # type: ignore[no-any-return]
+
+
+def _logits(answer: Any) -> Tensor | None:
+    if isinstance(answer, Mapping):
+        answer = answer.get("out")
+    elif isinstance(answer, Sequence) and len(answer):
+        answer = answer[0]
+    return answer if isinstance(answer, Tensor) else None
+
+
+def settings_of(model: Model) -> dict[str, Any]:
+    """Return the settings of `model` that its implementation takes."""
+    return {name: getattr(model, name) for name in locate(model.implementation or "").takes if hasattr(model, name)}
+
+
+def build_own(model: Model, classes: int, output_stride: int, seed: int = 0) -> OwnNetwork:
+    """Build the network that `model.implementation` names, its random weights drawn from `seed`.
+
+    Raises InputError where its module cannot be imported or the function fails, ValueError where it says so of the
+    output stride.
+    """
+    name = model.implementation or ""
+    where = locate(name)
+    if str(where.home) not in sys.path:
+        sys.path.insert(0, str(where.home))
+    try:
+        function = getattr(importlib.import_module(where.module), where.function)
+    except Exception as error:
+        raise InputError(f"model.implementation: {name} cannot be imported: {_words(error)}.") from error
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            network = function(classes=classes, output_stride=output_stride, **settings_of(model))
+        except ValueError:
+            raise
+        except Exception as error:
+            raise InputError(f"model.implementation: {name} failed to build: {_words(error)}.") from error
+    if not isinstance(network, nn.Module):
+        raise InputError(
+            f"model.implementation: {name} returned {type(network).__name__}; a torch.nn.Module is needed."
+        )
+    return OwnNetwork(network, name, classes)
+
+
+def start_own(network: OwnNetwork, presence: Mapping[str, Tensor]) -> None:
+    """Load the network of a pre-training. Raises ValueError where it is another one."""
+    state = {k.removeprefix("segmenter."): v for k, v in presence.items() if k.startswith("segmenter.")}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"the pre-training does not fit this network: {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
