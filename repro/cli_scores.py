@@ -188,7 +188,7 @@ def check_network(
     ] = "16,8",
     json: Json = False,
 ) -> None:
-    """Build a network of your own and check shapes, modes, gradients, seeds and output strides; exit code 1 if one fails.
+    """Check a network of your own: shapes, modes, gradients, seeds, output strides. Exit code 1 if one fails.
 
     The function is called as FUNCTION(classes=21, output_stride=16, ...) and returns a torch module; what it must do is
     in docs/extending.md.

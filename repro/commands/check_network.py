@@ -8,9 +8,14 @@ from pydantic import ValidationError
 
 from repro.commands.output import print_json
 from repro.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
+from repro.plan.own_cost import at_size
 from repro.spec.implementation import locate
 from repro.spec.overrides import read_overrides
+from repro.spec.own_network import refuse_ignored
 from repro.spec.protocol import Model
+
+SIDE = 513
+"""Pixels of the papers' canvas for PASCAL VOC."""
 
 
 def main(name: str, settings: list[str], classes: int, output_strides: str, as_json: bool) -> int:
@@ -26,18 +31,21 @@ def main(name: str, settings: list[str], classes: int, output_strides: str, as_j
         if not as_json:
             print(f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.what}")
     failed = sum(not check.passed for check in checks)
-    cost: dict[str, float] = count(model, classes, strides[0]) if not failed else {}
+    cost: dict[str, Any] = {}
+    if not failed:
+        counted = count(model, classes, strides[0])
+        multiply_adds = at_size(counted["multiply_adds"], SIDE, SIDE)
+        cost = {"parameters": counted["parameters"], "multiply_adds": round(multiply_adds)}
     if as_json:
         print_json([vars(check) | {"kind": "requirement"} for check in checks], implementation=name, **cost)
     elif failed:
         print(f"{failed} of {len(checks)} requirements are not met. docs/extending.md says why each is needed.")
     else:
-        area = 513 * 513
         print(
-            f"Conforms. {cost['parameters'] / 1e6:.2f} M parameters, {cost['multiply_adds'] * area / 1e9:.2f} B "
-            f"multiply-adds at 513 x 513 (by area), output stride {strides[0]}."
+            f"Conforms. {cost['parameters'] / 1e6:.2f} M parameters, {cost['multiply_adds'] / 1e9:.2f} B multiply-adds "
+            f"on {SIDE} x {SIDE} pixels at output stride {strides[0]}."
         )
-        print(f"Use it in any table: --set model.implementation={name}")
+        print(f"Use it: --set model.implementation={name}")
     return EXIT_CHECK_FAILED if failed else EXIT_OK
 
 
@@ -46,7 +54,7 @@ def _model(name: str, settings: list[str]) -> Model:
         model = Model(implementation=name)
     except ValidationError:
         raise InputError(f"{name}: not of the form module:function, as mynets.deeplab:build.") from None
-    locate(name)
+    own = locate(name)
     given: dict[str, Any] = read_overrides(settings)
     for key in given:
         if not key.startswith("model."):
@@ -57,8 +65,7 @@ def _model(name: str, settings: list[str]) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"--set model.{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
-    if wrong := model.contradiction():
-        raise InputError(f"{name}: {wrong}")
+    refuse_ignored(own, given, {key: f"--set {key}" for key in given})
     return model
 
 

@@ -5,24 +5,40 @@ A program of its own, so that who plans need not import torch.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from repro.errors import InputError
-from repro.nets.build import build
+from repro.nets.implementation import OwnNetwork, build_own, words
+from repro.plan.own_cost import SIDES
 from repro.spec.protocol import Model
 
-SIDE = 129
-"""Pixels of the square image that is counted; costs are given per pixel."""
+
+def count(model: Model, classes: int, output_stride: int) -> dict[str, Any]:
+    """Return `multiply_adds` and `kept` (numbers that layers hand on, twice each) at SIDES, `parameters`, `weights`.
+
+    Convolutions and linear layers are counted where they are modules; `weights` is a digest of all names and shapes of
+    a checkpoint. Raises InputError for a network that cannot be built, or whose logits are none or not finite.
+    """
+    network = build_own(model, classes, output_stride).eval()
+    counted = [_pass(network, side) for side in SIDES]
+    shapes = repr(sorted((name, tuple(tensor.shape)) for name, tensor in network.state_dict().items()))
+    return {
+        "multiply_adds": [multiply_adds for multiply_adds, _ in counted],
+        "kept": [kept for _, kept in counted],
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "weights": hashlib.sha256(shapes.encode()).hexdigest()[:20],
+    }
 
 
-def count(model: Model, classes: int, output_stride: int) -> dict[str, float]:
-    """Return `multiply_adds` and `kept` (numbers that layers hand on, twice each) per pixel, and `parameters`."""
-    network = build(model, classes, output_stride).eval()
-    multiply_adds, kept = 0.0, 0.0
+def _pass(network: OwnNetwork, side: int) -> tuple[int, int]:
+    """Multiply-adds and kept numbers of one image, (3, side, side)."""
+    multiply_adds = kept = 0
 
     def hook(module: nn.Module, _: object, output: object) -> None:
         nonlocal multiply_adds, kept
@@ -36,25 +52,33 @@ def count(model: Model, classes: int, output_stride: int) -> dict[str, float]:
     handles = [module.register_forward_hook(hook) for module in leaves]
     try:
         with torch.inference_mode():
-            network(torch.zeros(1, 3, SIDE, SIDE))
+            logits = network(torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0)))
+    except InputError:
+        raise
+    except Exception as error:
+        at = f"{network.implementation} failed on an image of {side} x {side}"
+        raise InputError(f"model.implementation: {at}: {words(error)}.") from error
     finally:
         for handle in handles:
             handle.remove()
-    parameters = sum(p.numel() for p in network.parameters())
-    return {"multiply_adds": multiply_adds / SIDE**2, "kept": kept / SIDE**2, "parameters": parameters}
+    if not torch.isfinite(logits).all():
+        raise InputError(f"model.implementation: {network.implementation} gave logits that are not finite.")
+    return multiply_adds, kept
 
 
-def main() -> int:
-    """Count what standard input asks for; exit code 2 and one line where that cannot be built."""
-    asked = json.load(sys.stdin)
-    try:
-        counted = count(Model(**asked["model"]), asked["classes"], asked["output_stride"])
-    except (InputError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    json.dump(counted, sys.stdout)
-    return 0
+def main() -> None:
+    """Answer a list of questions on standard input, in the last line of standard output.
+
+    What cannot be built or used is answered with `error`.
+    """
+    answers = []
+    for asked in json.load(sys.stdin):
+        try:
+            answers.append(count(Model(**asked["model"]), asked["classes"], asked["output_stride"]))
+        except InputError as error:
+            answers.append({"error": str(error)})
+    print("\n" + json.dumps(answers))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

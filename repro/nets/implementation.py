@@ -62,14 +62,14 @@ def _logits(answer: Any) -> Tensor | None:
 
 def settings_of(model: Model) -> dict[str, Any]:
     """Return the settings of `model` that its implementation takes."""
-    return {name: getattr(model, name) for name in locate(model.implementation or "").takes if hasattr(model, name)}
+    own = locate(model.implementation or "")
+    return {name: getattr(model, name) for name in Model.model_fields if own.takes(name)}
 
 
 def build_own(model: Model, classes: int, output_stride: int, seed: int = 0) -> OwnNetwork:
     """Build the network that `model.implementation` names, its random weights drawn from `seed`.
 
-    Raises InputError where its module cannot be imported or the function fails, ValueError where it says so of the
-    output stride.
+    Raises InputError where its module cannot be imported or the function fails.
     """
     name = model.implementation or ""
     where = locate(name)
@@ -78,15 +78,17 @@ def build_own(model: Model, classes: int, output_stride: int, seed: int = 0) -> 
     try:
         function = getattr(importlib.import_module(where.module), where.function)
     except Exception as error:
-        raise InputError(f"model.implementation: {name} cannot be imported: {_words(error)}.") from error
+        raise InputError(f"model.implementation: {name} cannot be imported: {words(error)}.") from error
+    if not callable(function):
+        raise InputError(f"model.implementation: {name} is a {type(function).__name__}, not a function.")
+    given = settings_of(model) | {"output_stride": output_stride} | ({where.classes: classes} if where.classes else {})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            network = function(classes=classes, output_stride=output_stride, **settings_of(model))
-        except ValueError:
-            raise
+            network = function(**given)
         except Exception as error:
-            raise InputError(f"model.implementation: {name} failed to build: {_words(error)}.") from error
+            told = ", ".join(f"{key}={value!r}" for key, value in given.items())
+            raise InputError(f"model.implementation: {name} called with {told} failed: {words(error)}.") from error
     if not isinstance(network, nn.Module):
         raise InputError(
             f"model.implementation: {name} returned {type(network).__name__}; a torch.nn.Module is needed."
@@ -100,8 +102,9 @@ def start_own(network: OwnNetwork, presence: Mapping[str, Tensor]) -> None:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"the pre-training does not fit this network: {_words(error)}") from error
+        raise ValueError(f"the pre-training does not fit this network: {words(error)}") from error
 
 
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
+    """Return an exception in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -37,15 +37,17 @@ class Code:
 
 
 def path_of(module: str, package: Path = PACKAGE) -> Path | None:
-    """The source file of a module of this package, or None where there is no such module."""
+    """The source file of a module of this package, or of one that lies beside it; None where there is no such module.
+
+    Beside an installed package lie other distributions, which are not its own.
+    """
     parts = module.split(".")
-    if parts[0] != package.name:
-        # beside a module that is a file of its own lie those that it imports
-        base = package.parent.joinpath(*parts)
-        if package.is_dir() or "site-packages" in base.parts:
-            return None
-    else:
+    if parts[0] == package.name:
         base = package.joinpath(*parts[1:])
+    elif package == PACKAGE or {"site-packages", "dist-packages"} & set(package.parts):
+        return None
+    else:
+        base = package.parent.joinpath(*parts)
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
             return path

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from repro.plan.own_cost import own_cost
+from repro.plan.own_cost import at_size, own_cost
 from repro.spec.protocol import Model
 
 MSC_SCALES = (1.0, 0.75, 0.5)
@@ -70,7 +70,7 @@ def layers(model: Model, output_stride: int, classes: int = 21) -> tuple[Layer, 
 def multiply_adds(model: Model, output_stride: int, height: int, width: int, classes: int = 21) -> int:
     """The textbook's count of one forward pass, all input scales."""
     if model.implementation is not None:
-        return round(own_cost(model, output_stride, classes).multiply_adds * height * width)
+        return round(at_size(own_cost(model, output_stride, classes).multiply_adds, height, width))
     found = layers(model, output_stride, classes)
     return sum(layer.weights * layer.pixels(*size) for size in _inputs(model, height, width) for layer in found)
 
@@ -78,7 +78,7 @@ def multiply_adds(model: Model, output_stride: int, height: int, width: int, cla
 def kept_values(model: Model, output_stride: int, height: int, width: int, classes: int = 21) -> float:
     """Numbers that a training keeps of an image for its backward pass, up to the logits."""
     if model.implementation is not None:
-        return own_cost(model, output_stride, classes).kept * height * width
+        return at_size(own_cost(model, output_stride, classes).kept, height, width)
     found = [(layer.outputs * layer.kept, layer) for layer in layers(model, output_stride, classes)]
     return sum(kept * layer.pixels(*size) for size in _inputs(model, height, width) for kept, layer in found)
 

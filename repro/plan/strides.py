@@ -48,6 +48,8 @@ def with_strides(resolved: Resolved, stride_at: Callable[[str], StrideAt | None]
 
 
 def _from_imagenet(protocol: Protocol) -> bool:
+    if protocol.model.implementation is not None:
+        return False  # loads its own
     start = protocol.train.start
     return start == "imagenet" or (start == "coco" and protocol.coco.start == "imagenet")
 

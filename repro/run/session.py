@@ -19,6 +19,7 @@ from repro.plan.chain import Inputs
 from repro.plan.code import Code, closure
 from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.labels import Labels, training_label
+from repro.plan.own_cost import check_own
 from repro.plan.parts import check as check_parts
 from repro.plan.plan import Plan, Request, build
 from repro.plan.work import Evaluation, Training, weights_name
@@ -173,6 +174,7 @@ def make_plan(options: Options, suite: Suite, store: Store, absent: dict[str, st
     labels = Labels(plan.cells)
     for training in plan.trainings.values():
         check_parts(training, labels.of(training))
+    check_own(plan.evaluations.values(), labels.of)
     plan = in_micro_batches(plan, store)
     asked = [text for text in options.overrides if text.startswith("evaluate.crf?")]
     if asked and not any(c.resolved and c.resolved.protocol.evaluate.crf for c in plan.cells):

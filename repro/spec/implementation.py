@@ -7,10 +7,11 @@ docs/extending.md and checked by `repro check-network`.
 from __future__ import annotations
 
 import ast
+import importlib.util
 import sys
 from dataclasses import dataclass
-from functools import cache
-from importlib.machinery import PathFinder
+from functools import lru_cache
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,18 @@ from repro.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ALWAYS = ("classes", "output_stride")
-"""What every such function is called with."""
+OUTPUT_STRIDE = "output_stride"
+CLASSES = ("classes", "num_classes")
+"""What the number of classes is called, by us and by torchvision. A network for one number only takes neither."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a function can be called with by name."""
+
+    names: tuple[str, ...]
+    needed: tuple[str, ...]
+    """Those without a default."""
 
 
 @dataclass(frozen=True)
@@ -32,77 +43,103 @@ class Implementation:
     function: str
     package: Path
     """Folder or file (without .py) of the module's topmost package: its code is part of a record's key."""
-    takes: tuple[str, ...]
-    """Settings of `model` that the function has parameters for."""
+    parameters: Parameters
 
     @property
     def home(self) -> Path:
         """The folder that must be on Python's path."""
         return self.package.parent
 
+    @property
+    def classes(self) -> str | None:
+        """What its parameter for the number of classes is called; None if it has none."""
+        return next((name for name in CLASSES if name in self.parameters.names), None)
 
-def search_path() -> list[str]:
-    """Where modules are looked for: the current folder first, as `python -m repro` does."""
-    return [str(Path.cwd()), *(place for place in sys.path if place)]
+    def takes(self, setting: str) -> bool:
+        """Whether the function has a parameter for a setting of `model`."""
+        return setting in self.parameters.names and setting not in (OUTPUT_STRIDE, *CLASSES)
 
 
-@cache
 def locate(name: str) -> Implementation:
     """Return the function that "module:function" names.
 
-    Raises InputError where there is no such module or function, or where it does not take what every one must.
+    Raises InputError where there is no such module or function, or where it has no parameter for the output stride.
     """
-    key = f"model.implementation: {name}"
     module, _, function = name.partition(":")
+    package, path = _file(name, module)
+    stat = path.stat()
+    found = _functions(path, stat.st_mtime_ns, stat.st_size, name)
+    if function not in found:
+        defined = f" It defines {', '.join(list(found)[:8]) or 'none'}: name the module whose source has it."
+        hint = did_you_mean(function, found) or defined
+        raise InputError(f"{name}: {path} defines no function {function}.{hint}")
+    parameters = found[function]
+    if OUTPUT_STRIDE not in parameters.names:
+        raise InputError(
+            f"{name}: {function}({', '.join(parameters.names)}) has no parameter {OUTPUT_STRIDE}, so that it cannot be "
+            "built at the output strides of trainings and evaluations. Add it."
+        )
+    return Implementation(name, module, function, package, parameters)
+
+
+def _file(name: str, module: str) -> tuple[Path, Path]:
+    """A module's topmost package, and the file of the module itself."""
     top, *rest = module.split(".")
-    spec = PathFinder.find_spec(top, search_path())
+    spec = _spec(top)
     if spec is None:
         raise InputError(
-            f"{key}: there is no module {top} in the current folder or on Python's path. Run from its folder, or set "
+            f"{name}: there is no module {top} in the current folder or on Python's path. Run from its folder, or set "
             "PYTHONPATH."
         )
     if spec.submodule_search_locations:
         package = Path(next(iter(spec.submodule_search_locations)))
     else:
         package = Path(spec.origin or "").with_suffix("")
-    path = next((p for p in _files(package, rest) if p.is_file()), None)
+    path = next((path for path in _candidates(package, rest) if path.is_file()), None)
     if path is None:
-        raise InputError(f"{key}: {package} has no module {module} whose source can be read.")
-    found = _parameters(path, key)
-    if function not in found:
-        hint = did_you_mean(function, found) or f" It defines {', '.join(list(found)[:8]) or 'no function'}."
-        raise InputError(f"{key}: {path} defines no function {function}.{hint}")
-    parameters = found[function]
-    for needed in ALWAYS:
-        if needed not in parameters:
-            raise InputError(
-                f"{key}: {function}({', '.join(parameters)}) is called as {function}(classes=21, output_stride=16, "
-                f"...) and has no parameter {needed}. Add it."
-            )
-    return Implementation(name, module, function, package, tuple(p for p in parameters if p not in ALWAYS))
+        raise InputError(f"{name}: {package} has no module {module} whose source can be read.")
+    return package, path
 
 
-def _files(package: Path, rest: list[str]) -> Iterator[Path]:
+def _spec(top: str) -> ModuleSpec | None:
+    """Where a module lies: the current folder first, as `python -m repro` looks; nothing is imported."""
+    path = [str(Path.cwd()), *(place for place in sys.path if place)]
+    try:
+        return PathFinder.find_spec(top, path) or importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+
+
+def _candidates(package: Path, rest: list[str]) -> Iterator[Path]:
     place = package.joinpath(*rest)
-    yield place.with_suffix(".py") if rest or not package.is_dir() else place / "__init__.py"
+    if rest or not package.is_dir():
+        yield place.with_suffix(".py")
     yield place / "__init__.py"
 
 
-def _parameters(path: Path, key: str) -> dict[str, tuple[str, ...]]:
-    """Function (or class) of a file -> names of its parameters."""
+@lru_cache(maxsize=64)
+def _functions(path: Path, _changed: int, _size: int, name: str) -> dict[str, Parameters]:
+    """Function (or class) that a file defines -> its parameters. Remembered while the file stays as it is."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{key}: {path} cannot be read as Python ({error}).") from error
-    found = {}
+        raise InputError(f"{name}: {path} cannot be read as Python ({error}).") from error
+    found: dict[str, Parameters] = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
-            found[node.name] = _names(node.args)
+            found[node.name] = _parameters(node.args)
         elif isinstance(node, ast.ClassDef):
             starts = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
-            found[node.name] = _names(starts[0].args)[1:] if starts else ()
+            bases = [found[base.id] for base in node.bases if isinstance(base, ast.Name) and base.id in found]
+            inherited = bases[0] if bases else Parameters((), ())
+            found[node.name] = _parameters(starts[0].args, bound=1) if starts else inherited
     return found
 
 
-def _names(arguments: ast.arguments) -> tuple[str, ...]:
-    return tuple(a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs))
+def _parameters(arguments: ast.arguments, bound: int = 0) -> Parameters:
+    """The parameters without the first `bound`, which a method has from its object."""
+    placed = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
+    needed = placed[: len(placed) - len(arguments.defaults)]
+    named = [a.arg for a in arguments.kwonlyargs]
+    needed_named = [a for a, default in zip(named, arguments.kw_defaults, strict=True) if default is None]
+    return Parameters((*placed[bound:], *named), (*needed[bound:], *needed_named))

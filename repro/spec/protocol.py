@@ -72,8 +72,8 @@ class Model(Section):
     implementation: (
         Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=200)] | None
     ) = None
-    """A function of one's own that builds the network instead, "module:function" (docs/extending.md). It is given the
-    settings below that it has parameters for; the others must be left as they are."""
+    """A function of one's own that builds the network instead, "module:function" (docs/extending.md). It is given those
+    of the settings below that it has parameters for."""
     backbone: Backbone = "resnet101"
     head: Literal["cascade", "aspp", "fc", "sum_aspp"] = "cascade"
     """cascade: 1x1 classifier on the last block (v3); aspp: v3's parallel branches; fc: v2's fc6-fc7-fc8
@@ -140,28 +140,11 @@ class Model(Section):
         """Whether the network has batch normalisation; of an own one it is assumed."""
         return self.implementation is not None or self.backbone != "vgg16" or self.vgg_batch_norm or self.head == "aspp"
 
-    def _not_taken(self, name: str) -> str | None:
-        """What an implementation of one's own has no parameter for, and would ignore."""
-        from repro.spec.implementation import locate
-
-        takes = ("implementation", *locate(name).takes)
-        usual = Model()
-        ignored = [k for k in Model.model_fields if k not in takes and getattr(self, k) != getattr(usual, k)]
-        if not ignored:
-            return None
-        given = ", ".join(f"{k} = {getattr(self, k)}" for k in ignored)
-        return (
-            f"implementation {name} has no parameter for {given}, which it would ignore. Give the function "
-            f"{'such parameters' if len(ignored) > 1 else 'such a parameter'}, or leave the settings out."
-        )
-
     def contradiction(self) -> str | None:
         """What is wrong with these settings together: one that this network would ignore, a head without what it needs.
 
         Not a validator, for a paper's or a table's settings need not make a whole network before a cell's join them.
         """
-        if self.implementation is not None:
-            return self._not_taken(self.implementation)
         resnet, vgg = self.backbone.startswith("resnet"), self.backbone == "vgg16"
         idle = (
             ("atrous_rates", self.atrous_rates, self.head == "cascade", 'head "aspp", "fc" or "sum_aspp"'),

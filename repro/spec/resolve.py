@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from repro.errors import InputError
 from repro.spec.departures import ASKED, SET, departures
-from repro.spec.expand import published_settings
+from repro.spec.expand import published_settings, shared_settings
 from repro.spec.keys import Flat, build, flat_of
 from repro.spec.overrides import read_overrides
+from repro.spec.own_network import give_way, own_network, reaches, refuse_headless, refuse_ignored
 from repro.spec.protocol import Protocol
 from repro.spec.scales import Direction, rules_for
 
@@ -70,7 +71,12 @@ def resolve(
     dataset = suite.dataset_name(dataset) if dataset is not None else None
     if "model.backbone" in wanted:
         flat.pop("model.units", None)
-    now = flat_of(build({**flat, **wanted}, {**places, **{k: f"--set {k}" for k in wanted}}))
+    places.update({k: f"--set {k}" for k in wanted})
+    now = flat_of(build({**flat, **wanted}, places))
+    if own := own_network(now, places):
+        shared = flat_of(build(*shared_settings(table)))
+        alone = {k: v for k, v in cell_settings.items() if shared.get(k) != v}
+        refuse_ignored(own, {**alone, **wanted}, places)
     told: dict[str, tuple[str, Direction]] = {
         k: ("follows from another setting", "unknown") for k in now if now[k] != paper[k]
     }
@@ -83,9 +89,7 @@ def resolve(
     more = [(table.paper._place, table.paper.deviations), (table.place, table.deviations)]
     for place, rule in rules_for(scale, suite.scales, more):
         key = _value_key(rule.key, now)
-        if key.startswith("model.") and not _taken(now["model.implementation"], key.removeprefix("model.")):
-            continue
-        if key in fixed or (rule.key in cell_settings and "value" in rule.model_fields_set):
+        if key in fixed or not reaches(own, key) or (rule.key in cell_settings and "value" in rule.model_fields_set):
             continue
         old = now[key] if key == rule.key else (now[key] or {}).get(rule.key.removeprefix(f"{key}."))
         if (old is None and key != rule.key) or not rule.applies(now):
@@ -101,8 +105,11 @@ def resolve(
     for section in ("train", "pretrain"):  # a micro-batch of the whole batch is none
         if (now[f"{section}.micro_batch"] or 0) >= now[f"{section}.batch_size"]:
             now[f"{section}.micro_batch"] = None
+    if own:
+        refuse_headless(own, now, places)
+        give_way(own, now)
     protocol = build(now, places)
-    if wrong := protocol.model.contradiction() or _beyond_own(protocol):
+    if not own and (wrong := protocol.model.contradiction()):
         raise InputError(f"{table.place}: protocol.model: {wrong}")
     count = suite.dataset(protocol.data.name).count
     if protocol.data.classes != count:
@@ -114,7 +121,7 @@ def resolve(
     deviations = tuple(
         Deviation(key, paper[key], final[key], *told.get(key, ("follows from another setting", "unknown")))
         for key in paper
-        if final[key] != paper[key]
+        if final[key] != paper[key] and reaches(own, key)
     )
     return Resolved(protocol, deviations)
 
@@ -138,29 +145,6 @@ def _set_where_on(
         now["evaluate.crf"] = changed
         told["evaluate.crf"] = (SET, "unknown")
         places["evaluate.crf"] = f"--set {key.replace('crf', 'crf?')}"
-
-
-def _beyond_own(protocol: Protocol) -> str | None:
-    """What a protocol asks of a network of one's own that no such network can do."""
-    train, name = protocol.train, protocol.model.implementation
-    if name is None:
-        return None
-    for key, given in (
-        ("head_lr_multiplier", train.head_lr_multiplier != 1),
-        ("backbone_batch_norm_decay", train.backbone_batch_norm_decay is not None),
-    ):
-        if given:
-            return f"train.{key}: which part of {name} is its head is not known. Leave it out."
-    return None
-
-
-def _taken(implementation: str | None, setting: str) -> bool:
-    """Whether a scale may change a setting of the network: one's own network may know nothing of it."""
-    if implementation is None:
-        return True
-    from repro.spec.implementation import locate
-
-    return setting in locate(implementation).takes
 
 
 def _value_key(key: str, flat: Flat) -> str:

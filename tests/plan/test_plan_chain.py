@@ -110,6 +110,25 @@ def test_hard_classes_count_twice_in_training_only():
     assert plain.parent.key == training.parent.key
 
 
+def test_a_network_of_ones_own_brings_its_code_and_needs_no_weights(tmp_path, monkeypatch):
+    (tmp_path / "own_chain.py").write_text("def build(classes, output_stride): ...\n")
+    monkeypatch.chdir(tmp_path)
+    model = Model(implementation="own_chain:build")
+    for start in ("imagenet", "presence", "coco"):
+        protocol = _protocol(Train(start=start), model=model, coco=Coco(start="imagenet"))
+        for training in training_of(protocol, 0, INPUTS).chain():
+            assert "own_chain" in dict(training.code.modules)
+            assert (training.weights, training.needs_weights) == ("", False)
+            assert training.model == model
+    before = training_of(_protocol(Train(), model=model), 0, INPUTS).key
+    (tmp_path / "own_chain.py").write_text("def build(classes, output_stride): return 1\n")
+    assert training_of(_protocol(Train(), model=model), 0, INPUTS).key != before
+
+
+def test_other_networks_say_nothing_of_it():
+    assert "implementation" not in training_of(_protocol(Train()), 0, INPUTS).config()["model"]
+
+
 def test_a_class_that_is_not_there_is_told_with_its_likeness():
     with pytest.raises(InputError, match=r"data.duplicated: 'chairs' is not a class of voc2012.*chair"):
         hard_labels(Data(duplicated=("chairs",)), CLASSES["voc2012"])

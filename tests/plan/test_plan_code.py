@@ -74,3 +74,28 @@ def test_the_trainings_closure_holds_networks_and_no_reports():
     names = [m for m, _ in closure(["repro.train.training", "repro.data.scenes"]).modules]
     assert {"repro.nets.resnet", "repro.train.loop", "repro.data.augment", "repro.data.scenes"} <= set(names)
     assert not [n for n in names if n.startswith(("repro.report", "repro.judge", "repro.run", "repro.plan"))]
+
+
+def test_relative_imports_and_files_beside_the_package_belong_to_its_distribution(package):
+    (package / "sub/b.py").write_text("from . import d\nfrom ..c import Y\nimport beside\n")
+    (package / "sub/d.py").write_text("")
+    (package.parent / "beside.py").write_text("import deeper.still\n")
+    (package.parent / "deeper").mkdir()
+    (package.parent / "deeper/still.py").write_text("")
+    names = {m for m, _ in _closure(package).modules}
+    assert names == {"pack.a", "pack.c", "pack.sub", "pack.sub.b", "pack.sub.d", "beside", "deeper.still"}
+
+
+def test_beside_an_installed_package_lie_others(package):
+    installed = package.parent / "site-packages"
+    installed.mkdir()
+    package = package.rename(installed / "pack")
+    (installed / "torch.py").write_text("")
+    (package / "c.py").write_text("import torch\n")
+    assert "torch" not in {m for m, _ in _closure(package).modules}
+
+
+def test_a_module_that_is_one_file_is_a_package_of_its_own(package):
+    (package.parent / "alone.py").write_text("import pack.c\nimport os\n")
+    found = closure(["alone"], package.parent / "alone")
+    assert {m for m, _ in found.modules} == {"alone", "pack.c"}
