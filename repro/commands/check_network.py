@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from repro.commands.output import print_json
 from repro.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
-from repro.plan.own_cost import at_size
+from repro.plan.own_cost import SIDES, at_size
 from repro.spec.implementation import locate
 from repro.spec.overrides import read_overrides
 from repro.spec.own_network import refuse_ignored
@@ -33,7 +33,7 @@ def main(name: str, settings: list[str], classes: int, output_strides: str, as_j
     failed = sum(not check.passed for check in checks)
     cost: dict[str, Any] = {}
     if not failed:
-        counted = count(model, classes, strides[0])
+        counted = count(model, classes, strides[0], SIDES)
         multiply_adds = at_size(counted["multiply_adds"], SIDE, SIDE)
         cost = {"parameters": counted["parameters"], "multiply_adds": round(multiply_adds)}
     if as_json:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,18 +16,18 @@ from torch import Tensor, nn
 
 from repro.errors import InputError
 from repro.nets.implementation import OwnNetwork, build_own, words
-from repro.plan.own_cost import SIDES
 from repro.spec.protocol import Model
 
 
-def count(model: Model, classes: int, output_stride: int) -> dict[str, Any]:
-    """Return `multiply_adds` and `kept` (numbers that layers hand on, twice each) at SIDES, `parameters`, `weights`.
+def count(model: Model, classes: int, output_stride: int, sides: Sequence[int]) -> dict[str, Any]:
+    """Return `parameters`, `weights`, and `multiply_adds` and `kept` of one square image of each of `sides`.
 
-    Convolutions and linear layers are counted where they are modules; `weights` is a digest of all names and shapes of
-    a checkpoint. Raises InputError for a network that cannot be built, or whose logits are none or not finite.
+    Convolutions and linear layers are counted where they are modules; `kept` is twice what layers hand on; `weights` is
+    a digest of all names and shapes of a checkpoint. Raises InputError for a network that cannot be built, or whose
+    logits are none or not finite.
     """
     network = build_own(model, classes, output_stride).eval()
-    counted = [_pass(network, side) for side in SIDES]
+    counted = [_pass(network, side) for side in sides]
     shapes = repr(sorted((name, tuple(tensor.shape)) for name, tensor in network.state_dict().items()))
     return {
         "multiply_adds": [multiply_adds for multiply_adds, _ in counted],
@@ -74,7 +75,7 @@ def main() -> None:
     answers = []
     for asked in json.load(sys.stdin):
         try:
-            answers.append(count(Model(**asked["model"]), asked["classes"], asked["output_stride"]))
+            answers.append(count(Model(**asked["model"]), asked["classes"], asked["output_stride"], asked["sides"]))
         except InputError as error:
             answers.append({"error": str(error)})
     print("\n" + json.dumps(answers))

@@ -62,7 +62,7 @@ class _Build:
     def asked(self) -> dict[str, Any]:
         """What `repro.nets.count` is asked."""
         model = self.model.model_dump(mode="json")
-        return {"model": model, "classes": self.classes, "output_stride": self.output_stride}
+        return {"model": model, "classes": self.classes, "output_stride": self.output_stride, "sides": SIDES}
 
     def file(self) -> Path:
         """Where the user's cache keeps the answer."""

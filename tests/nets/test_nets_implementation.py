@@ -46,14 +46,14 @@ def test_a_seed_decides_the_weights_and_leaves_other_random_numbers_alone(model)
 
 
 def test_what_it_costs_is_counted_by_hand(model):
-    found = count(model(), 5, 8)
+    found = count(model(), 5, 8, SIDES)
     pixels = [((side - 1) // 8 + 1) ** 2 for side in SIDES]
     assert found["multiply_adds"] == [n * (3 * 9 * 4 + 4 * 5) for n in pixels]
     assert found["parameters"] == 3 * 9 * 4 + 8 + 4 * 5 + 5
     assert found["kept"] == [2 * n * (4 + 4 + 4 + 5) for n in pixels]
     assert at_size(found["multiply_adds"], 513, 513) == pytest.approx(65**2 * (3 * 9 * 4 + 4 * 5))
-    assert found["weights"] == count(model(), 5, 16)["weights"]
-    assert found["weights"] != count(model(), 6, 8)["weights"]
+    assert found["weights"] == count(model(), 5, 16, SIDES)["weights"]
+    assert found["weights"] != count(model(), 6, 8, SIDES)["weights"]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_it_costs_is_counted_by_hand(model):
 )
 def test_what_cannot_be_used_is_told_in_one_sentence(model, function, words):
     with pytest.raises(InputError, match=words) as error:
-        count(model(function), 5, 8)
+        count(model(function), 5, 8, SIDES)
     assert "\n" not in str(error.value)
 
 
