@@ -145,8 +145,10 @@ def _built(model: Model, classes: int, output_stride: int) -> tuple[Network, int
     Batch normalisation and ReLU keep shapes and are not counted; they are taken out after the learned values are
     counted, which makes a pass four times as fast.
     """
-    with torch.device("meta"):
+    # somebody else's function may read weights, which a network that was built without memory has no place for
+    with torch.device("meta" if model.implementation is None else "cpu"):
         network = build(model, classes, output_stride).eval()
+    network.to("meta")
     parameters = sum(p.numel() for p in network.parameters())
     for module in list(network.modules()):
         for name, child in module.named_children():

@@ -5,6 +5,7 @@ import torch
 from own_networks import write_module
 
 from repro.errors import InputError
+from repro.nets.cost import cost
 from repro.nets.count import count
 from repro.nets.implementation import build_own
 from repro.plan.own_cost import SIDES, at_size
@@ -54,6 +55,12 @@ def test_what_it_costs_is_counted_by_hand(model):
     assert at_size(found["multiply_adds"], 513, 513) == pytest.approx(65**2 * (3 * 9 * 4 + 4 * 5))
     assert found["weights"] == count(model(), 5, 16, SIDES)["weights"]
     assert found["weights"] != count(model(), 6, 8, SIDES)["weights"]
+
+
+def test_computed_cells_count_it_as_other_networks(model):
+    found = cost(model(), 21, 16, (65, 97), (1.0,), flip=True)
+    assert found.plain_multiply_adds == 2 * 5 * 7 * (3 * 9 * 4 + 4 * 21)
+    assert found.field_of_view is None
 
 
 @pytest.mark.parametrize(
