@@ -51,7 +51,7 @@ def reference_promises(found: Sequence[object]) -> list[list[str]]:
     )
     together = sum(row.supported * row.experiments for row in nulls) / sum(row.experiments for row in nulls)
     span = f"{_per_cent(min(shares))} to {_per_cent(max(shares))} %"
-    return [[promise, f"{_per_cent(together)} % of all; {span} by world, of few experiments each"]]
+    return [[promise, f"{_per_cent(together)} % of all; {span} by world"]]
 
 
 def _nulls(found: Sequence[Borrowed]) -> str:
