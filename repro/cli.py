@@ -43,6 +43,7 @@ from repro.commands.options import (
     TablesDir,
     TensorBoard,
     WeightsDir,
+    WeightsTrained,
     how_given,
     overrides_of,
 )
@@ -163,6 +164,7 @@ def plan(
     dataset: Dataset = None,
     data: DataDir = None,
     weights: WeightsDir = None,
+    trained: WeightsTrained = None,
     store: StoreDir = STORE,
     any_code: AnyCode = False,
     tables: TablesDir = None,
@@ -190,7 +192,9 @@ def plan(
     from repro.run.session import Options
 
     given = tuple(only or ()), overrides_of(set_, crf, crf_backend)
-    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code)
+    options = Options(
+        tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, trained=trained
+    )
     main(options, device, jobs, gpu, json)
 
 
@@ -206,6 +210,7 @@ def run(
     dataset: Dataset = None,
     data: DataDir = None,
     weights: WeightsDir = None,
+    trained: WeightsTrained = None,
     store: StoreDir = STORE,
     any_code: AnyCode = False,
     out: Out = OUT,
@@ -234,6 +239,8 @@ def run(
 
       repro run v3/table6 --scale paper --data VOCdevkit --weights weights --gpus-per-training 8
 
+      repro run v3/table4 --scale paper --data VOCdevkit --weights-trained my.pth --set model.implementation=my:net
+
       repro run table3 --seeds 5 --executor slurm --slurm partition=gpu --store /shared/runs
     """
     from repro.commands.run import Place, main
@@ -245,7 +252,7 @@ def run(
         out=(out, OUT), device=(device, "auto"), jobs=(jobs, None), executor=(executor, "local"), slurm=(slurm, None),
         gpus_per_training=(gpus_per_training, 1), launch=(launch, "eager"), tensorboard=(tensorboard, None),
     )  # fmt: skip
-    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, how)
+    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, how, trained)
     place = Place(executor, device, jobs, tuple(slurm or ()))
     raise typer.Exit(main(options, out, place, Way(gpus_per_training, launch, tensorboard), json))
 
@@ -262,6 +269,7 @@ def report(
     dataset: Dataset = None,
     data: DataDir = None,
     weights: WeightsDir = None,
+    trained: WeightsTrained = None,
     store: StoreDir = STORE,
     any_code: AnyCode = False,
     out: Out = OUT,
@@ -280,7 +288,7 @@ def report(
 
     given = tuple(only or ()), overrides_of(set_, crf, crf_backend)
     how = how_given(out=(out, OUT))
-    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, how)
+    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, how, trained)
     raise typer.Exit(main(options, out, formats, json))
 
 
@@ -310,6 +318,7 @@ def predict(
     dataset: Dataset = None,
     data: DataDir = None,
     weights: WeightsDir = None,
+    trained: WeightsTrained = None,
     store: StoreDir = STORE,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the PNG files go.")] = Path("predictions"),
     tables: TablesDir = None,
@@ -328,7 +337,7 @@ def predict(
     from repro.commands.predict import main
     from repro.run.session import Options
 
-    options = Options((), scale, None, (), tuple(set_ or ()), dataset, data, store, tables, weights)
+    options = Options((), scale, None, (), tuple(set_ or ()), dataset, data, store, tables, weights, trained=trained)
     main(images or [], split, layout, cell, seed, options, out, device, json)
 
 

@@ -42,6 +42,16 @@ Dataset = Annotated[str | None, typer.Option(help="Data set instead of the scale
 DataDir = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Folder of that data set.", show_default=False)
 ]
+WeightsTrained = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights-trained",
+        metavar="FILE",
+        help="Weights of a network that is trained already, .safetensors or .pth: cells are evaluated with it, and "
+        "nothing is trained. With --set model.implementation=module:function any network.",
+        show_default=False,
+    ),
+]
 WeightsDir = Annotated[
     Path | None,
     typer.Option(

@@ -176,6 +176,8 @@ def command(options: Options, table: str, *, cell: bool = False, seeds: int | No
     if options.weights:
         known = options.weights == hub.folder()
         words += ["--weights", hub.HUB] if known else portable("--weights", options.weights)
+    if options.trained:
+        words += portable("--weights-trained", options.trained)
     if options.store != Options(()).store:
         words += portable("--store", options.store)  # elsewhere everything would be computed again
     if options.tables_dir:

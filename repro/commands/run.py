@@ -51,7 +51,7 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
     plan = session.make_plan(options, suite, store)
     local = place.executor == "local"
     workers = session.devices(place.device, place.jobs, way.processes) if local else []
-    work = session.work_of(plan, store, options.data_root, options.weights, way)
+    work = session.work_of(plan, store, options.data_root, options.weights, way, trained=options.trained)
     try_folder(out)  # a folder that cannot be written to is told now, not after hours
     store.prepare()  # not before all is known to be right: a slip leaves no folder behind
     told = (store, place.device, place.jobs, way.processes, place.slurm)
@@ -75,7 +75,7 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
     ):
         say("memory was short: going on in micro-batches, which reports list as departures")
         plan = parted
-        work = session.work_of(plan, store, options.data_root, options.weights, way)
+        work = session.work_of(plan, store, options.data_root, options.weights, way, trained=options.trained)
         left = [one for one in work if one.key not in tried]
         tried |= {one.key for one in left}
         code = compute(plan, left, store, workers, cluster)

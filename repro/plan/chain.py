@@ -30,6 +30,8 @@ class Inputs:
     """Name of weights (`weights_name`) -> digest of their file; empty where no weights are given."""
     declared: Callable[[str], Dataset | None] = lambda _name: None
     """Data set -> how its files are read, where that is the user's own declaration."""
+    trained: Callable[[], str] = str
+    """Digest of the file of trained weights; empty where none is given."""
     stride_at: Callable[[str], StrideAt | None] = lambda _name: None
     """Name of weights -> where the ResNet that they are of had its strides; None where no weights are given."""
 
@@ -68,6 +70,8 @@ def training_of(protocol: Protocol, seed: int, inputs: Inputs) -> Training:
     """
     data, stage = protocol.data, protocol.train.second_stage
     code = with_own(inputs.code("training", data), protocol.model)
+    if protocol.train.start == "trained":
+        return _given(protocol, inputs, code)
     train = protocol.train.model_copy(update={"second_stage": None})
     parent = _parent(protocol, train, seed if protocol.seeds.first_training == "own" else SHARED_SEED, inputs)
     own = protocol.model.implementation is not None
@@ -80,6 +84,13 @@ def training_of(protocol: Protocol, seed: int, inputs: Inputs) -> Training:
     settings = train.model_copy(update={**changed, "batch_norm": "frozen_statistics"})
     images = _split(data.model_copy(update={"train_split": stage.train_split}), stage.train_split, inputs, twice=True)
     return Training("segment", protocol.model, images, settings, seed, first, code)
+
+
+def _given(protocol: Protocol, inputs: Inputs, code: Code) -> Training:
+    """A network whose weights somebody else trained: no setting of a training has a part in it, and no seed."""
+    settings = Train(start="trained", output_stride=protocol.train.output_stride)
+    images = _split(protocol.data, protocol.data.val_split, inputs)
+    return Training("segment", protocol.model, images, settings, SHARED_SEED, None, code, inputs.trained())
 
 
 def evaluation_of(protocol: Protocol, training: Training, inputs: Inputs) -> Evaluation:

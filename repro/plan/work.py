@@ -65,7 +65,13 @@ class Training:
     parent: Training | None
     code: Code
     weights: str = ""
-    """Digest of the file of ImageNet weights it starts from; empty where it starts otherwise, or none was given."""
+    """Digest of the file of ImageNet weights it starts from, or of the file of its trained weights; empty where it
+    starts otherwise, or none was given."""
+
+    @property
+    def given(self) -> bool:
+        """Whether there is nothing to train: the network is evaluated with weights that somebody else trained."""
+        return isinstance(self.settings, Train) and self.settings.start == "trained"
 
     @property
     def needs_weights(self) -> bool:

@@ -14,6 +14,7 @@ from repro.nets.weight_files import find
 from repro.plan.work import Split, weights_name
 from repro.run.job import Job
 from repro.store.store import Store
+from repro.train.given import given
 from repro.train.loop import Hooks
 from repro.train.team import ALONE, Team
 from repro.train.training import Start, Trained, train
@@ -24,6 +25,8 @@ WEIGHTS = "weights.safetensors"
 def compute(job: Job, store: Store, device: torch.device, hooks: Hooks, team: Team = ALONE) -> Trained:
     """Do the training of a job, or this process's part of it. Raises what `train` raises."""
     training = job.training
+    if training.given:
+        return given(training, job.trained)
     start = start_of(job, store)
     images = images_of(training.images, job, store)
     classes, twice = training.images.data.classes, training.images.twice

@@ -146,8 +146,8 @@ def _training_record(
         "seconds": seconds,
         "environment": {**environment(), "device": str(device), "precision": trained.layouts[-1].precision},
         "result": {
-            "iterations": training.settings.iterations,
-            "final_loss": curve.loss[-1],
+            "iterations": 0 if training.given else training.settings.iterations,
+            "final_loss": curve.loss[-1] if curve.loss else None,
             "images_per_second": trained.images_per_second,
             "parameters": trained.parameters,
             "curve": {"step": curve.step, "loss": curve.loss, "lr": curve.lr},

@@ -37,7 +37,10 @@ class ShortOfMemoryError(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """A training and the evaluations that are wanted of it; folders of the data set and of ImageNet weights."""
+    """A training and the evaluations that are wanted of it; folders of the data set and of ImageNet weights.
+
+    `trained`: the file of weights of a network that somebody else trained.
+    """
 
     training: Training
     evaluations: tuple[Evaluation, ...]
@@ -45,5 +48,6 @@ class Job:
     weights: Path | None = None
     checkpoint_steps: int | None = None
     way: Way = ALONE
+    trained: Path | None = None
     label: str = ""
     """What to call it in TensorBoard."""

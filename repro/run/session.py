@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,16 +17,17 @@ from repro.nets import weight_files
 from repro.plan.chain import Inputs
 from repro.plan.code import Code, closure
 from repro.plan.cost import evaluation_costs, training_cost
+from repro.plan.given import GIVEN, check_given
 from repro.plan.labels import Labels, training_label
 from repro.plan.own_cost import check_own
 from repro.plan.parts import check as check_parts
 from repro.plan.plan import Plan, Request, build
 from repro.plan.work import Evaluation, Training, weights_name
-from repro.run import hub
 from repro.run.events import Event
 from repro.run.job import ALONE, Job, Way
 from repro.run.order import Work
 from repro.run.scale import default_scale, gpu_count
+from repro.run.weights import file_digest, weights_digest, weights_file
 from repro.spec.bounds import JOBS, SEEDS, check_count
 from repro.spec.dataset import Dataset
 from repro.spec.load import Suite, load_suite
@@ -72,6 +72,8 @@ class Options:
     """Take records that other versions of the code made, where nothing else differs."""
     how: tuple[tuple[str, str | Path], ...] = ()
     """Other options that were given, of where and how to compute: they decide no number, but commands repeat them."""
+    trained: Path | None = None
+    """File of the weights of a network that somebody else trained: then nothing is trained."""
 
 
 def load(options: Options) -> Suite:
@@ -120,6 +122,10 @@ def inputs(options: Options, suite: Suite, store: Store, absent: dict[str, str] 
         return weights_digest(options.weights, name, store) if options.weights else ""
 
     @cache
+    def trained() -> str:
+        return file_digest(options.trained, store) if options.trained else ""
+
+    @cache
     def stride_at(name: str) -> StrideAt | None:
         return weight_files.stride_at(weights_file(options.weights, name)) if options.weights else None
 
@@ -129,29 +135,9 @@ def inputs(options: Options, suite: Suite, store: Store, absent: dict[str, str] 
         lambda name: suite.dataset(name).names,
         weights,
         declared,
+        trained,
         stride_at,
     )
-
-
-def weights_file(folder: Path, name: str) -> Path:
-    """The file of these weights in a folder, fetched if it is the hub's; InputError where there is none."""
-    if folder == hub.folder():
-        hub.fetch(name, folder, partial(print, file=sys.stderr, flush=True))
-    return weight_files.find(folder, name)
-
-
-def weights_digest(folder: Path, name: str, store: Store) -> str:
-    """20 hex digits of the content of the file of these weights; InputError where there is none."""
-    from repro.data.fingerprint import Digests
-
-    path = weights_file(folder, name)
-    digests = Digests(store.cache, path.parent)
-    try:
-        digest = digests.of(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Make it readable for this user.") from error
-    digests.keep()
-    return digest[:20]
 
 
 def make_plan(options: Options, suite: Suite, store: Store, absent: dict[str, str] | None = None) -> Plan:
@@ -168,9 +154,10 @@ def make_plan(options: Options, suite: Suite, store: Store, absent: dict[str, st
         seeds=options.seeds or declared.seeds,
         dataset=options.dataset,
         only=options.only,
-        overrides=options.overrides,
+        overrides=(*options.overrides, *([GIVEN] if options.trained else [])),
     )
     plan = build(suite, request, inputs(options, suite, store, absent))
+    check_given(plan, options.trained)
     labels = Labels(plan.cells)
     for training in plan.trainings.values():
         check_parts(training, labels.of(training))
@@ -280,6 +267,7 @@ def work_of(
     way: Way = ALONE,
     *,
     whole: bool = False,
+    trained: Path | None = None,
 ) -> list[Work]:
     """The jobs of what is missing, or damaged: a training with its evaluations. `whole`: as `missing` has it.
 
@@ -287,7 +275,7 @@ def work_of(
     now, rather than when its turn comes.
     """
     # whole paths, as a cluster's machines may work in other folders
-    data_root, weights = (None if folder is None else folder.resolve() for folder in (data_root, weights))
+    data_root, weights, trained = (None if path is None else path.resolve() for path in (data_root, weights, trained))
     way = way if way.tensorboard is None else replace(way, tensorboard=way.tensorboard.resolve())
     trainings, evaluations = missing(plan, store, verified=True, whole=whole)
     _check_way(trainings.values(), plan, way)
@@ -298,6 +286,10 @@ def work_of(
             f"{lacking[0]}*.safetensors or .pth, --weights hub to download them, another --scale, or --set "
             "train.start=random."
         )
+    if trained is not None:
+        from repro.train.given import check_trained  # torch, as below
+
+        check_trained([t for t in trainings.values() if t.given], trained)
     if weights is not None:
         _check_weights([t for t in trainings.values() if t.needs_weights], weights)
     backends = {e.evaluate.crf.backend for e in evaluations.values() if e.evaluate.crf is not None}
@@ -319,7 +311,9 @@ def work_of(
         cost = sum(evaluation_costs(own).values()) + (training_cost(training) if key in trainings else 0.0)
         after = training.parent.key if training.parent else None
         label = f"{labels.of(training)} seed {training.seed} {key[:8]}"
-        out.append(Work(key, Job(training, own, data_root, weights, way=way, label=label), after, cost))
+        out.append(
+            Work(key, Job(training, own, data_root, weights, way=way, trained=trained, label=label), after, cost)
+        )
     return out
 
 

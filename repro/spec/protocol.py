@@ -198,7 +198,7 @@ class SecondStage(Section):
 class Train(Section):
     """One training."""
 
-    start: Literal["imagenet", "presence", "coco", "random"] = "imagenet"
+    start: Literal["imagenet", "presence", "coco", "random", "trained"] = "imagenet"
     """Where weights come from: a file, or another training (presence, coco)."""
     output_stride: OutputStride = 16
     crop: Pixels = 513
