@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -49,7 +48,7 @@ def without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _loaded(path: Path) -> object:
-    if path.is_file() and zipfile.is_zipfile(path):
+    if path.is_file():
         _check_not_packed(path)
     try:
         with warnings.catch_warnings():
@@ -73,11 +72,13 @@ def _loaded(path: Path) -> object:
 
 def _check_not_packed(path: Path) -> None:
     """InputError for a file that unpacks into more than its own size: torch.save packs nothing, a bomb does."""
-    with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
-        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise InputError(
-                f"{path}: packed in a way that torch.save does not. Save the tensors again with torch.save."
-            )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except Exception:  # no archive, or a damaged one (zipfile has many ways to say so): whoever loads it tells
+        return
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise InputError(f"{path}: packed in a way that torch.save does not. Save the tensors again with torch.save.")
 
 
 def _unwrapped(state: object) -> object:

@@ -97,7 +97,7 @@ def test_run_twice_then_damage_one_record(paper, tmp_path):
     victim.write_text(victim.read_text()[:-20])
     repaired = run(paper, tmp_path, "--json")
     assert repaired.returncode == 0, repaired.stderr
-    assert "computed again" in repaired.stderr
+    assert "computes it again" in repaired.stderr
     assert "trained in" not in repaired.stderr
     assert scores(repaired) == scores(first)
     assert weights(tmp_path) == stored
