@@ -48,6 +48,7 @@ def _states(*words):
     return {(row["kind"], row["label"]): row["state"] for row in rows}
 
 
+@pytest.mark.slow  # three runs and an edit: about a minute
 def test_the_worked_example(example):
     code, out, message = repro("check-network", "mynets:build", "--set", "model.multi_grid=[1,2,4]", "--json")
     assert code == 0, message

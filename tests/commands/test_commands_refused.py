@@ -42,7 +42,7 @@ def refused(home: Home, undisturbed: Home, jobs: str, **how: int) -> bool:
     return end.code != 0
 
 
-@pytest.mark.parametrize("at", [60, 110])
+@pytest.mark.parametrize("at", [pytest.param(60, marks=pytest.mark.slow), 110])
 def test_a_disk_that_is_full_from_some_write_on(tmp_path: Path, undisturbed: Home, at: int) -> None:
     assert refused(Home(tmp_path).make(), undisturbed, "1", refuse=errno.ENOSPC, from_write=at)
 
