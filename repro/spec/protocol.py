@@ -199,8 +199,8 @@ class Train(Section):
     """One training."""
 
     start: Literal["imagenet", "presence", "coco", "random", "trained"] = "imagenet"
-    """Where weights come from: a file, or another training (presence, coco). trained: they are final (--weights-trained,
-    or as `model.implementation` returns them), and no setting of a training counts."""
+    """Where weights come from: a file, or another training (presence, coco). trained: they are final
+    (--weights-trained, or as `model.implementation` returns them), and no setting of a training counts."""
     output_stride: OutputStride = 16
     crop: Pixels = 513
     batch_size: Batch = 16
