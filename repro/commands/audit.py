@@ -14,7 +14,7 @@ from repro.run.computed import cells_for, published_values
 from repro.spec.load import load_suite
 
 if TYPE_CHECKING:
-    from repro.report.audit import PageFormat
+    from repro.report.formats.audit_page import PageFormat
 
 PAGES: tuple[PageFormat, ...] = ("md", "html")
 
@@ -60,8 +60,8 @@ def page_formats(told: str) -> tuple[PageFormat, ...]:
 
 
 def _write(found: Audit, formats: tuple[PageFormat, ...], out: Path, full: bool) -> None:
-    from repro.report.audit import audit_files
     from repro.report.files import ready_folder, write_file
+    from repro.report.formats.audit_page import audit_files
 
     ready_folder(out)
     flag = " --full" if full else ""

@@ -16,11 +16,11 @@ from repro.judge.baseline import Baseline, CellBaseline, differences, encode, ki
 from repro.judge.drift import CheckedTable, check
 from repro.plan.code import changed
 from repro.plan.plan import Plan
-from repro.report.checked import HEADINGS, About, headline, json_rows, measure, moved_rows, summary, unfinished
+from repro.report.check_summary import HEADINGS, About, headline, json_rows, measure, moved_rows, summary, unfinished
 from repro.report.files import ready_folder, try_folder, write_file
-from repro.report.junit import junit
-from repro.report.junit import unfinished as unfinished_junit
-from repro.report.snapshot import openings, snapshot
+from repro.report.formats.junit import junit
+from repro.report.formats.junit import unfinished as unfinished_junit
+from repro.report.stored_baseline import openings, snapshot
 from repro.run import rounding, session
 from repro.run.computed import published_values
 from repro.run.environment import environment

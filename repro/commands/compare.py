@@ -8,11 +8,11 @@ from pathlib import Path
 
 from repro.commands.output import print_json, print_table
 from repro.errors import EXIT_OK, EXIT_WRONG_INPUT, InputError
-from repro.report.compared import HEADINGS, compare, environments, headline, json_rows, markdown, only_lines
-from repro.report.compared import printed_rows as rows_of
+from repro.report.compared_stores import HEADINGS, compare, environments, headline, json_rows, markdown, only_lines
+from repro.report.compared_stores import printed_rows as rows_of
 from repro.report.files import ready_folder, write_file
-from repro.report.markdown import text
-from repro.report.sides import match, measurements, opened
+from repro.report.formats.markdown import text
+from repro.report.matched_stores import match, measurements, opened
 from repro.spec.load import load_suite
 
 

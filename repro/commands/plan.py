@@ -14,7 +14,7 @@ from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.labels import Labels
 from repro.plan.plan import Plan
 from repro.plan.work import Training
-from repro.report.reference import of_one_seed
+from repro.report.stored_reference import of_one_seed
 from repro.run import session
 from repro.run.room import room, too_large
 from repro.run.session import Options

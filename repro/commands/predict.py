@@ -51,7 +51,7 @@ def main(
     network = _network(plan, spec, seed, store, absent)
 
     from repro.report.content import Classes
-    from repro.report.overlay import label_map, overlay, shares
+    from repro.report.label_overlay import label_map, overlay, shares
     from repro.run.device import torch_device
     from repro.run.predict import label
 

@@ -95,7 +95,7 @@ def write_split(
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from repro.report.overlay import label_map
+    from repro.report.label_overlay import label_map
 
     columns = (TextColumn("labelling {task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:

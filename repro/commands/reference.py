@@ -7,7 +7,7 @@ from pathlib import Path
 from repro.commands.output import print_json, say
 from repro.judge.reference import encode, path_of
 from repro.report.files import ready_folder, write_file
-from repro.report.reference import collected
+from repro.report.stored_reference import collected
 from repro.run import session
 from repro.run.session import Options
 from repro.store.store import Store

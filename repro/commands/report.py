@@ -21,12 +21,12 @@ from repro.store.other_code import with_any_code
 from repro.store.store import Store
 
 if TYPE_CHECKING:
-    from repro.report.write import Format
+    from repro.report.formats.write import Format
 
 
 def main(options: Options, out: Path, formats: str, as_json: bool) -> int:
     """Write reports of what is stored; the exit code."""
-    from repro.report.write import parse_formats
+    from repro.report.formats.write import parse_formats
 
     suite = session.load(options)
     store = Store(options.store)
@@ -64,8 +64,8 @@ def write(
     With `stale_only` reports that nothing has changed for are left as they are. A report that cannot be made is told,
     and does not keep the others from being written.
     """
-    from repro.report.fresh import Notes, digest
-    from repro.report.reference import stamp
+    from repro.report.stored_reference import stamp
+    from repro.report.up_to_date import Notes, digest
 
     notes = Notes(out)
     tables = [table for table in plan.request.tables if plan.of_table(table.id)]
@@ -88,10 +88,10 @@ def write(
     if not stale and (out / "index.html").exists():
         return EXIT_OK
     from repro.report.assemble import CLAIM_SEEDS, assemble
-    from repro.report.frames import cell_rows
-    from repro.report.index import unreported, write_index
-    from repro.report.numbers import factor
-    from repro.report.write import write_report
+    from repro.report.formats.frames import cell_rows
+    from repro.report.formats.index_page import unreported, write_index
+    from repro.report.formats.write import write_report
+    from repro.report.number_format import factor
 
     ready_folder(out)  # told once
     rows = []

@@ -13,7 +13,7 @@ from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
 from repro.plan.caveats import caveats
 from repro.plan.plan import Plan
 from repro.report.files import try_folder
-from repro.report.reference import of_one_seed
+from repro.report.stored_reference import of_one_seed
 from repro.run import session
 from repro.run.board import Board, board
 from repro.run.job import Way
@@ -27,7 +27,7 @@ from repro.store.short_of_memory import in_micro_batches
 from repro.store.store import Store
 
 if TYPE_CHECKING:
-    from repro.report.write import Format
+    from repro.report.formats.write import Format
     from repro.run.remote import Cluster
 
 FORMATS: tuple[Format, ...] = ("md", "html")

@@ -31,8 +31,8 @@ from repro.spec.load import load_suite
 
 if TYPE_CHECKING:
     from repro.report.content import Classes
+    from repro.report.formats.score_page import ScorePage
     from repro.report.pictures import Sheet
-    from repro.report.score import ScorePage
 
 FORMATS_WRITTEN = ("md", "html", "json", "csv")
 MOST_CLASSES = 254
@@ -64,7 +64,7 @@ def main(
 ) -> ScorePage:  # fmt: skip
     """Score, write the pages, print a summary (or the JSON), return the page. `sides`: ground truth, prediction."""
     from repro.report.files import ready_folder, try_folder, write_file
-    from repro.report.score import score_document, score_files
+    from repro.report.formats.score_page import score_document, score_files
 
     wanted = _formats(formats)
     form = _format(dataset, truth, data)
@@ -207,7 +207,7 @@ def _page(
     score: Score, pairs: Sequence[Pair], reading: Reading, known: Names, predictions: str, place: str
 ) -> ScorePage:
     from repro.report.content import Classes
-    from repro.report.score import ScorePage
+    from repro.report.formats.score_page import ScorePage
 
     classes = Classes(known.names, known.colours)
     command = shlex.join(["python", "-m", "repro", *sys.argv[1:]])
@@ -235,8 +235,8 @@ def _sheets(score: Score, pairs: Sequence[Pair], reading: Reading, classes: Clas
 
 
 def _print(score: Score, judgement: tuple[str, ...]) -> None:
-    from repro.report.numbers import signed
-    from repro.report.score import interval, percent
+    from repro.report.formats.score_page import interval, percent
+    from repro.report.number_format import signed
 
     whole = score.whole
     print(f"mean IOU {percent(score.miou.value, 4)} %, 95 % interval over images {interval(score.miou)}")

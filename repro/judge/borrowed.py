@@ -10,7 +10,7 @@ of them (the same seed on the same machine: then s knows of it). Deviations are 
 differ by a factor of ten within a table, and a mean of them would be too small for some.
 
 Another machine or version may move scores by themselves. What moves a cell in every run alike is noise that s does not
-know. Two things keep it small: a margin (`repro.judge.proof_reference` shows how much), and `misfit`.
+know. Two things keep it small: a margin (`repro.studies.reference_runs` shows how much), and `misfit`.
 """
 
 from __future__ import annotations

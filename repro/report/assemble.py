@@ -24,13 +24,13 @@ from repro.plan.layers import multiply_adds
 from repro.plan.only import option
 from repro.plan.plan import Plan, PlannedCell
 from repro.plan.work import Training
-from repro.report.collapsed import collapses, remarks
+from repro.report.collapsed_cells import collapses, remarks
 from repro.report.content import CellResult, Classes, Cost, Curve, Pictures, RecordLine, ReportContent, State
-from repro.report.covered import covered
 from repro.report.crf_records import band_notes, mean_field, searches
 from repro.report.grid import difference
-from repro.report.head import table_head
-from repro.report.reference import fitting
+from repro.report.seed_coverage import covered
+from repro.report.stored_reference import fitting
+from repro.report.table_head import table_head
 from repro.spec.load import Suite
 from repro.spec.protocol import Train
 from repro.spec.resolve import Deviation

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from repro.report.content import ReportContent
-from repro.report.frames import cell_rows
-from repro.report.numbers import NONE, factor, fixed, signed
+from repro.report.formats.frames import cell_rows
+from repro.report.number_format import NONE, factor, fixed, signed
 from repro.spec.naming import cell_label
 
 DATA = re.compile(r'<script type="application/json" id="report-data">(.*?)</script>', re.DOTALL)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from repro.judge.result import ClaimResult, Verdict
 from repro.judge.scorecard import said, scorecard
 from repro.judge.wording import percent
-from repro.report.marks import VERDICTS
+from repro.report.legend import VERDICTS
 
 
 def verdict_counts(claims: Sequence[ClaimResult]) -> tuple[tuple[Verdict, int], ...]:

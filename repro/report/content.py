@@ -1,7 +1,7 @@
 """What a report says, as plain frozen data: everything a reader sees is in here, and nothing is read from elsewhere.
 
 Rendering is pure: the same content gives the same bytes. Scores are in their internal unit (mean IOU in [0, 1]); what
-the papers printed is in the printed unit (per cent), as in the specs. `repro.report.numbers` turns one into the other.
+the papers printed is in the printed unit (per cent), as in the specs. `number_format` turns one into the other.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from repro.report.content import CellResult, ReportContent
-from repro.report.marks import Mark, mark_of
-from repro.report.numbers import NONE, factor, fixed, ranks, signed, span
+from repro.report.legend import Mark, mark_of
+from repro.report.number_format import NONE, factor, fixed, ranks, signed, span
 
 
 @dataclass(frozen=True)

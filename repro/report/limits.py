@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from repro.report.content import ReportContent
-from repro.report.numbers import fixed, setting
-from repro.report.wording import changed_settings
+from repro.report.number_format import fixed, setting
+from repro.report.sentences import changed_settings
 
 
 def limits(content: ReportContent) -> tuple[str, ...]:

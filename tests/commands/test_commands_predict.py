@@ -10,7 +10,7 @@ from small_paper import repro, write_paper
 
 from repro.data import scenes
 from repro.report.content import Classes
-from repro.report.overlay import overlay, shares
+from repro.report.label_overlay import overlay, shares
 from repro.run.predict import seen_size
 from repro.spec.load import load_suite
 from repro.spec.resolve import resolve

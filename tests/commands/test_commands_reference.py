@@ -7,7 +7,7 @@ import pytest
 from small_paper import depth_table, newest, write_paper
 from small_paper import repro as command
 
-import repro.report.reference as references
+import repro.report.stored_reference as references
 
 ONE_SEED = "One seed: verdicts take seed noise from reference runs (5 seeds, commit"
 

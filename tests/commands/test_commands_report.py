@@ -13,7 +13,7 @@ from small_paper import IDENTITY, depth_table, repro
 
 from repro.commands.options import OUT, how_given
 from repro.commands.report import command
-from repro.report import html
+from repro.report.formats import html
 from repro.run import hub
 from repro.run.session import Options
 

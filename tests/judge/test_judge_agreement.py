@@ -13,7 +13,7 @@ from scipy.stats import kendalltau
 
 from repro.judge.agreement import TOLERANCE, Counted, agreement, headline, kendall, tau_interval
 from repro.judge.evidence import Evidence
-from repro.judge.simulate import table_of
+from repro.studies.worlds import table_of
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.4, 0.7, 0.9])

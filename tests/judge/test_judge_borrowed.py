@@ -16,10 +16,10 @@ from repro.judge.claims import judge
 from repro.judge.evidence import Evidence, gather
 from repro.judge.heterogeneity import heterogeneity
 from repro.judge.intervals import estimate, image_variance, mixed_quantile
-from repro.judge.proof_pairs import better, grid_of
-from repro.judge.proof_reference import PLAIN, reference_tasks, simulate_reference
 from repro.judge.reference import ReferenceRuns
-from repro.judge.simulate import World, greater, table_of
+from repro.studies.pairs import better, grid_of
+from repro.studies.reference_runs import PLAIN, reference_tasks, simulate_reference
+from repro.studies.worlds import World, greater, table_of
 
 CELLS = table_of(2)
 A, B = (cell.id for cell in CELLS)

@@ -16,7 +16,7 @@ from repro.judge.claims import judge
 from repro.judge.evidence import Evidence, cell_estimate
 from repro.judge.intervals import estimate, exact
 from repro.judge.paired import Side, difference
-from repro.judge.simulate import greater, table_of
+from repro.studies.worlds import greater, table_of
 
 shares = st.floats(0, 1) | st.sampled_from([1e-300, 1e-9])
 halves = st.floats(0, 1e6)

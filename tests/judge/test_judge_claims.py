@@ -13,9 +13,9 @@ from scipy import stats
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence, cell_estimate, gather
 from repro.judge.result import ClaimResult
-from repro.judge.simulate import table_of
 from repro.spec.claim import Claim
 from repro.spec.table import Cell
+from repro.studies.worlds import table_of
 
 NOISE = (0.004, -0.003, 0.001, -0.004, 0.002)
 """Of five seeds, mean 0."""

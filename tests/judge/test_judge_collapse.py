@@ -8,8 +8,8 @@ import pytest
 from repro.judge.claims import judge
 from repro.judge.collapse import collapse, learned_nothing, same_scores
 from repro.judge.evidence import Evidence
-from repro.judge.simulate import table_of
 from repro.spec.claim import Claim
+from repro.studies.worlds import table_of
 
 NAMES = ("background", "cat", "dog")
 

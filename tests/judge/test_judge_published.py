@@ -9,10 +9,10 @@ import pytest
 
 from repro.judge.published import IMAGE_ERROR, SEED_DEVIATION, audit
 from repro.judge.result import Published
-from repro.judge.simulate import table_of
 from repro.spec.claim import Claim
 from repro.spec.load import Suite, load_suite
 from repro.spec.table import Cell
+from repro.studies.worlds import table_of
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,11 @@ from repro.errors import InputError
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence
 from repro.judge.result import ClaimResult, Part
-from repro.judge.simulate import table_of
 from repro.judge.simultaneous import common_level
 from repro.spec.claim import Claim
 from repro.spec.questions import question
 from repro.spec.table import Cell
+from repro.studies.worlds import table_of
 
 PAIR: dict[str, Any] = {"left": {"width": 1}, "right": {"width": 0}}
 

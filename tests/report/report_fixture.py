@@ -21,7 +21,7 @@ from repro.report.content import (
     RecordLine,
     ReportContent,
 )
-from repro.report.head import table_head
+from repro.report.table_head import table_head
 from repro.spec.departures import SET
 from repro.spec.keys import flat_of
 from repro.spec.load import load_suite

@@ -4,8 +4,8 @@ import pytest
 from browser import Browser, find_browser
 from report_fixture import SUITE, content, usual
 
-from repro.report.index import unreported, write_index
-from repro.report.write import write_report
+from repro.report.formats.index_page import unreported, write_index
+from repro.report.formats.write import write_report
 
 pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium here")
 

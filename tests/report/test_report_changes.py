@@ -8,8 +8,8 @@ from report_fixture import plain
 
 from repro.judge.intervals import estimate
 from repro.report.changes import Change, changes, changes_line, read_data
-from repro.report.html import report_html
-from repro.report.write import write_report
+from repro.report.formats.html import report_html
+from repro.report.formats.write import write_report
 
 
 @pytest.fixture(scope="module")

@@ -25,19 +25,19 @@ from repro.judge.result import (
     PublishedPair,
     Verdict,
 )
-from repro.report.canvas import LEAST, Scale, padded
+from repro.report.charts.canvas import LEAST, Scale, padded
+from repro.report.charts.claim_effects import evidence_plot
+from repro.report.charts.crf import search_plot, step_sheet
+from repro.report.charts.heat_maps import heat_maps
+from repro.report.charts.intervals import agreement_plot, interval_plot
+from repro.report.charts.lines import is_series, series_plot
+from repro.report.charts.training_curves import curves_plot
 from repro.report.content import CellResult, Curve, MeanField, Search
-from repro.report.crf import search_plot, step_sheet
-from repro.report.curves import curves_plot
-from repro.report.evidence import evidence_plot
-from repro.report.frames import frames, to_csv, to_json
+from repro.report.formats.frames import frames, to_csv, to_json
+from repro.report.formats.html import report_html
+from repro.report.formats.latex import report_latex
+from repro.report.formats.markdown import report_markdown
 from repro.report.grid import grid
-from repro.report.heat import heat_maps
-from repro.report.html import report_html
-from repro.report.latex import report_latex
-from repro.report.markdown import report_markdown
-from repro.report.plots import agreement_plot, interval_plot
-from repro.report.series import is_series, series_plot
 from repro.spec.cell import Cell
 
 ANY = st.sampled_from([0.0, 0.5, 0.5, 1.0, math.nan, math.inf, -math.inf, 1e-300, 1e300]) | st.floats(0, 1)

@@ -12,9 +12,9 @@ from report_fixture import plain
 from repro.nets.cost import cost
 from repro.report.assemble import _costs
 from repro.report.content import Cost
-from repro.report.html import report_html
-from repro.report.markdown import report_markdown
-from repro.report.wording import COST_NOTE
+from repro.report.formats.html import report_html
+from repro.report.formats.markdown import report_markdown
+from repro.report.sentences import COST_NOTE
 from repro.run import session
 from repro.run.session import Options
 from repro.store.store import Store

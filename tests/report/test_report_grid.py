@@ -8,7 +8,7 @@ from report_fixture import SUITE, content, usual, without_results
 from scipy.stats import rankdata
 
 from repro.report.grid import difference, grid, rank_pairs
-from repro.report.head import table_head
+from repro.report.table_head import table_head
 
 PAPER = [  # Paper v3, Table 3
     "68.39 73.21 75.34 75.76",

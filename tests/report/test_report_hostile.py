@@ -18,12 +18,12 @@ from report_fixture import SUITE, content
 from typer.testing import CliRunner
 
 from repro.cli import app
-from repro.report.frames import cells_frame, to_csv, to_document
-from repro.report.head import table_head
-from repro.report.html import report_html
-from repro.report.index import entry, index_html, index_markdown, unreported
-from repro.report.markdown import code, fence, report_markdown, text
-from repro.report.write import write_report
+from repro.report.formats.frames import cells_frame, to_csv, to_document
+from repro.report.formats.html import report_html
+from repro.report.formats.index_page import entry, index_html, index_markdown, unreported
+from repro.report.formats.markdown import code, fence, report_markdown, text
+from repro.report.formats.write import write_report
+from repro.report.table_head import table_head
 
 SCRIPT = "</script></title></style>--><script>window.ran=1</script>"
 HOSTILE = (
@@ -188,7 +188,7 @@ def test_an_index_over_pages_of_others(tmp_path):
     ):
         page = re.sub(r'(id="report-data">).*?(</script>)', rf"\g<1>{data}\g<2>", good, flags=re.DOTALL)
         (tmp_path / f"other{k}.html").write_text(page)
-    from repro.report.index import entries
+    from repro.report.formats.index_page import entries
 
     assert [line.file for line in entries(tmp_path)] == ["v3-table4.html"]
     again = write_report(content(seeds=(0,), table="v3/table4"), tmp_path, ("html",))

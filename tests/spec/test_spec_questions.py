@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from repro.errors import InputError
-from repro.judge.simulate import table_of
 from repro.spec.cell import METRICS
 from repro.spec.claim import Claim
 from repro.spec.load import Suite, load_suite
 from repro.spec.questions import Question, mean_contrast, question
 from repro.spec.table import Cell
+from repro.studies.worlds import table_of
 
 
 @pytest.fixture(scope="module")

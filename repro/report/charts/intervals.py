@@ -1,0 +1,182 @@
+"""Charts of a table's cells: every cell with its interval, and published against ours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from repro.report.charts.canvas import LEAST, WIDE, Canvas, Scale, drawable, length, padded, text_width
+from repro.report.charts.theme import row_colour, row_marker
+from repro.report.content import CellResult, ReportContent
+from repro.report.grid import compared, mean, rank_pairs
+from repro.report.number_format import factor, fixed
+
+STEP, GAP = 16.0, 10.0
+"""Points between cells, and added between rows of the table."""
+
+
+def interval_plot(content: ReportContent) -> str:
+    """Draw every measured cell: ours as point and 95 % interval, seeds as dots, published as a diamond.
+
+    Where ours and the published values lie on different levels (a small scale) they stand on two axes of the same
+    length in points, so that a gain is as long on one as on the other. Empty where no cell is measured.
+    """
+    cells = sorted((c for c in content.cells if c.cell.kind == "measured"), key=lambda c: (c.cell.row, c.cell.column))
+    if not cells:
+        return ""
+    ours = [v * factor(c.cell) for c in cells for v in extent(c)]
+    published = [c.cell.published for c in cells if c.cell.published is not None]
+    together = on_one_axis(content)
+    places = _places([c.cell.row for c in cells], 34.0)
+    bottom = places[-1] + STEP
+    canvas = Canvas(WIDE, bottom + 26)
+    # Where a table has one column, its name in every row would say nothing.
+    columns = {c.cell.column_label for c in cells} if len({c.cell.column for c in cells}) > 1 else {""}
+    widest = 150.0 if len(columns) > 1 else 250.0
+    names = max(text_width(c.cell.row_label, 9) for c in cells) + 14
+    left = min(widest, names) + max(text_width(label, 8.5) for label in columns) + 12
+    if together:
+        right = published_scale = padded([*ours, *published], left, WIDE - 8)
+    else:
+        middle = (left + WIDE) / 2
+        span = max(length(ours), length(published), LEAST)
+        published_scale = padded(published, left, middle - 14, least=span)
+        right = padded(ours, middle + 14, WIDE - 8, least=span)
+    for scale in dict.fromkeys((published_scale, right)):
+        axis(canvas, scale, 24, bottom, 9 if together else 5)
+    canvas.text(published_scale.start, 9, "◇ published", colour="soft")
+    ours_at = right.start + (90 if together else 0)
+    canvas.text(ours_at, 9, "● ours, 95 % interval", colour="soft")
+    canvas.text(ours_at + 132, 9, "· seeds", colour="soft")
+    for result, y in zip(cells, places, strict=True):
+        if result.cell.column_label in columns:
+            canvas.text(left - 8, y, result.cell.column_label, 8.5, "soft", "right")
+        if result.cell.published is not None:
+            canvas.marks([published_scale(result.cell.published)], [y], "ink", "D", 5.2, hollow=True)
+        _cell(canvas, result, right, y)
+    for row, label in dict((c.cell.row, c.cell.row_label) for c in cells).items():
+        here = [y for c, y in zip(cells, places, strict=True) if c.cell.row == row]
+        canvas.text(0, sum(here) / len(here), shortened(label, widest, 9), 9, row_colour(row), bold=True)
+    words = f"{len(cells)} measured cells in the paper's order; the table above has the same numbers."
+    return canvas.svg("intervals", "Published values and ours with 95 % intervals", words)
+
+
+def on_one_axis(content: ReportContent) -> bool:
+    """Say whether published values and ours can share an axis: where values are judged, or where their ranges meet."""
+    cells = [c for c in content.cells if c.cell.kind == "measured"]
+    ours = [v * factor(c.cell) for c in cells for v in extent(c)]
+    published = [c.cell.published for c in cells if c.cell.published is not None]
+    if content.absolute or not ours or not published:
+        return True
+    return min(ours) <= max(published) and min(published) <= max(ours)
+
+
+def extent(result: CellResult) -> list[float]:
+    """Return everything of a measured cell that must lie inside an axis, in its internal unit."""
+    if mean(result) is None or result.estimate is None:
+        return []
+    return drawable([*result.values.values(), result.estimate.low, result.estimate.high])
+
+
+def shortened(text: str, width: float, size: float) -> str:
+    """Return a text that fits into a width (points), cut with an ellipsis where it must be."""
+    if text_width(text, size) <= width:
+        return text
+    return text[: max(1, int(width / text_width("x", size)) - 1)].rstrip() + "…"
+
+
+def axis(canvas: Canvas, scale: Scale, top: float, bottom: float, most: int) -> None:
+    """Draw a horizontal axis: faint lines at round values, the values below."""
+    ticks = scale.ticks(most)
+    for tick in ticks:
+        canvas.line([scale(tick)] * 2, [top, bottom], "line", 0.8)
+        canvas.text(scale(tick), bottom + 10, tick_text(tick, ticks), 8.5, "soft", "center")
+
+
+def tick_text(tick: float, ticks: Sequence[float]) -> str:
+    """Return a tick with as many decimals as its axis needs."""
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
+    return fixed(tick, max(0, -math.floor(math.log10(step) + 1e-9)))
+
+
+def _places(rows: Sequence[int], top: float) -> list[float]:
+    places = [top]
+    for before, row in pairwise(rows):
+        places.append(places[-1] + STEP + (GAP if row != before else 0))
+    return places
+
+
+def _cell(canvas: Canvas, result: CellResult, scale: Scale, y: float) -> None:
+    value, estimate, colour = mean(result), result.estimate, row_colour(result.cell.row)
+    if value is None or estimate is None:
+        words = {"failed": "×  failed", "missing": "○  not run"}.get(result.state, result.state)
+        canvas.text(scale.start + 2, y, words, 8, "soft")
+        return
+    times = factor(result.cell)
+    if estimate.covers != "nothing":
+        ends = [scale(estimate.low * times), scale(estimate.high * times)]
+        canvas.line(ends, [y, y], colour, 2.6, 0.5, round_ends=True)
+    canvas.marks([scale(value * times)], [y], colour, row_marker(result.cell.row), 6.4, edge="raised")
+    if len(result.values) > 1:
+        seeds = [scale(v * times) for v in result.values.values()]
+        canvas.marks(seeds, [y] * len(seeds), "ink", "o", 2.2, 0.6)
+
+
+def agreement_plot(content: ReportContent) -> str:
+    """Draw published against ours with the diagonal; ranks instead of values where values are not judged.
+
+    Empty where no cell has both numbers.
+    """
+    cells = compared(content.cells)
+    if not cells:
+        return ""
+    by_rank = not content.absolute
+    pairs = rank_pairs(content.cells)
+    side, left, top = 250.0, 44.0, 8.0
+    points: list[tuple[CellResult, float, float]] = []
+    ends: list[float] = []
+    for result in cells:
+        times, estimate = factor(result.cell), result.estimate
+        x = float(pairs[result.cell.id][0]) if by_rank else result.cell.published or 0.0
+        y = float(pairs[result.cell.id][1]) if by_rank else (mean(result) or 0.0) * times
+        points.append((result, x, y))
+        ends += [x, y]
+        if not by_rank and estimate is not None and estimate.covers != "nothing":
+            ends += [estimate.low * times, estimate.high * times]
+    across = padded(ends, left, left + side, 0.05)
+    # Rank 1 is the best: right and on top, as a large value is.
+    if by_rank:
+        across = Scale(across.high, across.low, left, left + side)
+    upward = Scale(across.low, across.high, top + side, top)
+    ticks = _rank_ticks(len(cells)) if by_rank else across.ticks(7)
+    labels = dict((c.cell.row, c.cell.row_label) for c in cells)
+    legend = 0.0 if not 1 < len(labels) <= 10 else min(150.0, max(text_width(t, 8.5) for t in labels.values())) + 34
+    canvas = Canvas(left + side + 8 + legend, top + side + 36)
+    for tick in ticks:
+        canvas.line([across(tick)] * 2, [top, top + side], "line", 0.8)
+        canvas.line([left, left + side], [upward(tick)] * 2, "line", 0.8)
+        text = tick_text(tick, ticks)
+        canvas.text(across(tick), top + side + 10, text, 8.5, "soft", "center")
+        canvas.text(left - 6, upward(tick), text, 8.5, "soft", "right")
+    canvas.line([left, left + side], [top + side, top], "faint", 1.0, dashes=(4, 3))
+    for result, x, y in points:
+        colour, times, estimate = row_colour(result.cell.row), factor(result.cell), result.estimate
+        if not by_rank and estimate is not None and estimate.covers != "nothing":
+            canvas.line([across(x)] * 2, [upward(estimate.low * times), upward(estimate.high * times)], colour, 2, 0.45)
+        canvas.marks([across(x)], [upward(y)], colour, row_marker(result.cell.row), 6.6, 0.92, edge="raised")
+    what = "rank, 1 = best" if by_rank else content.table.metrics.get(cells[0].cell.metric, "")
+    canvas.text(left + side / 2, top + side + 27, f"published {what}", 8.5, "soft", "center")
+    canvas.text(2, top + 4, "ours", 8.5, "soft")
+    for index, (row, label) in enumerate(labels.items() if legend else ()):
+        y = top + 12 + 17 * index
+        canvas.marks([left + side + 22], [y], row_colour(row), row_marker(row), 6.6)
+        canvas.text(left + side + 32, y, shortened(label, 150, 8.5), 8.5, "soft")
+    kind = "ranks" if by_rank else "values"
+    words = f"{len(cells)} cells: published {kind} across, our {kind} upwards; on the dashed diagonal both are alike."
+    return canvas.svg("agreement", f"Published {kind} against ours", words)
+
+
+def _rank_ticks(n: int) -> list[float]:
+    step = next(step for step in (1, 5, 10, 20, 50, 100, n) if n <= 8 * step or step == n)
+    return [1.0, *(float(k) for k in range(step if step > 1 else 2, n + 1, step))]

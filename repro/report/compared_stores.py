@@ -1,0 +1,209 @@
+"""Two stores side by side, in numbers and words: a row for each cell, one line for all, environments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repro.judge.intervals import Estimate
+from repro.judge.paired import Side, difference, equal_bits
+from repro.report.formats.markdown import bullets, rows, text
+from repro.report.matched_stores import Matched, Measurement, SideBySide
+from repro.store.arrays import read_arrays
+
+HEADINGS = ("cell", "scale", "seeds", "A %", "B %", "B - A", "95 %", "equal", "speed B/A")
+NUMERIC = (2, 3, 4, 5, 6, 7, 8)
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One cell that both stores have; scores in [0, 1]."""
+
+    side: SideBySide
+    a: float
+    """Mean over the seeds that both have."""
+    b: float
+    effect: Estimate
+    """B less A."""
+    equal: int
+    """Seeds whose confusion matrices agree to the last bit."""
+    same_images: bool
+    speed: float | None
+    """Images a second in training, B's over A's; None where not known."""
+
+    @property
+    def all_equal(self) -> bool:
+        """Whether every seed that both have agrees to the last bit."""
+        return self.equal == len(self.side.seeds)
+
+
+def compare(matched: Matched) -> tuple[Compared, ...]:
+    """Every cell that both stores have with some seed."""
+    return tuple(_compared(side) for side in matched.cells if side.seeds)
+
+
+def _compared(side: SideBySide) -> Compared:
+    seeds = side.seeds
+    pairs = [(side.a[seed], side.b[seed]) for seed in seeds]
+    same_images = all(_same(a, b, "data_fingerprint") for a, b in pairs)
+    sides = [_side({seed: own[seed] for seed in seeds}) for own in (side.a, side.b)]
+    mean = pairs[0][0].evaluation["config"]["evaluate"].get("average") == "image"
+    equal = sum(
+        equal_bits(*(Side({s: one.scores[s]}, {s: one.matrices[s]} if s in one.matrices else {}) for one in sides))
+        for s in seeds
+    )
+    return Compared(
+        side,
+        fmean(sides[0].scores.values()),
+        fmean(sides[1].scores.values()),
+        difference(*sides, same_images=same_images, image_mean=mean),
+        equal,
+        same_images,
+        _speed(pairs),
+    )
+
+
+def _same(a: Measurement, b: Measurement, key: str) -> bool:
+    return bool(a.evaluation[key] == b.evaluation[key])
+
+
+def _side(own: Mapping[int, Measurement]) -> Side:
+    matrices: dict[int, NDArray[np.integer]] = {}
+    for seed, one in own.items():
+        (matrices[seed],) = read_arrays(one.confusion, "matrices")
+    return Side({seed: one.score for seed, one in own.items()}, matrices)
+
+
+def _speed(pairs: Sequence[tuple[Measurement, Measurement]]) -> float | None:
+    rates = [[float(one.training["result"].get("images_per_second") or 0) for one in pair] for pair in pairs]
+    ratios = [b / a for a, b in rates if a > 0 and b > 0]
+    return median(ratios) if ratios else None
+
+
+def headline(found: Sequence[Compared], matched: Matched) -> str:
+    """All in one line."""
+    only = [sum(not getattr(side, other) for side in matched.cells) for other in ("b", "a")]
+    told = [f"{count} only in {name}" for name, count in zip("AB", only, strict=True) if count]
+    if not found:
+        return "No cell is in both stores" + (f" ({', '.join(told)})." if told else ".")
+    equal = sum(one.all_equal for one in found)
+    parts = [f"{equal} of {len(found)} cells equal to the last bit"]
+    if equal < len(found):
+        largest = max(found, key=lambda one: abs(one.effect.value))
+        if largest.effect.value == 0:
+            parts.append("every score the same")
+        else:
+            parts.append(f"largest difference {100 * largest.effect.value:+.2f} points at {largest.side.name}")
+        known = [one for one in found if one.effect.covers not in ("nothing", "exact")]
+        apart = sum(not one.effect.low <= 0 <= one.effect.high for one in known)
+        if known:
+            parts.append(f"{apart} of {len(known)} intervals without 0")
+    speeds = [one.speed for one in found if one.speed is not None]
+    if speeds:
+        parts.append(f"B trains {median(speeds):.2f} times as fast as A")
+    return "; ".join([*parts, *told]) + "."
+
+
+def printed_rows(found: Sequence[Compared]) -> list[tuple[str, ...]]:
+    """A row for each cell in `HEADINGS`."""
+    out: list[tuple[str, ...]] = []
+    for one in found:
+        value, side = one.effect, one.side
+        known = value.covers not in ("nothing", "exact")
+        out.append(
+            (
+                side.name + ("" if one.same_images else " (other images)"),
+                side.scale,
+                str(len(side.seeds)),
+                f"{100 * one.a:.2f}",
+                f"{100 * one.b:.2f}",
+                "0" if value.covers == "exact" else f"{100 * value.value:+.3f}",
+                f"{100 * value.low:+.2f} to {100 * value.high:+.2f}" if known else NONE,
+                f"{one.equal} of {len(side.seeds)}",
+                NONE if one.speed is None else f"{one.speed:.2f}",
+            )
+        )
+    return out
+
+
+def json_rows(matched: Matched, found: Sequence[Compared]) -> list[dict[str, Any]]:
+    """One row for each cell that either store has; scores in [0, 1]."""
+    by_side = {id(one.side): one for one in found}
+    out = []
+    for side in matched.cells:
+        one = by_side.get(id(side))
+        known = one is not None and one.effect.covers not in ("nothing", "exact")
+        out.append(
+            {
+                "id": side.cell.id,
+                "set": list(side.changed),
+                "kind": "measured",
+                "table": side.cell.table,
+                "scale": side.scale,
+                "dataset": side.dataset,
+                "published": side.cell.published,
+                "seeds": list(side.seeds),
+                "seeds_a": sorted(side.a),
+                "seeds_b": sorted(side.b),
+                "a": one.a if one else None,
+                "b": one.b if one else None,
+                "difference": one.effect.value if one else None,
+                "low": one.effect.low if one and known else None,
+                "high": one.effect.high if one and known else None,
+                "covers": one.effect.covers if one else None,
+                "equal_seeds": one.equal if one else None,
+                "same_images": one.same_images if one else None,
+                "speed_ratio": one.speed if one else None,
+            }
+        )
+    return out
+
+
+def environments(matched: Matched) -> list[tuple[str, str, str]]:
+    """(what, A's, B's) of everything that the results were computed with, what differs first."""
+    told: list[dict[str, dict[str, None]]] = [{}, {}]
+    for side in matched.cells:
+        for own, measured in zip(told, (side.a, side.b), strict=True):
+            for one in measured.values():
+                for record in (one.training, one.evaluation):
+                    facts = {**record["environment"], "code": record["code"]["digest"][:12]}
+                    for key, value in facts.items():
+                        if value is not None:
+                            own.setdefault(key, {})[str(value)] = None
+    joined = [{key: " / ".join(values) for key, values in own.items()} for own in told]
+    found = [(key, joined[0].get(key, NONE), joined[1].get(key, NONE)) for key in dict.fromkeys([*told[0], *told[1]])]
+    return sorted(found, key=lambda row: row[1] == row[2])
+
+
+def only_lines(matched: Matched) -> list[str]:
+    """What only one of the stores has, in words."""
+    lines = []
+    for name, own, other in (("A", "a", "b"), ("B", "b", "a")):
+        cells = [side.name for side in matched.cells if getattr(side, own) and not getattr(side, other)]
+        if cells:
+            shown = ", ".join(cells[:6]) + (f" and {len(cells) - 6} more" if len(cells) > 6 else "")
+            lines.append(f"Only in {name}: {shown}")
+        seeds = sum(len(getattr(side, own).keys() - set(side.seeds)) for side in matched.cells if side.seeds)
+        if seeds:
+            lines.append(f"Only in {name}: {seeds} further seeds of cells that both have")
+    for name, count in zip("AB", matched.elsewhere, strict=True):
+        if count:
+            lines.append(f"{name} has {count} measurements of other tables, or with settings that only it has")
+    return lines
+
+
+def markdown(a: str, b: str, matched: Matched, found: Sequence[Compared]) -> str:
+    """The comparison as Markdown."""
+    blocks = ["# Two stores side by side", bullets([f"A: {text(a)}", f"B: {text(b)}"])]
+    blocks.append(f"**{text(headline(found, matched))}**")
+    body = [tuple(text(part) for part in row) for row in printed_rows(found)]
+    blocks += [rows(HEADINGS, body, numeric=NUMERIC), bullets(text(line) for line in only_lines(matched))]
+    told = [(text(key), text(first), text(second)) for key, first, second in environments(matched)]
+    blocks += ["## Environments", rows(("", "A", "B"), told)]
+    return "\n\n".join(block for block in blocks if block) + "\n"
