@@ -14,8 +14,7 @@ from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
-from repro.report.charts.canvas import WIDE, Canvas, Scale, text_width
-from repro.report.charts.svg import standalone
+from repro.report.charts.canvas import WIDE, Canvas, Scale, standalone, text_width
 from repro.report.charts.theme import row_colour, row_marker
 from repro.report.files import ready_folder, write_file
 from repro.report.formats.markdown import rows as table

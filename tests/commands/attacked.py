@@ -398,8 +398,7 @@ ONE_AT_A_TIME = threading.Lock()
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     ["attacked", "repro.cli", "repro.commands.run", "repro.commands.check", "repro.report.formats.write",
-     "repro.report.charts.intervals", "torch._dynamo", "matplotlib.figure", "matplotlib.backends.backend_svg",
-     "scipy.special", "jinja2"]
+     "repro.report.charts.intervals", "torch._dynamo", "scipy.special", "jinja2"]
 )  # fmt: skip
 
 if __name__ == "__main__":

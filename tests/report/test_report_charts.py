@@ -134,7 +134,8 @@ def check(svg: str) -> None:
     assert width > 0
     assert height > 0
     assert not re.search(r"\b(nan|inf)\b", re.sub(r">[^<]*<", "><", svg))
-    for x, y in re.findall(r"[ML] (-?[0-9.]+) (-?[0-9.]+)", svg.partition("</defs>")[2] or svg):
+    places = re.findall(r"[ML] (-?[0-9.]+) (-?[0-9.]+)", svg) + re.findall(r'c?x="(-?[0-9.]+)" c?y="(-?[0-9.]+)"', svg)
+    for x, y in places:
         assert -60 <= float(x) <= width + 60
         assert -60 <= float(y) <= height + 60
 

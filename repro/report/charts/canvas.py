@@ -1,28 +1,24 @@
-"""A sheet to draw charts on: matplotlib's figure with one axes whose unit is the point, origin at the top left.
+"""A sheet to draw charts on, written as SVG: the unit is the point, the origin the top left corner.
 
-Charts place everything themselves. That keeps them alike, and makes them several times faster to draw than panels laid
-out by matplotlib: a report has a dozen charts, some of twenty panels.
+Charts place everything themselves, which keeps them alike. What is written stands inside a page: no prolog, no clock,
+words as text, colours as the page's variables (`charts.theme`), so that its theme colours the charts too.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
 
-from repro.report.charts.svg import chart_settings, to_svg
-from repro.report.charts.theme import paint
+from repro.report.charts.theme import css_variables
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-WIDE = 640.0
-"""Points: charts of this width fill the page's column."""
-LETTER = 0.6
-"""Mean width of a letter in units of the type size; interface typefaces lie between 0.50 and 0.60."""
-
+WIDE, NARROW = 640.0, 300.0
+"""Points: charts of these widths fill the page's column, on a desk and on a phone."""
+LETTERS = {**dict.fromkeys("ijl.,:;'|!()[] -−·", 0.34), **dict.fromkeys("frtI/", 0.42), **dict.fromkeys("mwMW@%—", 0.9)}
+"""Widths of letters in units of the type size, as interface typefaces have them."""
+LETTER, CAPITAL = 0.58, 0.7
 
 LEAST = 1.0
 """Points of per cent that an axis of scores spans at least: noise is not to look like an effect."""
@@ -32,7 +28,19 @@ LARGEST = 1e15
 
 def text_width(text: str, size: float) -> float:
     """Return about how wide a text is, in points."""
-    return LETTER * size * len(text)
+    return size * sum(LETTERS.get(letter, CAPITAL if letter.isupper() else LETTER) for letter in text)
+
+
+def shortened(text: str, width: float, size: float) -> str:
+    """Return a text that fits into a width (points), cut with an ellipsis where it must be."""
+    if text_width(text, size) <= width:
+        return text
+    room, kept = width - text_width("…", size), ""
+    for letter in text:
+        if text_width(kept + letter, size) > room and kept:
+            break
+        kept += letter
+    return kept.rstrip(" ,−-") + "…"
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,22 @@ def padded(values: Iterable[float], start: float, end: float, share: float = 0.0
     return Scale(middle - reach, middle + reach, start, end)
 
 
+ANCHORS = {"left": "", "center": ' text-anchor="middle"', "right": ' text-anchor="end"'}
+OUTLINES: dict[str, tuple[tuple[float, float], ...]] = {
+    "s": ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
+    "D": ((0, -1.15), (1.15, 0), (0, 1.15), (-1.15, 0)),
+    "^": ((0, -1.1), (1.05, 0.85), (-1.05, 0.85)),
+    "v": ((0, 1.1), (1.05, -0.85), (-1.05, -0.85)),
+    "P": ((-0.4, -1.1), (0.4, -1.1), (0.4, -0.4), (1.1, -0.4), (1.1, 0.4), (0.4, 0.4), (0.4, 1.1), (-0.4, 1.1),
+          (-0.4, 0.4), (-1.1, 0.4), (-1.1, -0.4), (-0.4, -0.4)),
+    "X": ((0, -0.5), (0.6, -1.1), (1.1, -0.6), (0.5, 0), (1.1, 0.6), (0.6, 1.1), (0, 0.5), (-0.6, 1.1), (-1.1, 0.6),
+          (-0.5, 0), (-1.1, -0.6), (-0.6, -1.1)),
+    "p": ((0, -1.1), (1.05, -0.35), (0.65, 0.9), (-0.65, 0.9), (-1.05, -0.35)),
+    "H": ((-1.1, 0), (-0.55, -0.95), (0.55, -0.95), (1.1, 0), (0.55, 0.95), (-0.55, 0.95)),
+}  # fmt: skip
+"""Marker -> its corners around the middle, in units of half its size; "o" is a circle."""
+
+
 class Canvas:
     """Draws marks, lines, boxes and words; x to the right, y downwards, in points.
 
@@ -97,16 +121,8 @@ class Canvas:
     """
 
     def __init__(self, width: float, height: float) -> None:
-        from matplotlib.figure import Figure
-
-        with chart_settings():
-            self.figure: Figure = Figure(figsize=(width / 72, height / 72))
-            self.figure.patch.set_visible(False)
-            self.axes: Axes = self.figure.add_axes((0, 0, 1, 1))
-        self.axes.set_axis_off()
-        self.axes.set_xlim(0, width)
-        self.axes.set_ylim(height, 0)
-        self._order = 0
+        self.width, self.height = width, height
+        self._elements: list[str] = []
 
     def text(
         self,
@@ -119,33 +135,34 @@ class Canvas:
         bold: bool = False,
     ) -> None:
         """Write words whose middle line is at y."""
-        if not _placed(x, y):
+        if not _placed(x, y) or not words:
             return
-        words = "".join(letter if letter.isprintable() else " " for letter in words)
-        # mathtext is off: a "$" in a label is a "$".
-        self.axes.text(
-            x, y, words, fontsize=size, color=paint(colour), ha=align, va="center_baseline", parse_math=False,
-            fontweight="bold" if bold else "normal", zorder=self._next(),
-        )  # fmt: skip
+        words = escape("".join(letter if letter.isprintable() else " " for letter in words))
+        weight = ' font-weight="600"' if bold else ""
+        self._add(
+            f'<text x="{_n(x)}" y="{_n(y + 0.35 * size)}" font-size="{_n(size)}" fill="var(--{colour})"'
+            f"{ANCHORS[align]}{weight}>{words}</text>"
+        )
 
     def line(
         self, xs: Sequence[float], ys: Sequence[float], colour: str, width: float = 1.0, alpha: float = 1.0,
         dashes: tuple[float, ...] = (), round_ends: bool = False,
     ) -> None:  # fmt: skip
         """Draw a line through points."""
-        if not any(map(_placed, xs, ys)):
+        path, pen = "", "M"
+        for x, y in zip(xs, ys, strict=True):
+            if _placed(x, y):
+                path += f"{pen} {_n(x)} {_n(y)} "
+                pen = "L"
+            else:
+                pen = "M"
+        if not path:
             return
-        extra: dict[str, Any] = {"dashes": dashes} if dashes else {"solid_capstyle": "round" if round_ends else "butt"}
-        self.axes.plot(
-            xs,
-            ys,
-            color=paint(colour),
-            linewidth=width,
-            alpha=alpha,
-            zorder=self._next(),
-            scalex=False,
-            scaley=False,
-            **extra,
+        extra = f' stroke-dasharray="{" ".join(map(_n, dashes))}"' if dashes else ""
+        extra += ' stroke-linecap="round"' if round_ends else ""
+        self._add(
+            f'<path d="{path.rstrip()}" fill="none" stroke="var(--{colour})" stroke-width="{_n(width)}"{extra}'
+            f"{_opacity(alpha)}/>"
         )
 
     def marks(
@@ -153,47 +170,77 @@ class Canvas:
         alpha: float = 1.0, hollow: bool = False, edge: str = "",
     ) -> None:  # fmt: skip
         """Draw a mark at each point; `edge` sets it off from what it covers."""
-        points = [point for point in zip(xs, ys, strict=True) if _placed(*point)]
-        if not points:
-            return
-        xs, ys = [x for x, _ in points], [y for _, y in points]
-        self.axes.plot(
-            xs, ys, linestyle="none", marker=marker, markersize=size, color=paint(colour), alpha=alpha,
-            markerfacecolor="none" if hollow else paint(colour), markeredgecolor=paint(edge or colour),
-            markeredgewidth=1.2 if hollow else 0.8 if edge else 0.0, zorder=self._next(), scalex=False, scaley=False,
-        )  # fmt: skip
+        paint = f'fill="{"none" if hollow else f"var(--{colour})"}"'
+        if hollow or edge:
+            paint += f' stroke="var(--{edge or colour})" stroke-width="{1.2 if hollow else 0.8}"'
+        for x, y in zip(xs, ys, strict=True):
+            if not _placed(x, y):
+                continue
+            if marker == "o":
+                shape = f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(size / 2)}"'
+            else:
+                corners = [f"{_n(x + dx * size / 2)} {_n(y + dy * size / 2)}" for dx, dy in OUTLINES[marker]]
+                shape = f'<path d="M {" L ".join(corners)} Z"'
+            self._add(f"{shape} {paint}{_opacity(alpha)}/>")
 
     def box(self, x: float, y: float, width: float, height: float, colour: str, alpha: float = 1.0) -> None:
         """Fill a rectangle; (x, y) is its top left corner."""
-        from matplotlib.patches import Rectangle
-
-        if not _placed(x, y, width, height):
-            return
-        self.axes.add_artist(
-            Rectangle((x, y), width, height, facecolor=paint(colour), alpha=alpha, linewidth=0, zorder=self._next())
-        )
+        if _placed(x, y, width, height):
+            self._add(
+                f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" fill="var(--{colour})"'
+                f"{_opacity(alpha)}/>"
+            )
 
     def band(
         self, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], colour: str, alpha: float
     ) -> None:
         """Fill what lies between two lines over the same xs."""
-        from matplotlib.patches import Polygon
-
         placed = [ends for ends in zip(xs, lows, highs, strict=True) if _placed(*ends)]
         if len(placed) < 2:
             return
         corners = [*((x, low) for x, low, _ in placed), *((x, high) for x, _, high in reversed(placed))]
-        self.axes.add_artist(Polygon(corners, facecolor=paint(colour), alpha=alpha, linewidth=0, zorder=self._next()))
+        path = " L ".join(f"{_n(x)} {_n(y)}" for x, y in corners)
+        self._add(f'<path d="M {path} Z" fill="var(--{colour})"{_opacity(alpha)}/>')
 
     def svg(self, name: str, title: str, description: str) -> str:
-        """Return what was drawn; see `repro.report.charts.svg.to_svg`."""
-        with chart_settings():
-            return to_svg(self.figure, name, title, description)
+        """Return what was drawn as an `<svg>` element.
 
-    def _next(self) -> float:
-        """What is drawn later lies on top, whatever its kind."""
-        self._order += 1
-        return float(self._order)
+        `name` is unique within the page and prefixes its ids; a chart drawn for narrow pages gets a suffix of its own.
+        `title` and `description` are read out by screen readers. Equal drawings give equal text.
+        """
+        name = re.sub(r"[^A-Za-z0-9_-]", "-", name) + ("-narrow" if self.width == NARROW else "")
+        title, description = escape(title), escape(description)
+        return (
+            f'<svg class="chart" role="img" aria-labelledby="{name}-t {name}-d" viewBox="0 0 {_n(self.width)} '
+            f'{_n(self.height)}" style="--w:{_n(self.width)}"><title id="{name}-t">{title}</title>'
+            f'<desc id="{name}-d">{description}</desc>{"".join(self._elements)}</svg>'
+        )
+
+    def _add(self, element: str) -> None:
+        self._elements.append(element)
+
+
+def standalone(chart: str) -> str:
+    """Return a chart as a file of its own, to be shown as a picture: in the colours of the reader's theme."""
+    light, dark = css_variables()
+    width, height = re.search(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"', chart).groups()  # type: ignore[union-attr]
+    style = (
+        f"svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}"
+        "text{font-family:system-ui,sans-serif}.paper{fill:var(--page)}"
+    )
+    head, rest = chart.split(">", 1)
+    head = head.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" ', 1)
+    return f'{head}><style>{style}</style><rect class="paper" width="100%" height="100%"/>{rest}\n'
+
+
+def _n(value: float) -> str:
+    """Return a coordinate with two decimals at most."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _opacity(alpha: float) -> str:
+    return "" if alpha >= 1 else f' opacity="{_n(alpha)}"'
 
 
 def _placed(*numbers: float) -> bool:

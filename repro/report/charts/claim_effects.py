@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from repro.judge.intervals import Estimate
 from repro.judge.result import ALPHA, ClaimResult, Differences, Interval, Pair, Part
 from repro.judge.wording import percent, seeds_of
-from repro.report.charts.canvas import Canvas, Scale, padded
-from repro.report.charts.intervals import shortened, tick_text
+from repro.report.charts.canvas import Canvas, Scale, padded, shortened
+from repro.report.charts.intervals import tick_text
 from repro.report.number_format import NONE, dof, fixed, probability, signed, span
 
 WIDTH, STEP = 232.0, 25.0

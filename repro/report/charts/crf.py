@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.report.charts.canvas import WIDE, Canvas, text_width
-from repro.report.charts.intervals import shortened
+from repro.report.charts.canvas import WIDE, Canvas, shortened, text_width
 from repro.report.content import Classes, MeanField, Search
 from repro.report.number_format import NONE, fixed, seconds, setting
 from repro.report.pictures import jpeg, label_png, nearest, palette, png

@@ -7,8 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.report.charts.canvas import WIDE, Canvas, text_width
-from repro.report.charts.intervals import shortened
+from repro.report.charts.canvas import WIDE, Canvas, shortened, text_width
 from repro.report.content import ReportContent
 from repro.report.grid import Grid, GridCell, GridRow, compared, difference, mean
 from repro.report.number_format import factor, fixed, signed

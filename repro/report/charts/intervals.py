@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from repro.report.charts.canvas import LEAST, WIDE, Canvas, Scale, drawable, length, padded, text_width
+from repro.report.charts.canvas import LEAST, WIDE, Canvas, Scale, drawable, length, padded, shortened, text_width
 from repro.report.charts.theme import row_colour, row_marker
 from repro.report.content import CellResult, ReportContent
 from repro.report.grid import compared, mean, rank_pairs
@@ -77,13 +77,6 @@ def extent(result: CellResult) -> list[float]:
     if mean(result) is None or result.estimate is None:
         return []
     return drawable([*result.values.values(), result.estimate.low, result.estimate.high])
-
-
-def shortened(text: str, width: float, size: float) -> str:
-    """Return a text that fits into a width (points), cut with an ellipsis where it must be."""
-    if text_width(text, size) <= width:
-        return text
-    return text[: max(1, int(width / text_width("x", size)) - 1)].rstrip() + "…"
 
 
 def axis(canvas: Canvas, scale: Scale, top: float, bottom: float, most: int) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repro.report.charts.canvas import LEAST, WIDE, Canvas, Scale, length, padded, text_width
-from repro.report.charts.intervals import extent, on_one_axis, shortened, tick_text
+from repro.report.charts.canvas import LEAST, WIDE, Canvas, Scale, length, padded, shortened, text_width
+from repro.report.charts.intervals import extent, on_one_axis, tick_text
 from repro.report.charts.theme import row_colour
 from repro.report.content import CellResult, ReportContent
 from repro.report.grid import mean

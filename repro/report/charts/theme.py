@@ -1,43 +1,38 @@
 """The palette, in one place, for both themes.
 
-Charts are drawn with the stand-in colours below; `charts.svg` turns each into `var(--name)`, so that a page's theme
-colours its charts too. Hues are told apart by readers with any of the common colour deficiencies (after Okabe and
-Ito, 2008, darkened for white paper and lightened for the dark theme); no meaning rests on hue alone.
+Charts are drawn in `var(--name)`, so that a page's theme colours its charts too. Hues are told apart by readers with
+any of the common colour deficiencies (after Okabe and Ito, 2008, darkened for white paper and lightened for the dark
+theme); no meaning rests on hue alone.
 """
 
 from __future__ import annotations
 
-# name: (stand-in in charts, light theme, dark theme)
-COLOURS: dict[str, tuple[str, str, str]] = {
-    "page": ("#fefe01", "#ffffff", "#111418"),
-    "panel": ("#fefe02", "#f6f7f9", "#191d23"),
-    "raised": ("#fefe03", "#ffffff", "#20252c"),
-    "line": ("#fefe04", "#dfe3e8", "#323942"),
-    "ink": ("#010201", "#1a1f26", "#e8ebef"),
-    "soft": ("#010202", "#59636f", "#a3adb9"),
-    "faint": ("#010203", "#8b95a1", "#75808c"),
-    "accent": ("#010204", "#0b5fa5", "#6db8f2"),
-    "good": ("#010205", "#0a6e5c", "#4fc7ae"),
-    "bad": ("#010206", "#b3400a", "#f59a66"),
-    "open": ("#010207", "#7a5c00", "#dbb54a"),
-    "row1": ("#010301", "#0b68ad", "#62b1ee"),
-    "row2": ("#010302", "#c2500c", "#f2965c"),
-    "row3": ("#010303", "#0a7d62", "#45c3a2"),
-    "row4": ("#010304", "#a6478a", "#dd94c6"),
-    "row5": ("#010305", "#8a6a00", "#dfb740"),
-    "row6": ("#010306", "#5a5fc7", "#a5a9f5"),
-    "row7": ("#010307", "#57606a", "#b4bdc7"),
-    "row8": ("#010308", "#8c2f39", "#ef8f99"),
+# name: (light theme, dark theme)
+COLOURS: dict[str, tuple[str, str]] = {
+    "page": ("#ffffff", "#111418"),
+    "panel": ("#f6f7f9", "#191d23"),
+    "raised": ("#ffffff", "#20252c"),
+    "line": ("#dfe3e8", "#323942"),
+    "ink": ("#1a1f26", "#e8ebef"),
+    "soft": ("#59636f", "#a3adb9"),
+    "faint": ("#8b95a1", "#75808c"),
+    "accent": ("#0b5fa5", "#6db8f2"),
+    "good": ("#0a6e5c", "#4fc7ae"),
+    "bad": ("#b3400a", "#f59a66"),
+    "open": ("#7a5c00", "#dbb54a"),
+    "row1": ("#0b68ad", "#62b1ee"),
+    "row2": ("#c2500c", "#f2965c"),
+    "row3": ("#0a7d62", "#45c3a2"),
+    "row4": ("#a6478a", "#dd94c6"),
+    "row5": ("#8a6a00", "#dfb740"),
+    "row6": ("#5a5fc7", "#a5a9f5"),
+    "row7": ("#57606a", "#b4bdc7"),
+    "row8": ("#8c2f39", "#ef8f99"),
 }
 
 ROWS = tuple(name for name in COLOURS if name.startswith("row"))
 MARKERS = ("o", "s", "^", "v", "P", "X", "p", "H")
 """Rows also differ in their marker, for print in black and white."""
-
-
-def paint(name: str) -> str:
-    """Return the colour to draw with so that the page's theme decides."""
-    return COLOURS[name][0]
 
 
 def row_colour(index: int) -> str:
@@ -52,6 +47,6 @@ def row_marker(index: int) -> str:
 
 def css_variables() -> tuple[str, str]:
     """Return the declarations of the light and of the dark theme."""
-    light = "".join(f"--{name}:{colours[1]};" for name, colours in COLOURS.items())
-    dark = "".join(f"--{name}:{colours[2]};" for name, colours in COLOURS.items())
+    light = "".join(f"--{name}:{colours[0]};" for name, colours in COLOURS.items())
+    dark = "".join(f"--{name}:{colours[1]};" for name, colours in COLOURS.items())
     return light, dark

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.report.charts.canvas import LARGEST, WIDE, Canvas, Scale, drawable, text_width
-from repro.report.charts.intervals import shortened, tick_text
+from repro.report.charts.canvas import LARGEST, WIDE, Canvas, Scale, drawable, shortened, text_width
+from repro.report.charts.intervals import tick_text
 from repro.report.content import Curve
 from repro.report.number_format import NONE, fixed
 
