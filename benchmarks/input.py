@@ -14,7 +14,7 @@ import torch
 
 from repro.data import augment
 from repro.spec.protocol import Train
-from repro.train.supply import Supply
+from repro.train.prefetch import Prefetcher
 
 from .step import OURS, ours, photographs, settings, steps
 from .turns import Row, take_turns
@@ -43,11 +43,11 @@ def inputs(device: str, crop: int, batch: int) -> Callable[[], object]:
     images = photographs(2 * batch, crop)
     train = Train(crop=crop, batch_size=batch)
     order = np.arange(len(images.sizes))
-    supply = Supply(images, order, train, 0, slice(0, batch), torch.device(device))
+    prefetcher = Prefetcher(images, order, train, 0, slice(0, batch), torch.device(device))
 
     def run() -> None:
         for step in range(steps(device)):
-            made = supply(step)
+            made = prefetcher(step)
             augment.sample(made.pixels, made.labels, made.sizes, made.drawn, crop)
 
     return run

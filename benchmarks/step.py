@@ -32,8 +32,8 @@ from repro.nets.deeplab import build
 from repro.nets.precision import precision
 from repro.plan.layers import multiply_adds
 from repro.spec.protocol import Model, Train
+from repro.train.launch_modes import LaunchMode
 from repro.train.loop import Hooks, fit
-from repro.train.ways import Launch
 
 from .paced import Paced
 from .turns import Row, matmul_rate, ratios, take_turns
@@ -61,7 +61,7 @@ def steps(device: str) -> int:
     return 8 if device.startswith("cuda") else 2
 
 
-def ways(device: str) -> tuple[Launch, ...]:
+def launch_modes(device: str) -> tuple[LaunchMode, ...]:
     """Ways of `--launch` that are timed; on a CPU compiling takes minutes and there are no graphs."""
     return ("eager", "compiled", "captured", "compiled+captured") if device.startswith("cuda") else ("eager",)
 
@@ -76,12 +76,12 @@ def rows(device: str, crop: int, batch: int) -> list[Row]:
     except ImportError:
         note = "segmentation_models_pytorch is not installed: not compared with"
     found: dict[str, Row] = {}
-    for way in ways(device):
-        for name, model in {**OURS, **(LIKE_SMP if way == "eager" else {})}.items():
+    for launch_mode in launch_modes(device):
+        for name, model in {**OURS, **(LIKE_SMP if launch_mode == "eager" else {})}.items():
             against = SMP if model.decoder and SMP in peers else AMP
             others = (against,) if FLOAT32 in found else (against, FLOAT32)
             beside = {other: peers[other] for other in others}
-            for row in measured(f"{name}, {way}", model, way, beside, setting):
+            for row in measured(f"{name}, {launch_mode}", model, launch_mode, beside, setting):
                 row = replace(row, note=note) if row.ratio and model.decoder else row
                 found.setdefault(row.name, row)  # a peer's first figure counts
             if device.startswith("cuda"):
@@ -105,12 +105,12 @@ class Setting:
 
 
 def measured(
-    name: str, model: Model, way: Launch, beside: dict[str, Callable[[], object]], setting: Setting
+    name: str, model: Model, launch_mode: LaunchMode, beside: dict[str, Callable[[], object]], setting: Setting
 ) -> list[Row]:
     """Rows of one of ours, which is compared with the first of those beside it, and of these."""
     device, against, began = setting.device, next(iter(beside)), time.perf_counter()
     goal = "1.5 times, 45 % of the floor" if device.startswith("cuda") else ""
-    one = ours(model, device, setting.crop, setting.batch, way)
+    one = ours(model, device, setting.crop, setting.batch, launch_mode)
     try:
         seconds = take_turns({name: partial(one.turn, steps(device)), **beside}, device, turns=3)
     except (InputError, RuntimeError) as error:
@@ -123,7 +123,7 @@ def measured(
     floor = setting.rate / (3 * setting.per_image(model))
     row = Row(name, values[name], "images/s", against, *ratios(seconds[name], seconds[against]), floor, goal)
     if goal:
-        row = replace(row, met=(row.ratio or 0) >= 1.5 and (row.share or 0) >= 0.45)
+        row = replace(row, met=(row.ratio or 0) >= 1.5 and (row.shard or 0) >= 0.45)
     spent = time.perf_counter() - began
     say(f"step: {name}: {row.value:.3g} images/s, {row.ratio:.2f} times {against}, after {spent:.0f} s")
     more = setting.per_image(OURS["DeepLabv3"], 8) / setting.per_image(OURS["DeepLabv3"])
@@ -140,7 +140,7 @@ def photographs(count: int, side: int) -> Images:
     return Images(pixels, labels, np.full((count, 2), side, dtype=np.int32), tuple(map(str, range(count))))
 
 
-def ours(model: Model, device: str, crop: int, batch: int, launch: Launch = "eager") -> Paced:
+def ours(model: Model, device: str, crop: int, batch: int, launch: LaunchMode = "eager") -> Paced:
     """A training by our loop, to be run in turns."""
     with torch.device(device):
         network = build(model, CLASSES, 16)

@@ -244,7 +244,7 @@ def run(
       repro run table3 --seeds 5 --executor slurm --slurm partition=gpu --store /shared/runs
     """
     from repro.commands.run import Place, main
-    from repro.run.job import Way
+    from repro.run.job import ExecutionOptions
     from repro.run.session import Options
 
     given = tuple(only or ()), overrides_of(set_, crf, crf_backend, micro_batch)
@@ -254,7 +254,7 @@ def run(
     )  # fmt: skip
     options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, how, trained)
     place = Place(executor, device, jobs, tuple(slurm or ()))
-    raise typer.Exit(main(options, out, place, Way(gpus_per_training, launch, tensorboard), json))
+    raise typer.Exit(main(options, out, place, ExecutionOptions(gpus_per_training, launch, tensorboard), json))
 
 
 @app.command()

@@ -48,8 +48,8 @@ def write(path: Path, data: bytes, *, durable: bool = True) -> None:
     """
     sweep(path)
     while True:
-        aside = _beside(path)
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+        temporary = _beside(path)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
         try:
             _hold(descriptor)
             with open(descriptor, "wb", closefd=False) as file:
@@ -57,26 +57,26 @@ def write(path: Path, data: bytes, *, durable: bool = True) -> None:
             if durable:
                 _sync(descriptor)
             with suppress(FileNotFoundError):  # taken for a part that was left, before it was held: once more
-                os.replace(aside, path)
+                os.replace(temporary, path)
                 return
         except BaseException:
             with suppress(OSError):
-                os.unlink(aside)
+                os.unlink(temporary)
             raise
         finally:
             os.close(descriptor)
 
 
 @contextmanager
-def folder_aside(path: Path) -> Iterator[Path]:
+def temporary_folder(path: Path) -> Iterator[Path]:
     """A new folder beside `path`, to be filled and renamed; gone at the end where it was not."""
     sweep(path)
-    aside = _beside(path)
-    descriptor = _held_folder(aside)
+    temporary = _beside(path)
+    descriptor = _held_folder(temporary)
     try:
-        yield aside
+        yield temporary
     finally:
-        remove(aside)
+        remove(temporary)
         os.close(descriptor)
 
 

@@ -14,7 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repro import files
-from repro.files import Damaged, describe, digest, folder_aside, read, remove, seal, sweep, unreadable, unseal, write
+from repro.files import (
+    Damaged,
+    describe,
+    digest,
+    read,
+    remove,
+    seal,
+    sweep,
+    temporary_folder,
+    unreadable,
+    unseal,
+    write,
+)
 
 
 def names(folder):
@@ -64,7 +76,7 @@ place = Path(sys.argv[1])
 if sys.argv[2] == "file":
     os.replace = killed
     files.write(place, b"new")
-with files.folder_aside(place) as aside:
+with files.temporary_folder(place) as aside:
     (aside / "part").write_bytes(b"half")
     killed()
 """
@@ -87,7 +99,7 @@ ROOT = Path(files.__file__).parents[1]
 
 
 def test_what_somebody_writes_now_is_not_swept_away(tmp_path):
-    with folder_aside(tmp_path / "k") as aside:
+    with temporary_folder(tmp_path / "k") as aside:
         sweep(tmp_path / "k")
         assert names(tmp_path) == [aside.name]
         (aside / "a").write_text("a")
@@ -115,7 +127,7 @@ def test_a_part_that_was_swept_before_it_was_held_is_written_again(tmp_path, mon
     write(tmp_path / "a", b"a")
     assert (tmp_path / "a").read_bytes() == b"a"
     left[0] = times
-    with folder_aside(tmp_path / "b") as aside:
+    with temporary_folder(tmp_path / "b") as aside:
         (aside / "file").write_text("")
         aside.rename(tmp_path / "b")
     assert names(tmp_path / "b") == ["file"]

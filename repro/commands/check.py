@@ -24,7 +24,7 @@ from repro.report.stored_baseline import openings, snapshot
 from repro.run import rounding, session
 from repro.run.computed import published_values
 from repro.run.environment import environment
-from repro.run.events import Event, Failed, TrainingDone
+from repro.run.progress.events import Event, Failed, TrainingDone
 from repro.run.session import Options
 from repro.spec.keys import flat_of
 from repro.spec.protocol import Protocol

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from repro.run import hub
-from repro.train.ways import Launch
+from repro.train.launch_modes import LaunchMode
 
 Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="Ids, aliases, or all.", show_default=False)]
 Scale = Annotated[
@@ -123,7 +123,7 @@ MicroBatch = Annotated[
     ),
 ]
 HowLaunched = Annotated[
-    Launch,
+    LaunchMode,
     typer.Option(
         "--launch",
         help="How steps reach the device: eager, operation by operation; captured, as one CUDA graph a step; compiled, "

@@ -16,7 +16,7 @@ from repro.plan.plan import Plan
 from repro.plan.work import Training
 from repro.report.stored_reference import of_one_seed
 from repro.run import session
-from repro.run.room import room, too_large
+from repro.run.memory import memory_limit, too_large
 from repro.run.session import Options
 from repro.spec.bounds import JOBS, check_count
 from repro.store.explain import History
@@ -100,7 +100,7 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
 
 def _too_large(plan: Plan, store: Store, workers: Sequence[str]) -> str:
     """What cannot fit into this machine's memory; empty where all can."""
-    there = room(workers[0])
+    there = memory_limit(workers[0])
     trainings, evaluations = session.missing(plan, store)
     return too_large(trainings.values(), evaluations.values(), plan, there) if there else ""
 

@@ -15,20 +15,20 @@ from repro.plan.plan import Plan
 from repro.report.files import try_folder
 from repro.report.stored_reference import of_one_seed
 from repro.run import session
-from repro.run.board import Board, board
-from repro.run.job import Way
-from repro.run.order import Work
-from repro.run.progress import Progress
-from repro.run.room import room, too_large
+from repro.run.executors.order import Work
+from repro.run.job import ExecutionOptions
+from repro.run.memory import memory_limit, too_large
+from repro.run.progress.display import show_progress
+from repro.run.progress.state import Progress
+from repro.run.progress.table_view import TableView, table_view
 from repro.run.session import Options
-from repro.run.view import watch
 from repro.spec.bounds import PROCESSES, check_count
 from repro.store.short_of_memory import in_micro_batches
 from repro.store.store import Store
 
 if TYPE_CHECKING:
     from repro.report.formats.write import Format
-    from repro.run.remote import Cluster
+    from repro.run.executors.loop import Cluster
 
 FORMATS: tuple[Format, ...] = ("md", "html")
 
@@ -43,18 +43,18 @@ class Place:
     slurm: tuple[str, ...] = ()
 
 
-def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> int:
+def main(options: Options, out: Path, place: Place, execution: ExecutionOptions, as_json: bool) -> int:
     """Run and report; the exit code."""
-    check(way)
+    check(execution)
     suite = session.load(options)
     store = Store(options.store)
     plan = session.make_plan(options, suite, store)
     local = place.executor == "local"
-    workers = session.devices(place.device, place.jobs, way.processes) if local else []
-    work = session.work_of(plan, store, options.data_root, options.weights, way, trained=options.trained)
+    workers = session.devices(place.device, place.jobs, execution.processes) if local else []
+    work = session.work_of(plan, store, options.data_root, options.weights, execution, trained=options.trained)
     try_folder(out)  # a folder that cannot be written to is told now, not after hours
     store.prepare()  # not before all is known to be right: a slip leaves no folder behind
-    told = (store, place.device, place.jobs, way.processes, place.slurm)
+    told = (store, place.device, place.jobs, execution.processes, place.slurm)
     cluster = session.cluster(place.executor, *told) if work or not local else None
     if work and not options.scale:
         say(f"scale {plan.request.scale}: {suite.scale(plan.request.scale).description} (--scale changes it)")
@@ -65,7 +65,7 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
     for line in session.repeated_images(work, options.data_root):
         say(line)
     if local and work:
-        check_room(plan, store, workers[0], way.processes)
+        check_room(plan, store, workers[0], execution.processes)
     if known := of_one_seed(plan):
         say(known)
     code = compute(plan, work, store, workers, cluster)
@@ -75,7 +75,7 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
     ):
         say("memory was short: going on in micro-batches, which reports list as departures")
         plan = parted
-        work = session.work_of(plan, store, options.data_root, options.weights, way, trained=options.trained)
+        work = session.work_of(plan, store, options.data_root, options.weights, execution, trained=options.trained)
         left = [one for one in work if one.key not in tried]
         tried |= {one.key for one in left}
         code = compute(plan, left, store, workers, cluster)
@@ -88,7 +88,7 @@ def main(options: Options, out: Path, place: Place, way: Way, as_json: bool) -> 
 
 def check_room(plan: Plan, store: Store, device: str, processes: int) -> None:
     """InputError for what cannot fit into main memory; a word where it cannot fit into a GPU's."""
-    there = room(device)
+    there = memory_limit(device)
     trainings, evaluations = session.missing(plan, store)
     told = too_large(trainings.values(), evaluations.values(), plan, there, processes) if there else ""
     if told and device == "cpu":
@@ -97,11 +97,11 @@ def check_room(plan: Plan, store: Store, device: str, processes: int) -> None:
         say(told)
 
 
-def check(way: Way) -> None:
+def check(execution: ExecutionOptions) -> None:
     """InputError for what cannot be."""
-    check_count("--gpus-per-training", way.processes, 1, PROCESSES)
-    if way.tensorboard is not None:
-        from repro.run.scalars import check_tensorboard
+    check_count("--gpus-per-training", execution.processes, 1, PROCESSES)
+    if execution.tensorboard is not None:
+        from repro.run.tensorboard import check_tensorboard
 
         check_tensorboard()
 
@@ -113,9 +113,9 @@ def compute(
     if not work:
         return EXIT_OK
     costs = {one.key: one.cost for one in work}
-    places = len(workers) if cluster is None else cluster.room()
-    progress = Progress(boards(plan), costs, min(places, len(work)), known(plan, store))
-    with watch(progress) as listener:
+    places = len(workers) if cluster is None else cluster.capacity()
+    progress = Progress(table_views(plan), costs, min(places, len(work)), known(plan, store))
+    with show_progress(progress) as listener:
         outcome = session.execute(work, store, workers, listener, cluster)
     for key, reason in outcome.failed.items():
         say(f"failed: {progress.label(key)}: {reason}")
@@ -131,6 +131,6 @@ def known(plan: Plan, store: Store) -> dict[str, float]:
     return {key: float(record["result"]["miou"]) for key, record in found.items() if record is not None}
 
 
-def boards(plan: Plan) -> tuple[Board, ...]:
+def table_views(plan: Plan) -> tuple[TableView, ...]:
     """The tables as the live view shows them."""
-    return tuple(board(f"{table.id}: {table.title}", plan.of_table(table.id)) for table in plan.request.tables)
+    return tuple(table_view(f"{table.id}: {table.title}", plan.of_table(table.id)) for table in plan.request.tables)

@@ -25,7 +25,7 @@ from filelock import FileLock
 from repro.data.disk import unwritable
 from repro.data.images import VOID, ByteArray, Images
 from repro.errors import InputError
-from repro.files import Damaged, describe, folder_aside, read, remove, seal, sync, unreadable, unseal, write
+from repro.files import Damaged, describe, read, remove, seal, sync, temporary_folder, unreadable, unseal, write
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,14 @@ def _open(folder: Path, tell: Callable[[str], None]) -> Images | None:
 
 def _build(folder: Path, content: Content) -> None:
     """Write the folder beside its place, flush it to the disk, then move it there."""
-    with folder_aside(folder) as aside:
-        _check_space(aside, content.sizes)
-        _write(aside, content)
-        files = {path.name: describe(path) for path in sorted(aside.iterdir())}
-        write(aside / "index.json", seal({"names": content.names, "files": files}))
-        sync(aside)
+    with temporary_folder(folder) as temporary:
+        _check_space(temporary, content.sizes)
+        _write(temporary, content)
+        files = {path.name: describe(path) for path in sorted(temporary.iterdir())}
+        write(temporary / "index.json", seal({"names": content.names, "files": files}))
+        sync(temporary)
         remove(folder)
-        os.replace(aside, folder)
+        os.replace(temporary, folder)
 
 
 def _write(folder: Path, content: Content) -> None:

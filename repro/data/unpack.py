@@ -46,14 +46,16 @@ def unpack(archive: Path, folder: Path) -> None:
     would land outside the folder, or that is neither file nor folder; or that unpacks into far more than its size: none
     of it is kept then.
     """
-    aside = folder / f".unpacking-{archive.name}"
+    temporary = folder / f".unpacking-{archive.name}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
         with opened(archive) as file:
             size = os.fstat(file.fileno()).st_size
-            writer = _Writer(archive, aside, max(MOST_BYTES_ANYWAY, MOST_TIMES * size), shutil.disk_usage(folder).free)
+            writer = _Writer(
+                archive, temporary, max(MOST_BYTES_ANYWAY, MOST_TIMES * size), shutil.disk_usage(folder).free
+            )
             beginning = file.read(6)
             file.seek(0)
             if beginning.startswith(b"PK"):
@@ -62,8 +64,8 @@ def unpack(archive: Path, folder: Path) -> None:
                 opener = next((opener for magic, opener in _COMPRESSED if beginning.startswith(magic)), None)
                 _untar(opener(file) if opener else file, writer)
         writer.copy_linked()
-        _check_merge(aside, folder)
-        _merge(aside, folder)
+        _check_merge(temporary, folder)
+        _merge(temporary, folder)
     except InputError:
         raise
     except OSError as error:
@@ -73,7 +75,7 @@ def unpack(archive: Path, folder: Path) -> None:
     except Exception as error:  # the readers fail in as many ways as a file can be damaged
         raise _damaged(archive, error) from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @dataclass

@@ -20,15 +20,15 @@ from torch import Tensor, nn
 from repro.data.augment import normalise
 from repro.data.images import Images
 from repro.errors import InputError
+from repro.evaluate.adaptive_batches import AdaptiveBatch, in_adaptive_batches
+from repro.evaluate.canvas import outside, place, put_back, windows
 from repro.evaluate.confusion import VOID, class_iou, confusion, image_mean_iou, mean_iou, predicted
 from repro.evaluate.crf import refine
 from repro.evaluate.inference import probabilities
-from repro.evaluate.portions import Portion, in_portions
 from repro.evaluate.probabilities import Kept
 from repro.evaluate.region import distances, has_void, scored
 from repro.evaluate.search import Found, Sample, search
 from repro.evaluate.steps import Steps, steps
-from repro.evaluate.view import outside, place, put_back, windows
 from repro.nets.build import build
 from repro.nets.deeplab import set_resizing
 from repro.nets.precision import autocast
@@ -66,7 +66,7 @@ class Measured:
     """What a trimap's band lies around; None where all pixels are scored."""
     steps: Steps | None = None
     """Mean field on the first image, where a CRF follows the network."""
-    portions: tuple[Portion, ...] = ()
+    batches: tuple[AdaptiveBatch, ...] = ()
     """How many images were taken at once, from which image on."""
     precision: Precision = "float32"
     """Of convolutions and products."""
@@ -141,7 +141,7 @@ def measure(
     kept: list[npt.NDArray[np.uint8]] = []
     matrices: list[list[npt.NDArray[np.int32]]] = [[] for _ in evaluates]
 
-    def portion(batch: slice) -> None:
+    def one_batch(batch: slice) -> None:
         nonlocal mean_field_steps
         truth = torch.from_numpy(np.ascontiguousarray(images.labels[batch])).to(device)
         sizes = torch.from_numpy(np.ascontiguousarray(images.sizes[batch])).to(device)
@@ -170,8 +170,8 @@ def measure(
         if batch.start < PICTURES:
             kept.append(prediction[: PICTURES - batch.start].to(torch.uint8).cpu().numpy())
 
-    portions = in_portions(len(images.pixels), evaluate.batch_size, portion, should_stop)
-    if portions is None:
+    batches = in_adaptive_batches(len(images.pixels), evaluate.batch_size, one_batch, should_stop)
+    if batches is None:
         return None
     seconds = time.monotonic() - began
     pictures = _pictures(images, np.concatenate(kept))
@@ -186,7 +186,7 @@ def measure(
             search=found,
             boundaries=around if one.trimap_px is not None else None,
             steps=mean_field_steps,
-            portions=tuple(portions),
+            batches=tuple(batches),
             precision=numbers,
         )
         for one, counts in zip(evaluates, matrices, strict=True)

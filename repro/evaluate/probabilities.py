@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from repro.evaluate.portions import in_portions
+from repro.evaluate.adaptive_batches import in_adaptive_batches
 from repro.files import Damaged, folder, read, remove, write
 
 _CHECKSUM_BYTES = 32
@@ -35,7 +35,7 @@ class Kept:
         """Make what lacks with `predict`, a batch at a time; False if asked to stop. A file is whole or not there."""
         folder(self.folder)
 
-        def portion(batch: slice) -> None:
+        def one_batch(batch: slice) -> None:
             if all([self._whole(k) for k in range(batch.start, batch.stop)]):
                 return
             for k, image in enumerate(predict(batch), start=batch.start):
@@ -44,7 +44,7 @@ class Kept:
                 data = buffer.getvalue()
                 write(self._path(k), data + hashlib.sha256(data).digest(), durable=False)
 
-        return in_portions(self.count, batch_size, portion, should_stop) is not None
+        return in_adaptive_batches(self.count, batch_size, one_batch, should_stop) is not None
 
     def read(self, index: int) -> npt.NDArray[np.float16]:
         """(C, H, W) of one image. Raises Damaged, or OSError."""

@@ -14,15 +14,17 @@ from repro.nets.weight_files import find
 from repro.plan.work import Split, weights_name
 from repro.run.job import Job
 from repro.store.store import Store
+from repro.train.distributed import SINGLE_PROCESS, DistributedContext
 from repro.train.given import given
 from repro.train.loop import Hooks
-from repro.train.team import ALONE, Team
-from repro.train.training import Start, Trained, train
+from repro.train.training import InitialWeights, Trained, train
 
 WEIGHTS = "weights.safetensors"
 
 
-def compute(job: Job, store: Store, device: torch.device, hooks: Hooks, team: Team = ALONE) -> Trained:
+def compute(
+    job: Job, store: Store, device: torch.device, hooks: Hooks, dist: DistributedContext = SINGLE_PROCESS
+) -> Trained:
     """Do the training of a job, or this process's part of it. Raises what `train` raises."""
     training = job.training
     if training.given:
@@ -40,8 +42,8 @@ def compute(job: Job, store: Store, device: torch.device, hooks: Hooks, team: Te
         device,
         hooks,
         twice,
-        team,
-        job.way.launch,
+        dist,
+        job.execution.launch,
     )
 
 
@@ -57,14 +59,16 @@ def load_weights(store: Store, key: str) -> dict[str, torch.Tensor]:
     return dict(safetensors.torch.load_file(store.file("training", key, WEIGHTS)))
 
 
-def start_of(job: Job, store: Store) -> Start | None:
+def start_of(job: Job, store: Store) -> InitialWeights | None:
     """The weights that the job's training starts from; None for random ones. Raises InputError where they lack."""
     training = job.training
     if training.parent is not None:
-        return Start(training.parent.task, load_weights(store, training.parent.key), f"training {training.parent.key}")
+        return InitialWeights(
+            training.parent.task, load_weights(store, training.parent.key), f"training {training.parent.key}"
+        )
     if not training.needs_weights:
         return None
     if job.weights is None:
         raise InputError("--weights: train.start is imagenet and no weights are given. Give their folder.")
     path = find(job.weights, weights_name(training.model))
-    return Start("imagenet", read(path), str(path))
+    return InitialWeights("imagenet", read(path), str(path))

@@ -18,17 +18,18 @@ import safetensors.torch
 import torch
 
 from repro.errors import InputError
+from repro.evaluate.adaptive_batches import batch_remarks
 from repro.evaluate.measure import Measured, Workshop, measure
-from repro.evaluate.portions import said
 from repro.evaluate.search import Found
 from repro.files import read, write
 from repro.plan.parts import smaller
 from repro.plan.work import Evaluation, Training
 from repro.run.compute import WEIGHTS, compute, images_of, load_weights
-from repro.run.crew import await_writer, train_together
 from repro.run.device import torch_device
+from repro.run.distributed.worker_group import await_checkpoint_writer, train_distributed
 from repro.run.environment import environment
-from repro.run.events import (
+from repro.run.job import Job, ShortOfMemoryError
+from repro.run.progress.events import (
     EvaluationDone,
     Event,
     Failed,
@@ -39,16 +40,15 @@ from repro.run.events import (
     TrainingStarted,
     TrainingStep,
 )
-from repro.run.job import Job, ShortOfMemoryError
 from repro.run.remarks import remarks
-from repro.run.scalars import Scalars, scalars
+from repro.run.tensorboard import ScalarWriter, scalars
 from repro.spec.protocol import Train
 from repro.store.errors import unwritable
 from repro.store.store import Store
 from repro.train import checkpoint
+from repro.train.launch_modes import compiles
 from repro.train.loop import Hooks, StoppedError
 from repro.train.training import Trained
-from repro.train.ways import compiles
 
 Emit = Callable[[Event], None]
 
@@ -58,16 +58,16 @@ def execute(job: Job, store: Store, device: str, emit: Emit, should_stop: Callab
 
     A failed evaluation is recorded and told, and the others go on; a failed training raises.
     """
-    with scalars(job.way.tensorboard, job.label or job.training.key) as written:
+    with scalars(job.execution.tensorboard, job.label or job.training.key) as written:
         _execute(job, store, device, written, emit, should_stop)
-    if compiles(job.way.launch):
+    if compiles(job.execution.launch):
         torch.compiler.reset()  # after eight networks torch would compile no more in this process, and not say so
     gc.collect()
-    torch.cuda.empty_cache()  # the processes of a crew are others, and find only what this one does not keep
+    torch.cuda.empty_cache()  # the processes of a worker group are others, and find only what this one does not keep
 
 
 def _execute(
-    job: Job, store: Store, device: str, written: Scalars, emit: Emit, should_stop: Callable[[], bool]
+    job: Job, store: Store, device: str, written: ScalarWriter, emit: Emit, should_stop: Callable[[], bool]
 ) -> None:
     place = torch_device(device)
     training = job.training
@@ -94,7 +94,9 @@ def _execute(
             return
 
 
-def _train(job: Job, store: Store, device: str, written: Scalars, emit: Emit, should_stop: Callable[[], bool]) -> None:
+def _train(
+    job: Job, store: Store, device: str, written: ScalarWriter, emit: Emit, should_stop: Callable[[], bool]
+) -> None:
     training, settings = job.training, job.training.settings
     folder = store.checkpoint_dir(training.key)
 
@@ -110,16 +112,16 @@ def _train(job: Job, store: Store, device: str, written: Scalars, emit: Emit, sh
         should_stop=should_stop,
         tell=lambda text: emit(Message(text)),
     )
-    await_writer(job, store, hooks)
+    await_checkpoint_writer(job, store, hooks)
     before = _seconds_before(folder)
     started, began = _now(), time.monotonic()
     place = torch_device(device)
     try:
-        together = job.way.processes > 1
-        trained = train_together(job, store, device, hooks) if together else compute(job, store, place, hooks)
+        together = job.execution.processes > 1
+        trained = train_distributed(job, store, device, hooks) if together else compute(job, store, place, hooks)
     except torch.OutOfMemoryError as error:
         # fewer images at once are another training, with a key of its own: whoever planned this one plans that
-        if (micro_batch := smaller(training, job.way.processes)) is None:
+        if (micro_batch := smaller(training, job.execution.processes)) is None:
             raise
         raise ShortOfMemoryError(settings, micro_batch) from error
     finally:
@@ -162,7 +164,7 @@ def _evaluate(
     group: list[Evaluation],
     store: Store,
     device: torch.device,
-    written: Scalars,
+    written: ScalarWriter,
     emit: Emit,
     should_stop: Callable[[], bool],
 ) -> bool:
@@ -244,7 +246,7 @@ def _evaluation_record(
             "class_iou": measured.class_iou,
             "images": len(measured.matrices),
             "images_per_second": len(measured.matrices) / max(measured.seconds, 1e-9),
-            "remarks": said(measured.portions, evaluation.evaluate.batch_size),
+            "remarks": batch_remarks(measured.batches, evaluation.evaluate.batch_size),
             **({"boundaries": measured.boundaries} if measured.boundaries else {}),
             **({"search": _search(measured.search)} if measured.search else {}),
         },

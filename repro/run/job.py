@@ -7,11 +7,11 @@ from pathlib import Path
 
 from repro.plan.work import Evaluation, Training
 from repro.spec.protocol import Pretrain, Train
-from repro.train.ways import Launch
+from repro.train.launch_modes import LaunchMode
 
 
 @dataclass(frozen=True)
-class Way:
+class ExecutionOptions:
     """How trainings are computed: what their keys do not hold, since the result is the same but for what records say.
 
     `processes` train one network together; `launch` is how steps reach the device; `tensorboard` is a folder for
@@ -19,11 +19,11 @@ class Way:
     """
 
     processes: int = 1
-    launch: Launch = "eager"
+    launch: LaunchMode = "eager"
     tensorboard: Path | None = None
 
 
-ALONE = Way()
+DEFAULT_EXECUTION = ExecutionOptions()
 
 
 class ShortOfMemoryError(Exception):
@@ -47,7 +47,7 @@ class Job:
     data_root: Path | None = None
     weights: Path | None = None
     checkpoint_steps: int | None = None
-    way: Way = ALONE
+    execution: ExecutionOptions = DEFAULT_EXECUTION
     trained: Path | None = None
     label: str = ""
     """What to call it in TensorBoard."""

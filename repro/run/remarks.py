@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from repro.spec.protocol import Pretrain, Train
-from repro.train.loop import Layout
+from repro.train.loop import BatchLayout
 
 
-def remarks(settings: Train | Pretrain, layouts: Sequence[Layout]) -> list[str]:
+def remarks(settings: Train | Pretrain, layouts: Sequence[BatchLayout]) -> list[str]:
     """A sentence for each layout that departs from a batch computed at once."""
     frozen = isinstance(settings, Train) and settings.batch_norm != "train"
     found = []

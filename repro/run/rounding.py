@@ -17,11 +17,11 @@ from pathlib import Path
 from repro.plan.plan import Plan
 from repro.plan.work import Training
 from repro.run import session
-from repro.run.events import Event
+from repro.run.executors.job_queue import Outcome
+from repro.run.executors.local import run
+from repro.run.executors.order import Work
 from repro.run.job import Job
-from repro.run.ledger import Outcome
-from repro.run.local import run
-from repro.run.order import Work
+from repro.run.progress.events import Event
 from repro.store.store import Store
 
 OTHER_KERNELS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "DNNL_MAX_CPU_ISA": "SSE41"}
@@ -58,16 +58,16 @@ def repeat(
 ) -> Outcome:
     """Run `wanted` (and no evaluation) with other rounding; `read` gets the store with them before it is removed."""
     # what a kill leaves there is cleared away by the next run
-    with store.aside("rounding") as folder:
-        aside = replace(store, root=folder)
+    with store.temporary_folder("rounding") as folder:
+        temporary = replace(store, root=folder)
         work = [
             Work(one.key, Job(one, (), data_root, weights), one.parent.key if one.parent else None, 1.0)
             for one in wanted
         ]
         chosen = platform.machine().lower() in ("x86_64", "amd64")
         with _environment(OTHER_KERNELS if chosen else {}):
-            outcome = run(work, session.EXECUTE, aside, workers, listener, threads=1 if chosen else 2)
-        read(aside)
+            outcome = run(work, session.EXECUTE, temporary, workers, listener, threads=1 if chosen else 2)
+        read(temporary)
         return outcome
 
 

@@ -23,9 +23,9 @@ from repro.plan.own_cost import check_own
 from repro.plan.parts import check as check_parts
 from repro.plan.plan import Plan, Request, build
 from repro.plan.work import Evaluation, Training, weights_name
-from repro.run.events import Event
-from repro.run.job import ALONE, Job, Way
-from repro.run.order import Work
+from repro.run.executors.order import Work
+from repro.run.job import DEFAULT_EXECUTION, ExecutionOptions, Job
+from repro.run.progress.events import Event
 from repro.run.scale import default_scale, gpu_count
 from repro.run.weights import file_digest, weights_digest, weights_file
 from repro.spec.bounds import JOBS, SEEDS, check_count
@@ -37,8 +37,8 @@ from repro.store.short_of_memory import in_micro_batches
 from repro.store.store import Store
 
 if TYPE_CHECKING:
-    from repro.run.ledger import Outcome
-    from repro.run.remote import Cluster
+    from repro.run.executors.job_queue import Outcome
+    from repro.run.executors.loop import Cluster
 
 EXECUTE = "repro.run.execute:execute"
 DEVICES = ("auto", "cpu", "cuda")
@@ -249,11 +249,11 @@ def cluster(
     if device not in ("auto", "cpu", "cuda"):
         raise InputError(f"--device {device}: on a cluster say auto, cpu or cuda.")
     if name == "ray":
-        from repro.run.on_ray import RayCluster
+        from repro.run.executors.ray import RayCluster
 
         return RayCluster(EXECUTE, store, device, processes, jobs, THREADS)
     if name == "slurm":
-        from repro.run.on_slurm import SlurmCluster
+        from repro.run.executors.slurm import SlurmCluster
 
         return SlurmCluster(EXECUTE, store, device, processes, jobs, THREADS, options)
     raise InputError(f"--executor {name}: there are local, ray and slurm." + did_you_mean(name, EXECUTORS))
@@ -264,7 +264,7 @@ def work_of(
     store: Store,
     data_root: Path | None,
     weights: Path | None = None,
-    way: Way = ALONE,
+    execution: ExecutionOptions = DEFAULT_EXECUTION,
     *,
     whole: bool = False,
     trained: Path | None = None,
@@ -276,9 +276,11 @@ def work_of(
     """
     # whole paths, as a cluster's machines may work in other folders
     data_root, weights, trained = (None if path is None else path.resolve() for path in (data_root, weights, trained))
-    way = way if way.tensorboard is None else replace(way, tensorboard=way.tensorboard.resolve())
+    execution = (
+        execution if execution.tensorboard is None else replace(execution, tensorboard=execution.tensorboard.resolve())
+    )
     trainings, evaluations = missing(plan, store, verified=True, whole=whole)
-    _check_way(trainings.values(), plan, way)
+    _check_execution(trainings.values(), plan, execution)
     lacking = sorted({weights_name(t.model) for t in trainings.values() if t.needs_weights})
     if lacking and weights is None:
         raise InputError(
@@ -312,7 +314,12 @@ def work_of(
         after = training.parent.key if training.parent else None
         label = f"{labels.of(training)} seed {training.seed} {key[:8]}"
         out.append(
-            Work(key, Job(training, own, data_root, weights, way=way, trained=trained, label=label), after, cost)
+            Work(
+                key,
+                Job(training, own, data_root, weights, execution=execution, trained=trained, label=label),
+                after,
+                cost,
+            )
         )
     return out
 
@@ -342,26 +349,26 @@ def repeated_images(work: Iterable[Work], data_root: Path | None) -> list[str]:
     return [line for line in lines if line]
 
 
-def _check_way(trainings: Iterable[Training], plan: Plan, way: Way) -> None:
+def _check_execution(trainings: Iterable[Training], plan: Plan, execution: ExecutionOptions) -> None:
     """Raise InputError for a training whose batch, or micro-batch, can't be parted among processes."""
     batches: dict[int, Training] = {}
     for training in trainings:
         settings = training.settings
         batches.setdefault(settings.micro_batch or settings.batch_size, training)
         parted = isinstance(settings, Train) and settings.batch_norm_parts > 1
-        if parted and way.processes > 1:
+        if parted and execution.processes > 1:
             raise InputError(
                 f"{training_label(training, plan.cells)}: train.batch_norm_parts says how its batch is parted for "
                 "normalisation, and --gpus-per-training parts it otherwise. Leave the latter out, or choose other "
                 "cells with --only."
             )
-    odd = sorted(size for size in batches if size % way.processes)
+    odd = sorted(size for size in batches if size % execution.processes)
     if odd:
         sizes = ", ".join(map(str, sorted(batches)))
-        fitting = [n for n in range(way.processes, 0, -1) if not any(size % n for size in batches)]
+        fitting = [n for n in range(execution.processes, 0, -1) if not any(size % n for size in batches)]
         what = "a micro-batch" if batches[odd[0]].settings.micro_batch else "a batch"
         raise InputError(
-            f"--gpus-per-training {way.processes}: {what} of {odd[0]} images "
+            f"--gpus-per-training {execution.processes}: {what} of {odd[0]} images "
             f"({training_label(batches[odd[0]], plan.cells)}) cannot be parted evenly among so many. "
             f"What is computed at once are {sizes} images: choose {fitting[0]}, or a table at a time."
         )
@@ -376,9 +383,9 @@ def execute(
 ) -> Outcome:
     """Run jobs in local processes or on a cluster, one CPU thread each: the bits of a result depend on neither."""
     if on is not None:
-        from repro.run import remote
+        from repro.run.executors import loop
 
-        return remote.run(work, on, store, listener)
-    from repro.run.local import run
+        return loop.run(work, on, store, listener)
+    from repro.run.executors.local import run
 
     return run(work, EXECUTE, store, workers, listener, threads=THREADS)

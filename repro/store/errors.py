@@ -74,7 +74,7 @@ def refusal(path: Path, error: BaseException) -> InputError:
 
 
 @contextmanager
-def told_as_input_error(path: Path) -> Iterator[None]:
+def as_input_error(path: Path) -> Iterator[None]:
     """Turn what the operating system refuses inside into an `InputError` about `path`."""
     try:
         yield

@@ -36,17 +36,17 @@ from repro.errors import InputError
 from repro.files import (
     Damaged,
     describe,
-    folder_aside,
     read,
     regular,
     remove,
     remove_if_left,
     sync,
+    temporary_folder,
     unreadable,
     write,
 )
 from repro.files import folder as make_folder
-from repro.store.errors import refusal, told_as_input_error
+from repro.store.errors import as_input_error, refusal
 from repro.store.index import Index
 from repro.store.record import SCHEMA, OtherSchema, check, decode, encode
 
@@ -89,7 +89,7 @@ class Store:
     def checkpoint_dir(self, key: str) -> Path:
         """Return the (created) directory for the checkpoints of a running training."""
         folder = self.root / "checkpoints" / key
-        with told_as_input_error(folder):
+        with as_input_error(folder):
             self._own("checkpoints")
             make_folder(folder)
         return folder
@@ -110,10 +110,10 @@ class Store:
 
         Also clears away what killed runs left: half-written records, checkpoints of finished trainings.
         """
-        with told_as_input_error(self.root):
+        with as_input_error(self.root):
             for name in (*FOLDERS.values(), "failures", "checkpoints", "locks", "incoming", "cache"):
                 self._own(name)
-            with self.aside("probe"):
+            with self.temporary_folder("probe"):
                 pass
             for path in (self.root / "incoming").iterdir():
                 remove_if_left(path)
@@ -148,14 +148,14 @@ class Store:
         Files are checked by size, never opened; 100,000 records take a few seconds. `get` has the curve.
         """
         folder = self.root / FOLDERS[kind]
-        with told_as_input_error(folder):
+        with as_input_error(folder):
             yield from Index(self.root / "index" / f"{FOLDERS[kind]}-1.txt").records(
                 folder, lambda key: self.peek(kind, key)
             )
 
     def _read(self, kind: Stored, key: str, look: Callable[[Path], Mapping[str, Any]]) -> Record | None:
         folder = self.folder(kind, key)
-        with told_as_input_error(folder):
+        with as_input_error(folder):
             try:
                 return _load(folder, kind, key, look)
             except Damaged as damage:
@@ -191,7 +191,7 @@ class Store:
         returned. A training's checkpoints are removed. `InputError` if the disk is full or can't be written.
         """
         folder = self.folder(kind, key)
-        with told_as_input_error(folder):
+        with as_input_error(folder):
             stored = self.get(kind, key) or self._write(kind, key, record, files)
         if kind == "training" and not (self.root / "checkpoints").is_symlink():
             remove(self.root / "checkpoints" / key)
@@ -201,10 +201,10 @@ class Store:
         self, kind: Stored, key: str, record: Mapping[str, Any], files: Mapping[str, Path | Callable[[Path], None]]
     ) -> Record:
         self._own(FOLDERS[kind])
-        with self.aside(key) as aside:
+        with self.temporary_folder(key) as temporary:
             whole = {**record, "schema": SCHEMA, "kind": kind, "key": key, "files": {}}
             for name, content in files.items():
-                path = aside / name
+                path = temporary / name
                 if isinstance(content, Path):
                     shutil.copyfile(content, path)
                 else:
@@ -215,14 +215,14 @@ class Store:
                 check(whole, kind, key)
             except Damaged as error:
                 raise ValueError(str(error)) from None
-            write(aside / "record.json", encode(whole))
-            sync(aside)
-            return self._rename(aside, self.folder(kind, key), kind, key)
+            write(temporary / "record.json", encode(whole))
+            sync(temporary)
+            return self._rename(temporary, self.folder(kind, key), kind, key)
 
-    def _rename(self, aside: Path, folder: Path, kind: Stored, key: str) -> Record:
+    def _rename(self, temporary: Path, folder: Path, kind: Stored, key: str) -> Record:
         while True:
             try:
-                aside.rename(folder)
+                temporary.rename(folder)
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
@@ -237,9 +237,9 @@ class Store:
                 return decode(read(folder / "record.json"))
 
     @contextmanager
-    def aside(self, name: str) -> Iterator[Path]:
+    def temporary_folder(self, name: str) -> Iterator[Path]:
         """Yield a new folder on the store's file system in which something can be written unseen; gone at the end."""
-        with folder_aside(self._own("incoming") / name) as folder:
+        with temporary_folder(self._own("incoming") / name) as folder:
             yield folder
 
     # -- failures
@@ -265,11 +265,11 @@ class Store:
             **({"micro_batch": micro_batch} if micro_batch is not None else {}),
         }  # fmt: skip
         folder = self.root / "failures"
-        with told_as_input_error(folder), self.aside(key) as aside:
+        with as_input_error(folder), self.temporary_folder(key) as temporary:
             self._own("failures")
-            write(aside / "record.json", encode(record))
+            write(temporary / "record.json", encode(record))
             number = 1
-            while not _link(aside / "record.json", folder / f"{key}-{number}.json"):
+            while not _link(temporary / "record.json", folder / f"{key}-{number}.json"):
                 number += 1
             sync(folder)
         return record

@@ -24,7 +24,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from repro.files import Damaged, digest, folder_aside, read, remove, seal, sync, unreadable, unseal, write
+from repro.files import Damaged, digest, read, remove, seal, sync, temporary_folder, unreadable, unseal, write
 
 KEPT = 2
 _NETWORK, _OPTIMIZER, _PROGRESS = "network.safetensors", "optimizer.pt", "progress.json"
@@ -49,17 +49,19 @@ def save(folder: Path, state: Checkpoint) -> None:
     """Write a checkpoint aside, bring it onto the disk, move it into place in one step; remove all but the newest."""
     folder.mkdir(parents=True, exist_ok=True)
     place = folder / _name(state.step)
-    with folder_aside(place) as aside:
+    with temporary_folder(place) as temporary:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in state.network.items()}
-        safetensors.torch.save_file(whole, aside / _NETWORK)
-        with open(aside / _OPTIMIZER, "wb") as file:  # by its path torch writes in C++, and says not why it could not
+        safetensors.torch.save_file(whole, temporary / _NETWORK)
+        with open(
+            temporary / _OPTIMIZER, "wb"
+        ) as file:  # by its path torch writes in C++, and says not why it could not
             torch.save(dict(state.optimizer), file)
-        files = {name: digest(aside / name) for name in (_NETWORK, _OPTIMIZER)}
-        write(aside / _PROGRESS, seal({"step": state.step, "notes": dict(state.notes), "files": files}))
-        for path in (*aside.iterdir(), aside):
+        files = {name: digest(temporary / name) for name in (_NETWORK, _OPTIMIZER)}
+        write(temporary / _PROGRESS, seal({"step": state.step, "notes": dict(state.notes), "files": files}))
+        for path in (*temporary.iterdir(), temporary):
             sync(path)
         remove(place)  # of an earlier run that was stopped at this very step: the same numbers
-        aside.rename(place)
+        temporary.rename(place)
         sync(folder)
     for old in found(folder)[KEPT:]:
         remove(old)

@@ -11,7 +11,7 @@ from repro.errors import InputError
 from repro.nets.implementation import OwnNetwork
 from repro.nets.state_dicts import read
 from repro.plan.work import Training
-from repro.train.loop import Curve, Layout
+from repro.train.loop import BatchLayout, TrainingCurve
 from repro.train.training import Trained, network_of
 
 NAMED = 3
@@ -28,7 +28,7 @@ def given(training: Training, path: Path | None) -> Trained:
         load(network, read(path), path)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     parameters = sum(p.numel() for p in network.parameters())
-    return Trained(state, Curve(), 0.0, 0.0, parameters, [Layout(0, 1, 1)])
+    return Trained(state, TrainingCurve(), 0.0, 0.0, parameters, [BatchLayout(0, 1, 1)])
 
 
 def load(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

@@ -21,14 +21,14 @@ from repro.nets.trust import trusted
 from repro.spec.protocol import Precision, Pretrain, Train
 from repro.train import checkpoint
 from repro.train.checkpoint import Checkpoint
-from repro.train.diagnose import Again, State, copied, what_was_bad_first
-from repro.train.launch import Captured, cuda_graph
+from repro.train.cuda_graphs import Captured, cuda_graph
+from repro.train.distributed import SINGLE_PROCESS, DistributedContext
+from repro.train.divergence import Again, State, copied, what_was_bad_first
+from repro.train.launch_modes import LaunchMode, captures, compiles, without_capture
 from repro.train.optimizer import hold_rates, make_optimizer, set_batch_norm, set_rates
+from repro.train.prefetch import Prefetcher
 from repro.train.schedule import multiplier
 from repro.train.step import backward, keep_averages_per_step, seed_dropout
-from repro.train.supply import Supply
-from repro.train.team import ALONE, Team
-from repro.train.ways import Launch, captures, compiles, uncaptured
 
 CURVE_POINTS = 200
 _SAVING_SHARE = 0.01
@@ -46,7 +46,7 @@ class StoppedError(Exception):
 
 
 @dataclass
-class Curve:
+class TrainingCurve:
     """Loss and learning rate by step, at most about CURVE_POINTS points."""
 
     step: list[int] = field(default_factory=list)
@@ -55,13 +55,13 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Layout:
+class BatchLayout:
     """How batches were computed from a step on: by so many processes, each taking so many images at once."""
 
     from_step: int
     processes: int
     micro_batch: int
-    launch: Launch = "eager"
+    launch: LaunchMode = "eager"
     precision: Precision = "float32"
     """Of convolutions and products."""
 
@@ -87,42 +87,43 @@ def fit(
     device: torch.device,
     hooks: Hooks,
     order: npt.NDArray[np.int64] | None = None,
-    team: Team = ALONE,
-    launch: Launch = "eager",
-) -> tuple[Curve, list[Layout]]:
+    dist: DistributedContext = SINGLE_PROCESS,
+    launch: LaunchMode = "eager",
+) -> tuple[TrainingCurve, list[BatchLayout]]:
     """Train `network` in place for `train.iterations` steps; resumes from `hooks.folder` if a checkpoint is there.
 
     A `Pretrain` learns which classes are present, a `Train` segments. `order` (M,) are the images of one pass, some of
-    them more than once (None: each once). Every process of `team` calls this with the same arguments; each computes its
+    them more than once (None: each once). Every process of `dist` calls this with the same arguments; each computes its
     share of a batch, and of each micro-batch. Steps are compiled only where one process computes, and captured only
     where it computes a batch at once. Returns the curve, and how batches were computed. Raises DivergedError,
     StoppedError, or InputError for a `launch` that the device can't do.
     """
     if captures(launch) and device.type != "cuda":
         raise InputError(
-            f"--launch {launch}: needs a CUDA device, and this one is {device.type}. Use --launch {uncaptured(launch)}."
+            f"--launch {launch}: needs a CUDA device, and this one is {device.type}. "
+            f"Use --launch {without_capture(launch)}."
         )
     order = np.arange(len(images.sizes)) if order is None else order
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if isinstance(train, Train):
         set_resizing(network, align_corners=train.align_corners)
-    at_once = (train.micro_batch or train.batch_size) // team.size
+    at_once = (train.micro_batch or train.batch_size) // dist.size
     size = at_once, train.crop, train.crop
     numbers = trusted(network, device, train.precision or "auto", [size], hooks.tell, learning=True)
-    if float(team.total(torch.tensor(float(numbers == "float32")))) > 0:
+    if float(dist.all_reduce(torch.tensor(float(numbers == "float32")))) > 0:
         numbers = "float32"  # for all, where one of them found a fault
     network.train()
     set_batch_norm(network, train)
-    team.synchronise(network)
+    dist.synchronise_batch_norm(network)
     optimizer = make_optimizer(network, train)
-    curve, layouts, start = Curve(), list[Layout](), 0
+    curve, layouts, start = TrainingCurve(), list[BatchLayout](), 0
     if hooks.folder is not None and (state := checkpoint.load(hooks.folder, hooks.tell)) is not None:
         network.load_state_dict(dict(state.network))
         optimizer.load_state_dict(dict(state.optimizer))
-        curve, start = Curve(**state.notes["curve"]), state.step
-        layouts = [Layout(**one) for one in state.notes["layouts"]]
-    mine = team.share(train.batch_size)
-    layout = _layout(start, team, train, launch, numbers)
+        curve, start = TrainingCurve(**state.notes["curve"]), state.step
+        layouts = [BatchLayout(**one) for one in state.notes["layouts"]]
+    mine = dist.shard(train.batch_size)
+    layout = _layout(start, dist, train, launch, numbers)
     if not layouts or replace(layout, from_step=layouts[-1].from_step) != layouts[-1]:
         layouts = [*(one for one in layouts if one.from_step < start), layout]
     began_with = State(start, copied(network.state_dict()), copied(optimizer.state_dict()))
@@ -131,12 +132,12 @@ def fit(
     every = max(1, train.iterations // CURVE_POINTS)
 
     def save(step: int) -> None:
-        if hooks.folder is not None and team.leads:
+        if hooks.folder is not None and dist.is_main:
             notes = {"curve": vars(curve), "layouts": [vars(one) for one in layouts]}
             checkpoint.save(hooks.folder, Checkpoint(step, network.state_dict(), optimizer.state_dict(), notes))
 
-    with Supply(images, order, train, seed, mine, device) as supply:
-        compute = _compute(network, optimizer, train, seed, device, team, layout, supply)
+    with Prefetcher(images, order, train, seed, mine, device) as prefetcher:
+        compute = _compute(network, optimizer, train, seed, device, dist, layout, prefetcher)
         hooks.on_start(start)
         saved, apart = time.monotonic(), hooks.checkpoint_seconds
         told, told_at = start, time.monotonic()
@@ -145,9 +146,9 @@ def fit(
             loss = compute(step)
             last = step == train.iterations - 1
             if step % every == 0 or last:
-                value = float(team.total(loss))  # a wait for the device: not at every step
+                value = float(dist.all_reduce(loss))  # a wait for the device: not at every step
                 if not math.isfinite(value):
-                    again = Again(train, seed, team, layout.precision, supply, optimizer, hooks.should_stop)
+                    again = Again(train, seed, dist, layout.precision, prefetcher, optimizer, hooks.should_stop)
                     raise DivergedError(
                         f"the loss is {value} at step {step} of {train.iterations} (learning rate "
                         f"{train.lr * multiplier(train, step):.2g}, batch size {train.batch_size}); "
@@ -160,7 +161,7 @@ def fit(
                 now = time.monotonic()
                 hooks.on_step(step + 1, value, (now - told_at) / (step + 1 - told))
                 told, told_at = step + 1, now
-            stop = team.agree(hooks.should_stop()) and not last
+            stop = dist.broadcast(hooks.should_stop()) and not last
             due = hooks.checkpoint_steps is not None and (step + 1) % hooks.checkpoint_steps == 0
             if stop or due or time.monotonic() - saved > apart:
                 before = time.monotonic()
@@ -178,35 +179,37 @@ def _compute(
     train: Train | Pretrain,
     seed: int,
     device: torch.device,
-    team: Team,
-    layout: Layout,
-    supply: Supply,
+    dist: DistributedContext,
+    layout: BatchLayout,
+    prefetcher: Prefetcher,
 ) -> Callable[[int], Tensor]:
     """What computes the step of a number and updates the weights -> this process's part of the loss."""
-    trainer = team.trainer(network, train, layout.precision, compiled=compiles(layout.launch))
+    trainer = dist.trainer(network, train, layout.precision, compiled=compiles(layout.launch))
 
     def learn(x: Tensor, y: Tensor, step: int) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
-        loss = backward(trainer, x, y, train, team, seed, step)
+        loss = backward(trainer, x, y, train, dist, seed, step)
         optimizer.step()
         return loss
 
     if not captures(layout.launch):
-        return lambda step: learn(*supply.samples(step), step)
+        return lambda step: learn(*prefetcher.samples(step), step)
     at = [0]
     captured = Captured(lambda batch: learn(*batch.samples(train), at[0]), device, cuda_graph)
 
     def replayed(step: int) -> Tensor:
         at[0] = step
-        seed_dropout(device, seed, step, team.rank, 0)
-        return captured(supply(step))
+        seed_dropout(device, seed, step, dist.rank, 0)
+        return captured(prefetcher(step))
 
     return replayed
 
 
-def _layout(start: int, team: Team, train: Train | Pretrain, launch: Launch, numbers: Precision) -> Layout:
+def _layout(
+    start: int, dist: DistributedContext, train: Train | Pretrain, launch: LaunchMode, numbers: Precision
+) -> BatchLayout:
     """How batches are computed from step `start` on."""
-    share, at_once = (n // team.size for n in (train.batch_size, train.micro_batch or train.batch_size))
+    share, at_once = (n // dist.size for n in (train.batch_size, train.micro_batch or train.batch_size))
     # torch.compile would part the network at each normalisation over processes: hundreds of graphs
-    way: Launch = "eager" if team.size > 1 else launch if at_once == share else uncaptured(launch)
-    return Layout(start, team.size, at_once, way, numbers)
+    mode: LaunchMode = "eager" if dist.size > 1 else launch if at_once == share else without_capture(launch)
+    return BatchLayout(start, dist.size, at_once, mode, numbers)

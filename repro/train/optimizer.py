@@ -76,12 +76,12 @@ def set_batch_norm(network: nn.Module, train: Train | Pretrain) -> None:
     only `is_training` is off); layers that are frozen as a whole do neither (v2's prototxts: multiplier 0).
     """
     backbone = train.backbone_batch_norm_decay if isinstance(train, Train) else None
-    way = train.batch_norm if isinstance(train, Train) else "train"
+    mode = train.batch_norm if isinstance(train, Train) else "train"
     for name, module in network.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             own = backbone if backbone is not None and not in_head(name) else train.batch_norm_decay
             module.momentum = 1.0 - own
-            if way != "train":
+            if mode != "train":
                 module.eval()
-            if way == "frozen":
+            if mode == "frozen":
                 module.requires_grad_(False)

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from repro.nets.precision import autocast
 from repro.randomness import generator
 from repro.spec.protocol import Pretrain, Train
+from repro.train.distributed import DistributedContext, Trainer
 from repro.train.loss import VOID, pixel_loss, presence_loss, subsample
-from repro.train.team import Team, Trainer
 
 
 def parts(count: int, train: Train | Pretrain) -> list[slice]:
@@ -29,7 +29,7 @@ def backward(
     x: Tensor,
     y: Tensor,
     train: Train | Pretrain,
-    team: Team,
+    dist: DistributedContext,
     seed: int,
     step: int,
 ) -> Tensor:
@@ -43,19 +43,19 @@ def backward(
     for number, piece in enumerate(pieces):
         # a CUDA graph takes the generator's state when it is replayed, and can't record that it is set
         if not (x.is_cuda and torch.cuda.is_current_stream_capturing()):
-            seed_dropout(x.device, seed, step, team.rank, number)
+            seed_dropout(x.device, seed, step, dist.rank, number)
         whole = len(pieces) == 1
         images, labels = (x, y) if whole else (x[piece], y[piece])
         with trainer.gathering(wait=number < len(pieces) - 1):
             with autocast(x.device, trainer.precision):
                 outs = trainer(images.contiguous(memory_format=torch.channels_last))
             if isinstance(train, Train):
-                if counts is None and not (whole and team.size == 1):
-                    counts = [team.total(counted(y, out, train)) for out in outs]
+                if counts is None and not (whole and dist.size == 1):
+                    counts = [dist.all_reduce(counted(y, out, train)) for out in outs]
                 loss = _pixel_terms(outs, labels, train, counts)
             else:
                 loss = presence_loss(outs[0], labels)
-                if not (whole and team.size == 1):
+                if not (whole and dist.size == 1):
                     loss = loss * (len(labels) / train.batch_size)
             trainer.backward(loss)
         total = loss.detach() if total is None else total + loss.detach()

@@ -22,13 +22,13 @@ from repro.nets.presence import start_from
 from repro.nets.start import start_from_segmentation
 from repro.nets.weights import load_backbone
 from repro.spec.protocol import Model, Pretrain, Train
-from repro.train.loop import Curve, Hooks, Layout, fit
-from repro.train.team import ALONE, Team
-from repro.train.ways import Launch
+from repro.train.distributed import SINGLE_PROCESS, DistributedContext
+from repro.train.launch_modes import LaunchMode
+from repro.train.loop import BatchLayout, Hooks, TrainingCurve, fit
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialWeights:
     """The weights that a training starts from: those of another training, or of a file."""
 
     kind: Literal["presence", "segment", "imagenet"]
@@ -43,12 +43,12 @@ class Trained:
 
     state: dict[str, Tensor]
     """Weights and batch-normalisation statistics, on the CPU, contiguous."""
-    curve: Curve
+    curve: TrainingCurve
     seconds: float
     """Of this process's part of the training (a resumed one ran before)."""
     images_per_second: float
     parameters: int
-    layouts: list[Layout]
+    layouts: list[BatchLayout]
     """How batches were computed, from which step on."""
 
 
@@ -62,7 +62,7 @@ def network_of(model: Model, classes: int, settings: Train | Pretrain, seed: int
         raise InputError(f"train.output_stride: {error}. Ask for fewer strides or more blocks.") from error
 
 
-def begin(network: nn.Module, start: Start, seed: int) -> None:
+def begin(network: nn.Module, start: InitialWeights, seed: int) -> None:
     """Put the weights of `start` into a segmentation network, as far as they fit. Raises InputError."""
     try:
         if isinstance(network, OwnNetwork):
@@ -98,12 +98,12 @@ def train(
     settings: Train | Pretrain,
     seed: int,
     images: Images,
-    start: Start | None,
+    start: InitialWeights | None,
     device: torch.device,
     hooks: Hooks,
     twice: Sequence[int] = (),
-    team: Team = ALONE,
-    launch: Launch = "eager",
+    dist: DistributedContext = SINGLE_PROCESS,
+    launch: LaunchMode = "eager",
 ) -> Trained:
     """Run a training, or what its checkpoint leaves of it.
 
@@ -124,7 +124,7 @@ def train(
 
     began = time.monotonic()
     told = replace(hooks, on_start=on_start)
-    curve, layouts = fit(network, images, settings, seed, device, told, order, team, launch)
+    curve, layouts = fit(network, images, settings, seed, device, told, order, dist, launch)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     seconds = time.monotonic() - began

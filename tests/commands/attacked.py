@@ -29,8 +29,9 @@ from small_paper import IDENTITY, RULES, TABLE
 
 from repro.files import read
 from repro.run import execute as executing
-from repro.run import local, session
-from repro.run.events import TrainingStarted, TrainingStep
+from repro.run import session
+from repro.run.executors import local
+from repro.run.progress.events import TrainingStarted, TrainingStep
 from repro.store.record import decode
 from repro.store.store import Store
 from repro.train import checkpoint

@@ -26,7 +26,7 @@ from fuzz_files import image_case, judge_case, list_case, score_case
 
 import repro.__main__ as program
 from repro.cli import app
-from repro.run.ledger import Outcome
+from repro.run.executors.job_queue import Outcome
 
 SECONDS = 10
 """Of processor time, which nobody else's work lengthens much: beyond them a case hangs."""

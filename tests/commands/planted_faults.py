@@ -24,11 +24,12 @@ from repro.nets import aspp, heads, resize, resnet
 from repro.nets import precision as numbers
 from repro.run import compute as computing
 from repro.run import execute as executing
-from repro.run import local, rounding
-from repro.run.events import Failed
-from repro.run.ledger import Ledger
-from repro.run.local import Outcome
-from repro.run.worker import load, work_on
+from repro.run import rounding
+from repro.run.executors import local
+from repro.run.executors.job_queue import JobQueue
+from repro.run.executors.local import Outcome
+from repro.run.executors.worker import load, work_on
+from repro.run.progress.events import Failed
 from repro.train import loop, optimizer
 
 Patch = pytest.MonkeyPatch
@@ -251,7 +252,7 @@ def run_workers_here(patch: Patch) -> None:
 
     def run(work: Sequence, execute: str, store, _devices, listener, *, threads: int = 1) -> Outcome:
         store.prepare()
-        ledger = Ledger(work, store, listener)
+        ledger = JobQueue(work, store, listener)
         while (one := ledger.next(())) is not None:
             end = work_on(
                 pickle.dumps((one.key, one.job)), load(execute, threads), store, "cpu", listener, lambda: False

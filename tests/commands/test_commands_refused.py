@@ -59,7 +59,7 @@ def test_a_disk_that_is_full_from_any_write_on(tmp_path: Path, undisturbed: Home
 
 @pytest.mark.slow
 def test_a_disk_that_refuses_a_single_write(tmp_path: Path, undisturbed: Home) -> None:
-    """Room comes and goes while others work on the same disk."""
+    """MemoryLimit comes and goes while others work on the same disk."""
 
     def attack(at: int) -> bool:
         home, how = Home(tmp_path / f"{at}").make(), {"from_write": at, "to_write": at}

@@ -144,7 +144,7 @@ def test_the_first_training_may_see_fewer_images():
 def test_scoring_makes_another_evaluation_of_the_same_strategy():
     training = training_of(_protocol(Train(start="random")), 0, INPUTS)
     ways = [{}, {"trimap_px": 3}, {"void": "background"}, {"average": "image"}]
-    made = [evaluation_of(_protocol(Train(), evaluate=Evaluate(**way)), training, INPUTS) for way in ways]
+    made = [evaluation_of(_protocol(Train(), evaluate=Evaluate(**execution)), training, INPUTS) for execution in ways]
     assert len({e.key for e in made}) == 4
     assert len({e.strategy for e in made}) == 1
     flipped = evaluation_of(_protocol(Train(), evaluate=Evaluate(flip=True)), training, INPUTS)

@@ -48,7 +48,7 @@ def test_predictions_are_paid_for_once():
     protocol = Protocol(data=Data(classes=2, val_images=10), train=Train(start="random"))
     training = training_of(protocol, 0, INPUTS)
     ways = [Evaluate(), Evaluate(trimap_px=3), Evaluate(flip=True), Evaluate(average="image")]
-    made = [evaluation_of(protocol.model_copy(update={"evaluate": way}), training, INPUTS) for way in ways]
+    made = [evaluation_of(protocol.model_copy(update={"evaluate": execution}), training, INPUTS) for execution in ways]
     costs = evaluation_costs(made)
     whole = evaluation_cost(made[0])
     assert costs[made[0].key] == whole

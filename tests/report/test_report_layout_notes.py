@@ -2,11 +2,11 @@
 
 from types import SimpleNamespace
 
-from repro.evaluate.portions import Portion, said
+from repro.evaluate.adaptive_batches import AdaptiveBatch, said
 from repro.report.assemble import _layout_notes
 from repro.run.remarks import remarks
 from repro.spec.protocol import Train
-from repro.train.loop import Layout
+from repro.train.loop import BatchLayout
 
 
 def _records(*layouts):
@@ -19,17 +19,17 @@ def _records(*layouts):
 
 
 def test_trainings_that_took_smaller_batches_are_counted():
-    small, whole = [Layout(0, 2, 4)], [Layout(0, 4, 4)]
+    small, whole = [BatchLayout(0, 2, 4)], [BatchLayout(0, 4, 4)]
     (note,) = _layout_notes(_records(small, whole, small))
     assert note.startswith("In 2 of 5 trainings, batches of 16 were computed 8 images at a time")
 
 
 def test_evaluations_in_smaller_batches_are_counted_apart():
-    records = _records([Layout(0, 2, 4)])
-    records.done["f"] = {"result": {"remarks": said([Portion(0, 8), Portion(16, 4)], 8)}}
+    records = _records([BatchLayout(0, 2, 4)])
+    records.done["f"] = {"result": {"remarks": said([AdaptiveBatch(0, 8), AdaptiveBatch(16, 4)], 8)}}
     _, note = _layout_notes(records)
     assert note.startswith("In 1 of 2 evaluations, from image 17 on, memory was short and 4 images were")
 
 
 def test_whole_batches_need_no_note():
-    assert list(_layout_notes(_records([Layout(0, 1, 16)], [Layout(0, 8, 2)]))) == []
+    assert list(_layout_notes(_records([BatchLayout(0, 1, 16)], [BatchLayout(0, 8, 2)]))) == []

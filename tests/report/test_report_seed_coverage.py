@@ -17,7 +17,7 @@ def of(start, first="shared", coco="imagenet"):
     return Protocol(train=Train(start=start), coco=Coco(start=coco), seeds=Seeds(first_training=first))
 
 
-ALONE = (
+DEFAULT_EXECUTION = (
     "A seed decides the initial weights of what is not loaded and the order and augmentation of the training images."
 )
 WITH = "A seed decides the initial weights of what is not loaded, the order and augmentation of the training images{}."
@@ -27,12 +27,12 @@ SHARED = "All seeds share the training images{}: how far others would move a num
 @pytest.mark.parametrize(
     ("protocol", "decides", "shares"),
     [
-        (of("random"), ALONE, ""),
-        (of("imagenet"), ALONE, " and the ImageNet weights"),
-        (of("imagenet", "own"), ALONE, " and the ImageNet weights"),
-        (of("presence"), ALONE, " and the first training"),
+        (of("random"), DEFAULT_EXECUTION, ""),
+        (of("imagenet"), DEFAULT_EXECUTION, " and the ImageNet weights"),
+        (of("imagenet", "own"), DEFAULT_EXECUTION, " and the ImageNet weights"),
+        (of("presence"), DEFAULT_EXECUTION, " and the first training"),
         (of("presence", "own"), WITH.format(" and the first training"), ""),
-        (of("coco"), ALONE, ", the training on coco (train) and the ImageNet weights"),
+        (of("coco"), DEFAULT_EXECUTION, ", the training on coco (train) and the ImageNet weights"),
         (of("coco", "own"), WITH.format(" and the training on coco (train)"), " and the ImageNet weights"),
         (of("coco", "own", "presence"), WITH.format(", the first training and the training on coco (train)"), ""),
     ],

@@ -6,17 +6,17 @@ import itertools
 import numpy as np
 import pytest
 from run_story import Clock
-from test_run_live import picture
+from test_progress_live import picture
 
 from repro.errors import InputError
 from repro.plan.chain import evaluation_of, training_of
 from repro.run import session
-from repro.run.board import Board, Slot
-from repro.run.events import EvaluationDone, Failed, Searching, TrainingStarted
 from repro.run.execute import execute
 from repro.run.job import Job
-from repro.run.lines import Lines
-from repro.run.progress import Progress
+from repro.run.progress.events import EvaluationDone, Failed, Searching, TrainingStarted
+from repro.run.progress.lines import Lines
+from repro.run.progress.state import Progress
+from repro.run.progress.table_view import CellView, TableView
 from repro.run.session import Options, inputs
 from repro.spec.load import load_suite
 from repro.spec.protocol import CRF, Data, Evaluate, Model, Protocol, Train
@@ -42,7 +42,7 @@ def store(tmp_path):
 def _job(store, *ways):
     told = inputs(Options((), store=store.root), load_suite(), store)
     training = training_of(PROTOCOL, 0, told)
-    evaluates = [Evaluate(output_stride=8, canvas=(33, 33), **way) for way in ways]
+    evaluates = [Evaluate(output_stride=8, canvas=(33, 33), **execution) for execution in ways]
     return Job(
         training,
         tuple(
@@ -151,8 +151,8 @@ def test_a_crf_option_without_any_crf_is_told(tmp_path):
 
 def test_a_search_is_shown_while_it_runs():
     clock = Clock()
-    slot = Slot(0, 0, "row", "column", 2, ("e0",), ("t0",), "")
-    progress = Progress([Board("a table", (slot,))], {"t0": 1.0}, 1, {}, clock)
+    cell_view = CellView(0, 0, "row", "column", 2, ("e0",), ("t0",), "")
+    progress = Progress([TableView("a table", (cell_view,))], {"t0": 1.0}, 1, {}, clock)
     lines: list[str] = []
     tell = Lines(progress, lines.append)
     tell(TrainingStarted("t0", 10))

@@ -1,10 +1,10 @@
 """A training whose loss stops being a number: it fails with a diagnosis, all others go on."""
 
 from repro.plan.chain import training_of
-from repro.run.events import Failed, TrainingDone
+from repro.run.executors.local import run
+from repro.run.executors.order import Work
 from repro.run.job import Job
-from repro.run.local import run
-from repro.run.order import Work
+from repro.run.progress.events import Failed, TrainingDone
 from repro.run.session import EXECUTE, Options, inputs
 from repro.spec.load import load_suite
 from repro.spec.protocol import Data, Model, Protocol, Train

@@ -9,9 +9,9 @@ import torch
 from repro.evaluate import measure as measuring
 from repro.plan.chain import evaluation_of, training_of
 from repro.run import execute as module
-from repro.run.events import EvaluationDone, Failed, TrainingDone
 from repro.run.execute import execute
 from repro.run.job import Job
+from repro.run.progress.events import EvaluationDone, Failed, TrainingDone
 from repro.run.session import Options, inputs
 from repro.spec.load import load_suite
 from repro.spec.protocol import Coco, Data, Evaluate, Model, Pretrain, Protocol, SecondStage, Train
@@ -38,7 +38,7 @@ def store(tmp_path):
 def _job(store):
     told = inputs(Options((), store=store.root), load_suite(), store)
     training = training_of(PROTOCOL, 1, told)
-    evaluates = [Evaluate(output_stride=8, canvas=(33, 33), **way) for way in WAYS]
+    evaluates = [Evaluate(output_stride=8, canvas=(33, 33), **execution) for execution in WAYS]
     evaluations = [evaluation_of(PROTOCOL.model_copy(update={"evaluate": e}), training, told) for e in evaluates]
     return Job(training, tuple(evaluations))
 

@@ -7,7 +7,7 @@ import pytest
 from repro.commands.run import check
 from repro.errors import InputError
 from repro.run import session
-from repro.run.job import Way
+from repro.run.job import ExecutionOptions
 from repro.store.store import Store
 
 
@@ -78,7 +78,7 @@ def test_this_machine_is_no_cluster(tmp_path):
 
 def test_numbers_below_one_are_refused():
     with pytest.raises(InputError, match="at least 1"):
-        check(Way(processes=0))
+        check(ExecutionOptions(processes=0))
 
 
 @pytest.mark.parametrize(("device", "hint"), [("tpu", ""), ("gpu", ""), ("cud", "Did you mean 'cuda'"), ("cuda:", "")])

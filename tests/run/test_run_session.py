@@ -9,7 +9,7 @@ from repro.errors import InputError
 from repro.nets.deeplab import build
 from repro.run import session
 from repro.run.compute import start_of
-from repro.run.job import Job, Way
+from repro.run.job import ExecutionOptions, Job
 from repro.run.session import Options
 from repro.spec.protocol import Model
 from repro.store.store import Store
@@ -81,15 +81,15 @@ def test_a_way_that_does_not_fit_a_batch_is_refused_before_anything_runs(tmp_pat
     sizes = {training.settings.batch_size for training in plan.trainings.values()}
     assert sizes == {10, 30}
     with pytest.raises(InputError, match=r"--gpus-per-training 4: a batch of 10 images \(.*\) cannot .* choose 2"):
-        session.work_of(plan, store, None, None, Way(processes=4))
-    assert session.work_of(plan, store, None, None, Way(processes=2))
+        session.work_of(plan, store, None, None, ExecutionOptions(processes=4))
+    assert session.work_of(plan, store, None, None, ExecutionOptions(processes=2))
 
 
 def test_a_batch_that_is_parted_for_normalisation_is_not_parted_otherwise(tmp_path):
     parted = replace(_options(tmp_path), overrides=("train.batch_norm_parts=2", "train.start=random"))
     plan, store = _plan(parted)
     with pytest.raises(InputError, match=r"train.batch_norm_parts says .* --gpus-per-training parts it otherwise"):
-        session.work_of(plan, store, None, None, Way(processes=2))
+        session.work_of(plan, store, None, None, ExecutionOptions(processes=2))
     assert session.work_of(plan, store, None, None)
     with pytest.raises(InputError, match=r"train.batch_norm_parts says .* train.micro_batch .* parts it otherwise"):
         _plan(replace(parted, overrides=(*parted.overrides, "train.micro_batch=8")))
@@ -97,6 +97,6 @@ def test_a_batch_that_is_parted_for_normalisation_is_not_parted_otherwise(tmp_pa
 
 def test_processes_share_micro_batches_evenly(tmp_path):
     plan, store = _plan(replace(_options(tmp_path), overrides=("train.micro_batch=2", "train.start=random")))
-    assert session.work_of(plan, store, None, None, Way(processes=2))
+    assert session.work_of(plan, store, None, None, ExecutionOptions(processes=2))
     with pytest.raises(InputError, match=r"--gpus-per-training 4: a micro-batch of 2 images .* choose 2"):
-        session.work_of(plan, store, None, None, Way(processes=4))
+        session.work_of(plan, store, None, None, ExecutionOptions(processes=4))

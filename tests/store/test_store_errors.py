@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from repro.errors import InputError
-from repro.store.errors import errno_of, no_space, refusal, told_as_input_error, unwritable
+from repro.store.errors import as_input_error, errno_of, no_space, refusal, unwritable
 
 PLACE = Path("runs/trainings/k")
 
@@ -55,7 +55,7 @@ def as_torch_does(*, hidden: bool) -> RuntimeError:
 def test_a_full_disk_is_known_behind_what_torch_makes_of_it():
     error = as_torch_does(hidden=False)
     assert no_space(error)
-    with pytest.raises(InputError, match="no space left"), told_as_input_error(PLACE):
+    with pytest.raises(InputError, match="no space left"), as_input_error(PLACE):
         raise error
     error.__cause__ = None
     error.__suppress_context__ = False
@@ -82,12 +82,12 @@ def test_a_forbidden_file_is_the_stores_only_in_the_store():
 
 def test_a_message_that_names_a_place_keeps_it():
     inner = refusal(PLACE / "inner", OSError(errno.ENOSPC, "full"))
-    with pytest.raises(InputError, match="k/inner: no space left"), told_as_input_error(PLACE):
+    with pytest.raises(InputError, match="k/inner: no space left"), as_input_error(PLACE):
         raise inner from OSError(errno.ENOSPC, "full")
 
 
 def test_bugs_pass_unchanged():
-    with pytest.raises(KeyError), told_as_input_error(PLACE):
+    with pytest.raises(KeyError), as_input_error(PLACE):
         raise KeyError("config")
-    with pytest.raises(InputError, match="no space left"), told_as_input_error(PLACE):
+    with pytest.raises(InputError, match="no space left"), as_input_error(PLACE):
         raise OSError(errno.ENOSPC, "full")

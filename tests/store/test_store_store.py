@@ -286,7 +286,7 @@ Store(Path(sys.argv[1])).put("evaluation", "k", evaluation("t"), {"confusion.npz
     assert store.get("evaluation", "k") is None
     assert list(store.records("evaluation")) == []
     assert len(list((store.root / "incoming").iterdir())) == 1
-    with store.aside("k") as others:  # another writer, at work now
+    with store.temporary_folder("k") as others:  # another writer, at work now
         store.prepare()
         assert list((store.root / "incoming").iterdir()) == [others]
     assert list((store.root / "incoming").iterdir()) == []

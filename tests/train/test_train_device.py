@@ -9,11 +9,11 @@ from torch.utils._pytree import tree_leaves
 from repro.nets.resize import matrix, resize, weights
 from repro.spec.protocol import Model, Pretrain, Train
 from repro.train import loss as losses
+from repro.train.distributed import SINGLE_PROCESS, Trainer
 from repro.train.loss import _CrossEntropy
 from repro.train.optimizer import hold_rates, make_optimizer, set_rates
+from repro.train.prefetch import Batch
 from repro.train.step import backward
-from repro.train.supply import Batch
-from repro.train.team import ALONE, Trainer
 from repro.train.training import network_of
 
 CUDA = torch.device("cuda")
@@ -84,13 +84,13 @@ def test_after_the_first_a_step_neither_copies_from_the_host_nor_waits(name):
     batch = Batch(pixels, labels, sizes, drawn)
     optimizer = make_optimizer(network, settings)
     hold_rates(optimizer, CUDA, captured=True)
-    trainer = ALONE.trainer(network, settings)
+    trainer = SINGLE_PROCESS.trainer(network, settings)
     for step in range(2):
         set_rates(optimizer, 0.01)
         with Watched() as watched:
             x, y = batch.samples(settings)
             optimizer.zero_grad(set_to_none=True)
-            backward(trainer, x, y, settings, ALONE, 0, step)
+            backward(trainer, x, y, settings, SINGLE_PROCESS, 0, step)
             optimizer.step()
     assert watched.all > 100
     assert watched.found == []

@@ -10,9 +10,9 @@ from repro.plan.chain import backbone_only
 from repro.spec.load import load_suite
 from repro.spec.protocol import Model, Pretrain, Train
 from repro.spec.resolve import resolve
+from repro.train.distributed import SINGLE_PROCESS
 from repro.train.optimizer import set_batch_norm
 from repro.train.step import backward
-from repro.train.team import ALONE
 from repro.train.training import network_of
 
 SIDE, CLASSES = 33, 3
@@ -26,7 +26,7 @@ def _without(network: torch.nn.Module, settings: Train | Pretrain) -> list[str]:
     settings = settings.model_copy(update={"batch_size": 2, "crop": SIDE})
     x = torch.randn(2, 3, SIDE, SIDE)
     y = torch.randint(0, CLASSES, (2, SIDE, SIDE))
-    backward(ALONE.trainer(network, settings), x, y, settings, ALONE, 0, 0)
+    backward(SINGLE_PROCESS.trainer(network, settings), x, y, settings, SINGLE_PROCESS, 0, 0)
     return [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
 
 

@@ -10,7 +10,7 @@ from repro.errors import InputError
 from repro.nets.deeplab import build
 from repro.spec.protocol import Model, Pretrain, Train
 from repro.train.loop import Hooks
-from repro.train.training import Start, order_of, train
+from repro.train.training import InitialWeights, order_of, train
 
 CPU = torch.device("cpu")
 SETTINGS = Train(start="random", crop=33, batch_size=2, iterations=2, optimizer="adamw", lr=0.01, scales=(1.0,))
@@ -70,7 +70,7 @@ def test_every_backbone_starts_from_its_presence_training(name, images):
     settings = Pretrain(crop=33, batch_size=2, iterations=1)
     first = train(backbone_only(model), 3, settings, 0, images, None, CPU, Hooks())
     nothing = SETTINGS.model_copy(update={"lr": 1e-12, "iterations": 1, "output_stride": 16})
-    then = train(model, 3, nothing, 1, images, Start("presence", first.state, "first"), CPU, Hooks())
+    then = train(model, 3, nothing, 1, images, InitialWeights("presence", first.state, "first"), CPU, Hooks())
     shared = [k for k, v in first.state.items() if k.startswith("backbone.") and v.dim() == 4]
     assert len(shared) >= 5
     for key in shared:
@@ -83,7 +83,7 @@ def test_a_second_stage_goes_on_with_every_weight(images):
     stage = SETTINGS.model_copy(
         update={"output_stride": 8, "batch_norm": "frozen", "lr": 1e-12, "iterations": 1, "weight_decay": 0.0}
     )
-    then = train(model, 3, stage, 0, images, Start("segment", first.state, "first stage"), CPU, Hooks())
+    then = train(model, 3, stage, 0, images, InitialWeights("segment", first.state, "first stage"), CPU, Hooks())
     for key, value in first.state.items():
         torch.testing.assert_close(then.state[key], value, rtol=0, atol=1e-9, msg=key)
 
@@ -91,4 +91,4 @@ def test_a_second_stage_goes_on_with_every_weight(images):
 def test_a_training_of_another_network_is_refused(images):
     state = build(SMALL["vgg16"], 3, 16).state_dict()
     with pytest.raises(InputError, match=r"training abc: .*another network"):
-        train(SMALL["resnet50"], 3, SETTINGS, 0, images, Start("segment", state, "training abc"), CPU, Hooks())
+        train(SMALL["resnet50"], 3, SETTINGS, 0, images, InitialWeights("segment", state, "training abc"), CPU, Hooks())

@@ -1,0 +1,1 @@
+"""One training by several processes: the group of DDP workers, their start, their heartbeats."""

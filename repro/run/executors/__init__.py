@@ -1,0 +1,1 @@
+"""Where jobs run: worker processes of this machine, Ray, Slurm; one loop for all."""

@@ -1,0 +1,226 @@
+"""The processes that train one network together, each on its share of every batch.
+
+A batch is drawn whole from (seed, step) by every process and cut in shares, so that 1, 2, 4 or 8 processes see the same
+samples in the same order. Batch normalisation, the loss and the gradient are those of the whole batch; what differs
+from one process is rounding, and the masks of dropout.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from repro.errors import InputError
+from repro.spec.protocol import Precision, Pretrain, Train
+from repro.train.split_batch_norm import in_parts
+
+_TIMEOUT = timedelta(minutes=30)
+"""Of a collective: one process may still write a checkpoint, or build the data set's cache, while others wait."""
+
+
+@dataclass(frozen=True)
+class DistributedContext:
+    """Process number `rank` of `size`."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes checkpoints and tells of progress."""
+        return self.rank == 0
+
+    def shard(self, count: int) -> slice:
+        """This process's part of a batch of `count` samples. Raises InputError where they can't be parted evenly."""
+        if count % self.size:
+            raise InputError(
+                f"--gpus-per-training {self.size}: a batch of {count} images cannot be parted evenly among so many. "
+                f"Choose a divisor of {count}."
+            )
+        each = count // self.size
+        return slice(self.rank * each, (self.rank + 1) * each)
+
+    def all_reduce(self, tensor: Tensor) -> Tensor:
+        """The sum of all processes' tensors of that shape, without gradient."""
+        if self.size == 1:
+            return tensor
+        summed = tensor.detach().clone()
+        distributed.all_reduce(summed)
+        return summed
+
+    def broadcast(self, flag: bool) -> bool:
+        """The first process's `flag`."""
+        if self.size == 1:
+            return flag
+        word = torch.tensor([int(flag)])  # on the CPU, where sending it does not wait for the device's queue
+        distributed.broadcast(word, src=0)
+        return bool(word.item())
+
+    def synchronise_batch_norm(self, network: nn.Module) -> None:
+        """Make batch normalisation in training mode use the whole batch's statistics; the parameters stay the same."""
+        if self.size > 1:
+            _synchronise(network)
+
+    def trainer(
+        self, network: nn.Module, train: Train | Pretrain, precision: Precision | None = None, *, compiled: bool = False
+    ) -> Trainer:
+        """What the loop calls; with several processes its backward pass sums up all processes' gradients.
+
+        `precision`: None as the settings wish it; `compiled`: by torch.compile, which joins operations between products
+        into few.
+        """
+        parts = train.batch_norm_parts if isinstance(train, Train) else 1
+        return Trainer(network, self, parts, precision or train.precision or "auto", compiled=compiled)
+
+
+SINGLE_PROCESS = DistributedContext()
+
+
+class Trainer:
+    """A network as the loop calls it: images (N, 3, H, W) -> the logits on which the loss acts."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        dist: DistributedContext,
+        batch_norm_parts: int,
+        precision: Precision,
+        *,
+        compiled: bool = False,
+    ) -> None:
+        self._dist = dist
+        self.precision = precision
+        module = _TrainingLogits(network, batch_norm_parts)
+        self._compiled = compiled
+        if compiled:
+            # a training's shapes are few: each is compiled for itself, as kernels for any shape are slower. Masks of
+            # dropout are those that are drawn without compiling, else a record's key would mean two trainings
+            module.compile(dynamic=False, options={"fallback_random": True})
+        # buffers: equal in all processes, as they follow from the whole batch
+        self._parallel = DistributedDataParallel(module, broadcast_buffers=False) if dist.size > 1 else None
+        self._call: nn.Module = self._parallel or module
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Raises InputError where the network can't be compiled."""
+        if not self._compiled:
+            return self._call(x)  # type: ignore[no-any-return]
+        from torch._dynamo.exc import TorchDynamoException
+
+        try:
+            return self._call(x)  # type: ignore[no-any-return]
+        except TorchDynamoException as error:
+            reason = " ".join(str(error).split("\n\n")[0].split())[:300]
+            raise InputError(
+                f"--launch compiled: torch.compile failed ({reason}). It needs a C++ compiler, on a GPU also Triton "
+                "and Python's headers: see `repro doctor`. Use --launch eager or captured."
+            ) from error
+
+    def gathering(self, *, wait: bool) -> AbstractContextManager[None]:
+        """A context for a forward and a backward pass whose gradients wait (`wait`) for those of a later one."""
+        return self._parallel.no_sync() if self._parallel is not None and wait else nullcontext()
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradient of the sum of all processes' `loss`."""
+        if self._parallel is not None:
+            loss = loss * self._dist.size  # DistributedDataParallel takes the mean
+        loss.backward()  # type: ignore[no-untyped-call]
+
+
+class _TrainingLogits(nn.Module):
+    """A module around a network, as DistributedDataParallel hooks on a module's call only."""
+
+    def __init__(self, network: nn.Module, batch_norm_parts: int) -> None:
+        super().__init__()
+        self.network, self.batch_norm_parts = network, batch_norm_parts
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return in_parts(self.network, x, self.batch_norm_parts)
+
+
+class SyncedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation over all processes' samples, in plain tensor operations.
+
+    torch's own needs CUDA; this one runs on any device. Two sums over processes, the mean's before the variance's, as
+    the mean of squares less the square of the mean loses digits.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        wide = x.float()
+        count = distributed_sum(torch.tensor(float(x.numel() // x.shape[1]), device=x.device))
+        mean = distributed_sum(wide.sum(dim=(0, 2, 3))) / count
+        centred = wide - mean[:, None, None]
+        variance = distributed_sum(centred.square().sum(dim=(0, 2, 3))) / count
+        self._move(mean.detach(), variance.detach() * (count / (count - 1).clamp(min=1)))
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+
+    @torch.no_grad()
+    def _move(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the averages towards a batch's mean and (unbiased) variance, both (C,)."""
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked.add_(1)
+        momentum = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance, momentum)
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(_ctx: Any, tensor: Tensor) -> Tensor:
+        summed = tensor.clone()
+        distributed.all_reduce(summed)
+        return summed
+
+    @staticmethod
+    def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
+        summed = gradients[0].clone()
+        distributed.all_reduce(summed)
+        return summed
+
+
+def distributed_sum(tensor: Tensor) -> Tensor:
+    """The sum over processes, with gradient: each one's input acts on all outputs."""
+    return _Sum.apply(tensor)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _synchronise(network: nn.Module) -> None:
+    for name, child in network.named_children():
+        if not isinstance(child, nn.BatchNorm2d):
+            _synchronise(child)
+        elif child.training:
+            setattr(network, name, _synced(child))
+
+
+def _synced(norm: nn.BatchNorm2d) -> nn.Module:
+    """The layer with the same parameters and averages whose statistics are all processes'."""
+    if norm.weight.is_cuda:
+        return nn.SyncBatchNorm.convert_sync_batchnorm(norm)  # type: ignore[no-any-return, no-untyped-call]
+    synced = SyncedBatchNorm2d(norm.num_features, norm.eps, norm.momentum)
+    synced.weight, synced.bias = norm.weight, norm.bias
+    synced.running_mean, synced.running_var = norm.running_mean, norm.running_var
+    synced.num_batches_tracked = norm.num_batches_tracked
+    return synced
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[DistributedContext]:
+    """Join the processes that torchrun started, each with a GPU of its own or on the CPU; this one's place among them.
+
+    Sums of tensors on GPUs go over NCCL, those on the CPU over Gloo.
+    """
+    dist = DistributedContext(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
+    yield dist
+    # not after a failure: others may wait in a sum that never comes, and NCCL would have this process wait for them
+    distributed.destroy_process_group()
