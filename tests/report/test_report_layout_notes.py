@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from repro.evaluate.adaptive_batches import AdaptiveBatch, said
+from repro.evaluate.adaptive_batches import AdaptiveBatch, batch_remarks
 from repro.report.assemble import _layout_notes
 from repro.run.remarks import remarks
 from repro.spec.protocol import Train
@@ -26,7 +26,7 @@ def test_trainings_that_took_smaller_batches_are_counted():
 
 def test_evaluations_in_smaller_batches_are_counted_apart():
     records = _records([BatchLayout(0, 2, 4)])
-    records.done["f"] = {"result": {"remarks": said([AdaptiveBatch(0, 8), AdaptiveBatch(16, 4)], 8)}}
+    records.done["f"] = {"result": {"remarks": batch_remarks([AdaptiveBatch(0, 8), AdaptiveBatch(16, 4)], 8)}}
     _, note = _layout_notes(records)
     assert note.startswith("In 1 of 2 evaluations, from image 17 on, memory was short and 4 images were")
 
