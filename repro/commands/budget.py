@@ -20,7 +20,7 @@ def in_words(cost: Budget, gpu: Gpu, count: int, plan: Plan) -> Iterator[str]:
     )
     wall = f"; at best {duration(cost.wall_hours(count) * 3600)} with {count} GPU{'s' * (count > 1)} (--jobs N: with N)"
     yield f"Cost{'' if gpu.measured else ', AT AN ASSUMED RATE'}: {hours}{wall}."
-    yield f"Rate: {gpu.told}."
+    yield f"Rate: {gpu.rate_source}."
     if cost.largest is not None:
         settings = cost.largest.settings
         fits = "" if cost.memory <= gpu.memory_gb * 1e9 else f" MORE THAN THE {gpu.memory_gb:g} GB OF {gpu.title}."
@@ -44,7 +44,7 @@ def as_record(cost: Budget, name: str, gpu: Gpu) -> dict[str, Any]:
             "title": gpu.title,
             "rate": gpu.rate * 1e6,
             "measured": gpu.measured is not None,
-            "source": gpu.told,
+            "source": gpu.rate_source,
             "hours": cost.hours,
             "training_hours": cost.training_hours,
             "evaluation_hours": cost.evaluation_hours,

@@ -44,7 +44,7 @@ def main(options: Options, device: str, jobs: int | None, gpu: str | None, as_js
     work = session.missing(plan, store)
     rows, notes = list(_rows(plan, store, work[0])), list(caveats(suite, plan))
     todo = [row for row in rows if row["state"] not in DONE]
-    rate, source = (kind.rate, kind.told) if kind else rate_of(plan, store)
+    rate, source = (kind.rate, kind.rate_source) if kind else rate_of(plan, store)
     seconds = sum(row["cost"] for row in todo) / rate
     wall = seconds / max(1, min(len(workers), len(todo) or 1))
     cost = budget(plan, *work, kind, suite.datasets) if kind else None

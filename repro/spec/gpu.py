@@ -38,9 +38,9 @@ class Gpu(BaseModel):
     memory_gb: float = Field(gt=0, le=1e6)
     """In 10^9 bytes."""
     bfloat16: bool = True
-    """Whether it has instructions for it: else trainings compute in float32, unless told otherwise."""
+    """Whether it has instructions for it: else trainings compute in float32, unless `train.precision` says otherwise."""
     peak_tflops: float | None = Field(default=None, gt=0, le=1e9)
-    """Dense bfloat16, two operations per multiply-add."""
+    """Dense bfloat16, or float32 where there is no bfloat16; two operations per multiply-add."""
     source: Text = ""
     """Of the peak."""
     utilisation: float | None = Field(default=None, gt=0, le=1)
@@ -61,14 +61,15 @@ class Gpu(BaseModel):
         return (self.peak_tflops or 0.0) * 1e6 / 2 * (self.utilisation or 0.0)
 
     @property
-    def told(self) -> str:
+    def rate_source(self) -> str:
         """Where the rate comes from, in words."""
         if self.measured is not None:
-            one = self.measured
-            who = f"measured by others ({one.by})" if one.by else "measured"
-            return f"{who}: {one.rate * 1e6:.3g} multiply-adds/s, {one.what}, {one.versions}, {one.when}"
+            rate = self.measured
+            who = f"measured by others ({rate.by})" if rate.by else "measured"
+            return f"{who}: {rate.rate * 1e6:.3g} multiply-adds/s, {rate.what}, {rate.versions}, {rate.when}"
+        dtype = "dense bfloat16" if self.bfloat16 else "float32"
         return (
-            f"ASSUMED, not measured: {self.utilisation:.0%} of the maker's {self.peak_tflops:g} TFLOPS dense bfloat16 "
+            f"ASSUMED, not measured: {self.utilisation:.0%} of the maker's {self.peak_tflops:g} TFLOPS {dtype} "
             f"({self.source})"
         )
 

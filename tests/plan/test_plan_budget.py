@@ -33,12 +33,12 @@ def _budget(plan):
 
 def test_the_rate_is_an_assumed_share_of_the_peak_unless_measured():
     assert GPU.rate == 200e12 / 2 * 0.5 / 1e6
-    assert "ASSUMED" in GPU.told
+    assert "ASSUMED" in GPU.rate_source
     told = {"rate": 7.0, "what": "a step", "versions": "torch 2", "when": "2026-01-01"}
     own = Gpu(title="one", memory_gb=80, measured=told)
     assert own.rate == 7.0
-    assert "measured" in own.told
-    assert "ASSUMED" not in own.told
+    assert "measured" in own.rate_source
+    assert "ASSUMED" not in own.rate_source
     with pytest.raises(ValueError, match="measured"):
         Gpu(title="one", memory_gb=80, peak_tflops=200)
 

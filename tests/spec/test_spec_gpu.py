@@ -21,13 +21,15 @@ def own(tmp_path, monkeypatch):
 
 def test_built_in_rates_are_assumed_or_somebody_elses_and_say_so():
     gpus = load_suite().gpus
-    assert {"h200", "h100", "a100"} <= set(gpus)
+    assert {"h200", "h100", "a100", "rtx3090", "rtx4090", "l4", "t4"} <= set(gpus)
+    assert "8.1 TFLOPS float32" in gpus["t4"].rate_source
+    assert "71 TFLOPS dense bfloat16" in gpus["rtx3090"].rate_source
     for gpu in gpus.values():
         if gpu.measured is not None:
             assert gpu.measured.by
-            assert gpu.told.startswith(f"measured by others ({gpu.measured.by})")
+            assert gpu.rate_source.startswith(f"measured by others ({gpu.measured.by})")
             continue
-        assert "ASSUMED, not measured" in gpu.told
+        assert "ASSUMED, not measured" in gpu.rate_source
         assert gpu.source
         # two operations per multiply-add, and no training reaches half of a datasheet's peak
         assert 0 < gpu.rate * 1e6 < gpu.peak_tflops * 1e12 / 4
