@@ -38,7 +38,7 @@ class Gpu(BaseModel):
     memory_gb: float = Field(gt=0, le=1e6)
     """In 10^9 bytes."""
     bfloat16: bool = True
-    """Whether it has instructions for it: else trainings compute in float32, unless `train.precision` says otherwise."""
+    """With instructions for it: else trainings compute in float32, unless `train.precision` says otherwise."""
     peak_tflops: float | None = Field(default=None, gt=0, le=1e9)
     """Dense bfloat16, or float32 where there is no bfloat16; two operations per multiply-add."""
     source: Text = ""
