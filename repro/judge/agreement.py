@@ -24,7 +24,7 @@ from repro.judge.effects import unit_factor
 from repro.judge.evidence import Evidence, cell_estimate
 from repro.judge.intervals import t_quantile
 from repro.judge.result import ClaimResult
-from repro.judge.scorecard import scorecard, spoken
+from repro.judge.scorecard import scorecard, sentences
 from repro.judge.wording import MINUS
 from repro.spec.departures import changed_line
 from repro.spec.table import Cell
@@ -179,14 +179,13 @@ def _order(cells: int, tau: Tau, concordant: float, level: float) -> str:
         return "Too few cells have both numbers to compare their order."
     if math.isnan(concordant):
         return f"No two of {cells} cells differ both in the paper and here: there is no order to compare."
-    share = f"{100 * concordant:.0f} %"
-    said = f"Of any two of {cells} cells, the one that the paper puts ahead is ahead here in {share} of cases"
+    words = f"{100 * concordant:.0f} % of the pairs of {cells} cells are ranked as in the paper"
     if level:
-        said += f", level in {100 * level:.0f} %"
+        words += f", {100 * level:.0f} % are level"
     if math.isnan(tau.low):
-        return said + "."
+        return words + "."
     low, high = (f"{end:.2f}".replace("-", MINUS) for end in (tau.low, tau.high))
-    return f"{said} (Kendall's tau-b {f'{tau.value:.2f}'.replace('-', MINUS)}, 95 % interval {low} to {high})."
+    return f"{words} (Kendall's tau-b {f'{tau.value:.2f}'.replace('-', MINUS)}, 95 % interval {low} to {high})."
 
 
 def _values(
@@ -217,16 +216,16 @@ def _of_one_seed(claims: Sequence[ClaimResult]) -> list[str]:
         return []
     if not sources:
         return ["With one seed nothing measured can be decided: how much another seed would change is unknown."]
-    rest = f" Of {without} claim{'s' * (without > 1)} it is unknown, and they stay undecided." if without else ""
+    rest = f" Of {without} claim{'s' * (without > 1)} it is unknown, and they stay inconclusive." if without else ""
     return [f"One seed; seed noise taken from reference runs ({'; '.join(sources)}).{rest}"]
 
 
 def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: Counted = Counted()) -> str:
-    """Return one line in plain words: what was and what was not reproduced, and what is undecided."""
+    """Return one line in plain words: what was and what was not reproduced, and what is inconclusive."""
     if counted.quoted and not (agreed.cells or counted.computed or counted.measurable):
         number = "Its one number is" if counted.quoted == 1 else f"All {counted.quoted} numbers here are"
         return f"{number} quoted: results of other systems or of a test server, which this suite does not measure."
-    parts = spoken(scorecard(claims))
+    parts = sentences(scorecard(claims))
     parts += _of_one_seed(claims)
     if counted.computed:
         what = (

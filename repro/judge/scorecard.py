@@ -13,8 +13,6 @@ from typing import get_args
 from repro.judge.result import ClaimResult, Verdict
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-SPOKEN: Mapping[Verdict, str] = {"inconclusive": "undecided"}
-"""Verdicts as headlines say them, where that is another word."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Scorecard:
     printed: int = 0
     """Claims that nothing here decides: texts, and comparisons with quoted results."""
     averages: Mapping[Verdict, tuple[str, ...]] = field(default_factory=dict)
-    """Verdict "on average" -> each measured claim that has it, with where its mean comes from; see `spoken`."""
+    """Verdict "on average" -> each measured claim that has it, with where its mean comes from; see `sentences`."""
 
     @property
     def judged(self) -> int:
@@ -52,30 +50,32 @@ def scorecard(claims: Sequence[ClaimResult]) -> Scorecard:
     return Scorecard(counts["measured"], counts["computed"], sum(c.basis == "printed" for c in claims), averages)
 
 
-def said(counts: Mapping[Verdict, int], verdicts: Sequence[Verdict] = VERDICTS) -> str:
-    """Return "2 supported, 1 undecided": the verdicts that occur."""
-    return ", ".join(f"{counts[v]} {SPOKEN.get(v, v)}" for v in verdicts if counts.get(v))
+def counted(counts: Mapping[Verdict, int], verdicts: Sequence[Verdict] = VERDICTS) -> str:
+    """Return "2 supported, 1 inconclusive": the verdicts that occur."""
+    return ", ".join(f"{counts[v]} {v}" for v in verdicts if counts.get(v))
 
 
-def spoken(card: Scorecard) -> list[str]:
+def sentences(card: Scorecard) -> list[str]:
     """Return a sentence for each basis that has claims; none for a table without any."""
     found = []
     not_run = card.measured.get("not run", 0)
     if card.judged:
-        supported, contradicted, undecided = (
+        supported, contradicted, inconclusive = (
             card.measured.get(v, 0) for v in ("supported", "contradicted", "inconclusive")
         )
         found.append(
             f"Of {card.judged} {'claim' if card.judged == 1 else 'claims'} put to measurements, {supported} "
             f"{'is' if supported == 1 else 'are'} supported, {_only(card, 'supported on average')}"
-            f"{contradicted} contradicted, {_only(card, 'contradicted on average')}{undecided} undecided"
+            f"{contradicted} contradicted, {_only(card, 'contradicted on average')}{inconclusive} inconclusive"
             + (f" ({not_run} not run)." if not_run else ".")
         )
     elif not_run:
         found.append(f"None of {not_run} measurable {'claim' if not_run == 1 else 'claims'} has been run.")
     if card.computed:
         total = sum(card.computed.values())
-        found.append(f"Of {total} {'claim' if total == 1 else 'claims'} about computed figures: {said(card.computed)}.")
+        found.append(
+            f"Of {total} {'claim' if total == 1 else 'claims'} about computed figures: {counted(card.computed)}."
+        )
     if card.printed:
         rests = "claim rests" if card.printed == 1 else "claims rest"
         found.append(f"{card.printed} {rests} on printed numbers alone: nothing here decides that.")

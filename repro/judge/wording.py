@@ -63,7 +63,7 @@ def sentence(result: ClaimResult) -> str:
         return _exact(result, found)
     if result.collapsed:
         more = f" (and {len(result.collapsed) - 1} more)" if len(result.collapsed) > 1 else ""
-        return f"Undecided: {found}, but {result.collapsed[0]}{more}: such a score decides nothing.{published}"
+        return f"Inconclusive: {found}, but {result.collapsed[0]}{more}: such a score decides nothing.{published}"
     if result.n_seeds == 1 and not result.reference:
         return _one_seed(result, found, effect) + published
     return _judged(result, found, effect) + published
@@ -95,7 +95,7 @@ def _one_seed(result: ClaimResult, found: str, effect: Estimate) -> str:
     else:
         spread = ""
     return (
-        f"Undecided: {found} with one seed{spread}. How much another seed would change is unknown; "
+        f"Inconclusive: {found} with one seed{spread}. How much another seed would change is unknown; "
         f"judging takes {SEEDS_FOR_JUDGING} seeds."
     )
 
@@ -110,7 +110,7 @@ def _judged(result: ClaimResult, found: str, effect: Estimate) -> str:
     )
     if result.verdict != "inconclusive":
         return f"{_opening(result)}: {found} {spread}.{_apart(result)}"
-    return f"Undecided: {found} {spread}. {_reason(result)}{_apart(result)}"
+    return f"Inconclusive: {found} {spread}. {reason(result)}{_apart(result)}"
 
 
 def seeds_of(result: ClaimResult) -> str:
@@ -161,8 +161,8 @@ def _apart(result: ClaimResult) -> str:
     return words
 
 
-def _reason(result: ClaimResult) -> str:
-    """Say why a claim with several seeds stays undecided."""
+def reason(result: ClaimResult) -> str:
+    """Return why a claim with several seeds stays inconclusive."""
     if result.p is not None and result.p <= ALPHA:
         return f"Enough for one claim alone, not for one of {result.tests}: some would look like this by chance."
     if 2 * result.parts[result.decisive].p_outside <= ALPHA:

@@ -27,6 +27,7 @@ from repro.plan.work import Training
 from repro.report.collapsed_cells import collapses, remarks
 from repro.report.content import CellResult, Classes, Cost, Curve, Pictures, RecordLine, ReportContent, State
 from repro.report.crf_records import band_notes, mean_field, searches
+from repro.report.findings import findings
 from repro.report.grid import difference
 from repro.report.seed_coverage import covered
 from repro.report.stored_reference import fitting
@@ -117,6 +118,7 @@ def assemble(
     cells = tuple(_cell_result(planned, records, evidence, one_cell) for planned in records.planned)
     request = plan.request
     claims = judge([(claim, suite.cells_of(claim, table)) for claim in table.claims], evidence)
+    detectable = _detectable(claims, request.seeds)
     resolved = [p.resolved for p in records.planned if p.resolved is not None]
     dataset = resolved[0].protocol.data.name if resolved else ""
     facts = suite.datasets.get(dataset)
@@ -143,10 +145,11 @@ def assemble(
         command=command,
         more_seeds=more_seeds if request.seeds < CLAIM_SEEDS else "",
         claims=claims,
+        findings=findings(claims, detectable),
         agreement=judged,
         seed_decides=seed_decides,
         seeds_share=seeds_share,
-        detectable=_detectable(claims, request.seeds),
+        detectable=detectable,
         protocol=_common_protocol(records.planned),
         deviations=_deviations(records.planned),
         classes=Classes(tuple(names), facts.colours if facts else ()),

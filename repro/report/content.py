@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from repro.judge.agreement import Agreement
 from repro.judge.intervals import Estimate
 from repro.judge.result import ClaimResult
+from repro.report.findings import Finding
 
 if TYPE_CHECKING:
     from repro.spec.resolve import Deviation
     from repro.spec.table import Cell
 
+TableKind = Literal["paper", "pitfalls", "own"]
 State = Literal["done", "failed", "missing", "quoted", "computed"]
 
 
@@ -49,6 +51,8 @@ class Table:
     """Metric -> label with unit, such as {"miou": "mIOU [%]"}."""
     notes: tuple[str, ...] = ()
     """What a reader of the published numbers must know."""
+    kind: TableKind = "paper"
+    """Whose claims it holds: a paper's of this suite, those about known mistakes, or the user's own."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,7 @@ class ReportContent:
     table: Table
     cells: tuple[CellResult, ...]
     headline: str
-    """In plain words: what was reproduced, what was not, what is undecided."""
+    """In plain words and counts: what was reproduced, what was not, what is inconclusive."""
     scale: str
     scale_text: str
     """One sentence: what this scale spends."""
@@ -208,6 +212,8 @@ class ReportContent:
     more_seeds_time: float | None = None
     """Seconds that it would take."""
     claims: tuple[ClaimResult, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """What the claims come out as, with sizes, the most certain first."""
     agreement: Agreement | None = None
     seed_decides: str = ""
     """In words: what differs from seed to seed, so that intervals cover it."""

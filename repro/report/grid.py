@@ -22,6 +22,8 @@ class GridCell:
     interval: str
     """Ends of the 95 % interval, such as "65.40 to 71.80"; empty where there is none. It need not be symmetric."""
     difference: str
+    away: float | None
+    """Ours minus published, in the printed unit."""
     n: int
     """Seeds measured."""
     rank_published: int | None
@@ -75,6 +77,14 @@ def compared(cells: Sequence[CellResult]) -> list[CellResult]:
     return [c for c in cells if c.cell.kind == "measured" and c.state == "done" and difference(c) is not None]
 
 
+def offset(content: ReportContent) -> float:
+    """Return the mean difference from the published values where these are not judged: it belongs to the scale."""
+    both = compared(content.cells)
+    if content.absolute or not both:
+        return 0.0
+    return sum(difference(c) or 0.0 for c in both) / len(both)
+
+
 def rank_pairs(cells: Sequence[CellResult]) -> dict[str, tuple[int, int]]:
     """Return cell id -> (published rank, our rank) among the measured cells of each metric, 1 the highest."""
     pairs: dict[str, tuple[int, int]] = {}
@@ -124,6 +134,7 @@ def _grid_cell(result: CellResult, scale: str, pairs: dict[str, tuple[int, int]]
         ours=ours or fixed(None if value is None else value * times, cell.decimals),
         interval=interval,
         difference=signed(difference(result), cell.decimals),
+        away=difference(result),
         n=len(result.values) if result.state == "done" else 0,
         rank_published=published_rank,
         rank_ours=our_rank,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from repro.report.content import ReportContent
 from repro.report.number_format import fixed, setting
-from repro.report.sentences import changed_settings
 
 
 def limits(content: ReportContent) -> tuple[str, ...]:
@@ -12,13 +11,8 @@ def limits(content: ReportContent) -> tuple[str, ...]:
     found = []
     measured = [c for c in content.cells if c.cell.kind == "measured"]
     done = [c for c in measured if c.state == "done"]
-    if content.scale != "paper" and measured:
-        found.append(
-            f"The scale is “{content.scale}”, not the paper's. Orders, trends and gains can be compared; absolute "
-            "values cannot, and no mark in this report judges one."
-        )
-    elif why := changed_settings(content):
-        found.append(f"{why} Orders, trends and gains can be compared; that is no reproduction of printed values.")
+    if not content.absolute and measured:
+        found.append("This is no reproduction of printed values: the scale or the settings are not the paper's.")
     data = next((d for d in content.deviations if d.key == "data.name"), None)
     if data is not None:
         found.append(

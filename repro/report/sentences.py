@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from repro.judge.scorecard import VERDICTS, said, scorecard
 from repro.report.content import ReportContent
 from repro.report.grid import compared
 from repro.report.number_format import NONE, fixed, seconds, span
@@ -37,17 +36,6 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
         found.append(
             _fact("Seeds", str(len(content.seeds)), f"seed {names}" if len(content.seeds) == 1 else f"seeds {names}")
         )
-    if content.claims:
-        card = scorecard(content.claims)
-        for name, counts in (
-            ("Claims supported, measured", card.measured),
-            ("Claims supported, computed", card.computed),
-        ):
-            if counts:
-                rest = said(counts, [verdict for verdict in VERDICTS if verdict != "supported"])
-                found.append(_fact(name, f"{counts.get('supported', 0)} of {sum(counts.values())}", rest))
-        if card.printed:
-            found.append(_fact("Claims, printed only", str(card.printed), "nothing here decides them"))
     if content.agreement is not None and not math.isnan(content.agreement.tau.value):
         found.append(_fact("Rank agreement", f"τ {fixed(content.agreement.tau.value)}", "1: the paper's order"))
     if content.detectable is not None and measured:
@@ -63,7 +51,23 @@ def scale_line(content: ReportContent) -> str:
     changed = f" Changed on the command line: {named(asked)}." if asked else ""
     only = [words.removeprefix("--only ") for words in content.asked if words.startswith("--only ")]
     part = f" Of the table only {', '.join(only)} was asked for." if only else ""
-    return f"Scale “{content.scale}”: {content.scale_text}{changed}{part}"
+    return f"Scale “{content.scale}”: {content.scale_text}{changed}{part}{_not_comparable(content)}"
+
+
+def _not_comparable(content: ReportContent) -> str:
+    """What measured numbers cannot be compared with: said here, once."""
+    if not any(c.cell.kind == "measured" and c.state == "done" for c in content.cells):
+        return ""
+    if content.scale != "paper":
+        return " Absolute values are not comparable with the paper's: compare orders, trends and gains."
+    why = changed_settings(content)
+    return f" {why} Compare orders, trends and gains." if why else ""
+
+
+def order_line(content: ReportContent) -> str:
+    """Return how the cells agree with the published ones, in a sentence."""
+    agreed = content.agreement
+    return agreed.sentence.split(" By distance alone")[0] if agreed is not None and agreed.cells > 1 else ""
 
 
 def changed_settings(content: ReportContent) -> str:
@@ -149,8 +153,8 @@ def deviation_line(content: ReportContent) -> str:
     if n == 0:
         return "Every setting is the paper's."
     asked = len(asked_for(content.deviations))
-    told = f" ({asked} {'were' if asked > 1 else 'was'} changed on the command line)" if asked else ""
-    return f"{n} setting{'s differ' if n > 1 else ' differs'} from the paper's{told}; all others are the paper's."
+    own = f" ({asked} {'were' if asked > 1 else 'was'} changed on the command line)" if asked else ""
+    return f"{n} setting{'s differ' if n > 1 else ' differs'} from the paper's{own}; all others are the paper's."
 
 
 def rules(content: ReportContent) -> tuple[str, ...]:
@@ -161,7 +165,7 @@ def rules(content: ReportContent) -> tuple[str, ...]:
     canvas: Any = protocol.get("evaluate.canvas")
     found = [
         "Mean IOU: one confusion matrix over the whole validation set; void pixels (255) are never counted; a class "
-        "that is absent from both truth and prediction is left out of the mean.",
+        "that is absent from both ground truth and prediction is left out of the mean.",
         "The last training step counts. No checkpoint is chosen by its score on the validation images.",
     ]
     if canvas:
@@ -178,15 +182,8 @@ def table_line(content: ReportContent) -> str:
     """Return how to read the paper's table."""
     measured = any(c.cell.kind == "measured" for c in content.cells)
     interval = " with its 95 % interval" if measured else ""
-    text = f"The paper's table in the paper's shape: ◇ published above, ours below{interval}, then the difference."
-    if measured and content.scale != "paper":
-        text += (
-            f" At scale “{content.scale}” differences of measured cells are shown but not judged: compare orders, "
-            "trends and gains."
-        )
-    elif measured and (why := changed_settings(content)):
-        text += f" {why} Such differences are shown but not judged: compare orders, trends and gains."
-    return text
+    apart = ", then the difference" if content.absolute or not measured else ""
+    return f"The paper's table in its shape: ours{interval} above, ◇ published below{apart}."
 
 
 def metric_line(content: ReportContent) -> str:

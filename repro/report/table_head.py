@@ -5,9 +5,12 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from repro.judge.audit import short_name
-from repro.report.content import Table
+from repro.report.content import Table, TableKind
 from repro.spec.naming import word
 from repro.spec.table import METRICS, TableSpec
+
+PAPERS = ("v2", "v3", "v3plus", "model_zoo")
+"""Ids of the papers that this suite reproduces; others are the user's own."""
 
 
 def table_head(spec: TableSpec) -> Table:
@@ -39,5 +42,12 @@ def table_head(spec: TableSpec) -> Table:
         heads=heads,
         column_heading=column_heading,
         metrics=metrics,
+        kind=_kind(spec),
         notes=(*spec.notes, *((f"Support of the transcription: {source.support}",) if source.support else ())),
     )
+
+
+def _kind(spec: TableSpec) -> TableKind:
+    if spec.id.startswith("pitfalls/"):
+        return "pitfalls"
+    return "paper" if spec.paper.id in PAPERS else "own"

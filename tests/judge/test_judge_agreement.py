@@ -63,7 +63,7 @@ def test_below_scale_paper_only_the_order_counts() -> None:
 def test_cells_that_are_level_are_not_ahead() -> None:
     found = agreement(table_of(4), measured([[0.1], [0.1], [0.1], [0.4]]), "tiny")  # published 50, 51, 52, 53
     assert found.concordant == pytest.approx(3 / 6)
-    assert "is ahead here in 50 % of cases, level in 50 % (Kendall's tau-b" in found.sentence
+    assert "50 % of the pairs of 4 cells are ranked as in the paper, 50 % are level (Kendall's tau-b" in found.sentence
     assert "level" not in agreement(table_of(3), measured([[0.1], [0.2], [0.3]]), "tiny").sentence
     assert math.isnan(agreement(table_of(3), measured([[0.1], [0.1], [0.1]]), "tiny").concordant)
 
@@ -86,7 +86,7 @@ def test_changed_settings_are_not_held_against_printed_values() -> None:
     assert not all_changed.closeness
     assert not all_changed.within
     said = headline(all_changed, ())
-    assert "Of any two of 4 cells" in said
+    assert "of the pairs of 4 cells" in said
     assert "settings other than the paper's (model.width, train.crop): that says nothing about absolute values" in said
     assert "interval" not in said.split("Measured with")[1]
 

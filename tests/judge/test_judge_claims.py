@@ -1,4 +1,4 @@
-"""Verdicts on made-up evidence: each kind, each way to be undecided, and the words."""
+"""Verdicts on made-up evidence: each kind, each way to be inconclusive, and the words."""
 
 from __future__ import annotations
 

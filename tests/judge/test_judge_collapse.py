@@ -84,6 +84,6 @@ def test_a_collapsed_cell_decides_no_claim_and_the_others_are_judged_as_before()
     fallen = judge(asked, Evidence(values, collapsed={"made/up/0": "net 0 answers “background” everywhere"}))
     assert [one.verdict for one in fallen] == ["inconclusive", "supported"]
     assert (fallen[0].p, fallen[0].q) == (None, None)
-    assert fallen[0].sentence.startswith("Undecided: ")
+    assert fallen[0].sentence.startswith("Inconclusive: ")
     assert "but net 0 answers “background” everywhere: such a score decides nothing." in fallen[0].sentence
     assert (fallen[1].p, fallen[1].tests) == (sound[1].p, 1)

@@ -8,7 +8,7 @@ from repro.judge.agreement import Counted, agreement, headline
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence
 from repro.judge.result import ClaimResult, Verdict
-from repro.judge.scorecard import Scorecard, scorecard, spoken
+from repro.judge.scorecard import Scorecard, scorecard, sentences
 from repro.spec.load import load_suite
 
 
@@ -35,13 +35,13 @@ def test_multiply_adds_do_not_vouch_for_networks() -> None:
 
 def test_each_basis_has_its_own_sentence() -> None:
     card = Scorecard({"supported": 2, "inconclusive": 1, "not run": 3}, {"supported": 3, "contradicted": 1}, 2)
-    assert spoken(card) == [
-        "Of 3 claims put to measurements, 2 are supported, 0 contradicted, 1 undecided (3 not run).",
+    assert sentences(card) == [
+        "Of 3 claims put to measurements, 2 are supported, 0 contradicted, 1 inconclusive (3 not run).",
         "Of 4 claims about computed figures: 3 supported, 1 contradicted.",
         "2 claims rest on printed numbers alone: nothing here decides that.",
     ]
-    assert spoken(Scorecard()) == []
-    assert spoken(Scorecard(printed=1)) == ["1 claim rests on printed numbers alone: nothing here decides that."]
+    assert sentences(Scorecard()) == []
+    assert sentences(Scorecard(printed=1)) == ["1 claim rests on printed numbers alone: nothing here decides that."]
 
 
 def test_what_rests_on_quoted_numbers_is_printed_only() -> None:
@@ -54,7 +54,7 @@ def test_what_holds_on_average_only_is_told_with_where_it_comes_from() -> None:
     """A mean whose pairs differ is never counted as supported without that."""
     average: dict[Verdict, tuple[str, ...]] = {"supported on average": ("v3.t3.c1, carried by block4",)}
     card = Scorecard({"supported": 2, "supported on average": 1, "inconclusive": 4}, averages=average)
-    assert spoken(card) == [
+    assert sentences(card) == [
         "Of 7 claims put to measurements, 2 are supported, 1 supported on average only (v3.t3.c1, carried by block4), "
-        "0 contradicted, 4 undecided."
+        "0 contradicted, 4 inconclusive."
     ]

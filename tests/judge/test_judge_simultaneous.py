@@ -165,7 +165,7 @@ def test_one_seed_has_no_interval_of_a_test(seed: int, columns: int, images: boo
     for result in judge([(c, cells) for c in claims(columns, (-1, 1))], evidence(rng, cells, 1, images)):
         assert (result.verdict, result.p, result.level, result.interval) == ("inconclusive", None, None, None)
         assert (result.shown_interval is not None) == images  # of the choice of images, and said to be that
-        assert result.sentence.startswith("Undecided: ")
+        assert result.sentence.startswith("Inconclusive: ")
         assert "with one seed" in result.sentence
 
 

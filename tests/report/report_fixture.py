@@ -21,6 +21,7 @@ from repro.report.content import (
     RecordLine,
     ReportContent,
 )
+from repro.report.findings import findings
 from repro.report.table_head import table_head
 from repro.spec.departures import SET
 from repro.spec.keys import flat_of
@@ -151,6 +152,7 @@ def content(
         "more_seeds_time": 540.0,
         "detectable": 1.8,
         "claims": claims,
+        "findings": findings(claims, 1.8),
         "protocol": flat_of(resolved.protocol),
         "deviations": resolved.deviations,
         "classes": Classes(classes.classes or (), classes.colours),
@@ -185,7 +187,16 @@ def without_results(base: ReportContent) -> ReportContent:
     """The same table before anything was run."""
     empty = tuple(CellResult(c.cell, "missing", command=c.command) for c in base.cells)
     return dataclasses.replace(
-        base, cells=empty, claims=(), agreement=None, curves=(), pictures=(), costs=(), records=(), detectable=None
+        base,
+        cells=empty,
+        claims=(),
+        findings=(),
+        agreement=None,
+        curves=(),
+        pictures=(),
+        costs=(),
+        records=(),
+        detectable=None,
     )
 
 
@@ -198,4 +209,4 @@ def usual() -> ReportContent:
 @cache
 def plain() -> ReportContent:
     """The usual content without what takes time to draw."""
-    return dataclasses.replace(usual(), pictures=(), curves=(), claims=())
+    return dataclasses.replace(usual(), pictures=(), curves=(), claims=(), findings=())

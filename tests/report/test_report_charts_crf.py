@@ -48,9 +48,9 @@ def test_every_combination_is_a_box_and_the_chosen_one_is_framed():
     search = papers_search()
     svg = search_plot([search])
     assert len(search.trials) == 128 + 26
-    assert svg.count("opacity:") == len(search.trials)
+    assert svg.count("opacity=") == len(search.trials)
     # a frame is two boxes beneath the chosen one's own
-    assert svg.count("<path") == len(search.trials) + 2
+    assert svg.count("<rect") == len(search.trials) + 2
     assert svg.count("round 1") == 3
     assert "LargeFOV, after CRF: 59.50 to 70.00 %" in svg
 
@@ -60,7 +60,7 @@ def test_stronger_is_larger():
     for middle in (0.5, 0.6):
         trials = ((1, 10, 3, 0.4, 0), (1, 20, 3, middle, 0), (1, 30, 3, 0.6, 0))
         svg = search_plot([papers_search(w1=1, sigma_alpha=30, sigma_beta=3, trials=trials)])
-        shown[middle] = [float(v) for v in re.findall(r"opacity: ?([0-9.]+)", svg)]
+        shown[middle] = [float(v) for v in re.findall(r'opacity="([0-9.]+)"', svg)]
     assert shown == {0.5: [0.07, 0.46, 0.85], 0.6: [0.07, 0.85, 0.85]}
 
 
@@ -113,23 +113,23 @@ def test_steps_in_words():
     line = steps_line(maps(), CLASSES)
     shares = [float(v) for v in re.findall(r"([0-9.]+) % after", line)]
     assert shares == [pytest.approx(100 * (b > 0.5).mean(), abs=0.006) for b in maps().beliefs]
-    assert "in truth" in line
+    assert "in the ground truth" in line
 
 
 def test_the_page_and_the_text_have_the_section_where_there_is_a_crf():
     with_crf = dataclasses.replace(plain(), searches=(papers_search(),), mean_field=maps(), classes=CLASSES)
     page, text = report_html(with_crf), report_markdown(with_crf)
-    assert "The images that decided: 3" in page
+    assert "The 3 images that decided" in page
     assert ">a, b, c<" in page
     for words in ("CRF: parameters and steps", "as in the paper"):
         assert words in page
         assert words in text
     assert page.count("data:image/png") >= 10
-    assert 'id="search-table"' in page
+    assert 'id="searches-table"' in page
     assert "## CRF" not in report_markdown(plain())
     assert "CRF: parameters" not in report_html(plain())
     only_steps = dataclasses.replace(with_crf, searches=())
-    assert 'id="search-table"' not in report_html(only_steps)
+    assert 'id="searches-table"' not in report_html(only_steps)
 
 
 class Files:

@@ -129,7 +129,7 @@ def test_the_page_of_a_score_runs_nothing(tmp_path, monkeypatch):
 def test_markdown_has_no_element_or_link_but_its_own(base):
     page = MarkdownIt("gfm-like", {"linkify": False}).parse(report_markdown(base))
     tokens = [token for block in page for token in (block, *(block.children or ()))]
-    own = re.compile(r"(</?(details|summary|sub)>|\d+ cells|All \d+ \w+( behind this report)?|\s)+")
+    own = re.compile(r"(</?(details|summary)>|[\w ,]|\s)+")  # and plain words of a summary
     for token in tokens:
         assert token.type != "image"
         if token.type.startswith("html"):
@@ -139,8 +139,8 @@ def test_markdown_has_no_element_or_link_but_its_own(base):
     headings = [tokens[k + 1].content for k, token in enumerate(tokens) if token.type == "heading_open"]
     tame = report_markdown(content(seeds=(0, 1), table="v3/table1"))
     assert headings[1:] == re.findall("^## (.*)$", tame, flags=re.MULTILINE)
-    command = next(token.content for token in tokens if token.type == "fence")
-    assert command in (base.more_seeds + "\n", base.more_seeds.replace("\r\n", "\n").replace("\x00", "�") + "\n")
+    commands = {token.content for token in tokens if token.type == "fence"}
+    assert commands & {base.more_seeds + "\n", base.more_seeds.replace("\r\n", "\n").replace("\x00", "�") + "\n"}
 
 
 @pytest.mark.parametrize("words", HOSTILE)

@@ -52,12 +52,12 @@ def searches_line(searches: Sequence[Search]) -> str:
     first = searches[0]
     shared = sum(search.scored for search in searches)
     names = first.images
-    told = " to ".join(dict.fromkeys((names[0], names[-1]))) if names else NONE
+    images = " to ".join(dict.fromkeys((names[0], names[-1]))) if names else NONE
     tried = sorted({len(search.trials) for search in searches})
     combinations = f"{tried[0]}" if len(tried) == 1 else f"{tried[0]} to {tried[-1]}"
     line = (
         f"w1, sigma_alpha and sigma_beta of each network were searched: {combinations} combinations, on the mean IOU "
-        f"of {len(names)} images of the evaluated split ({told}). "
+        f"of {len(names)} images of the evaluated split ({images}). "
     )
     if shared == sum(len(search.images) for search in searches):
         line += (
@@ -219,11 +219,11 @@ def class_name(shown: MeanField, classes: Classes) -> str:
 def steps_line(shown: MeanField, classes: Classes) -> str:
     """Return in words what the maps show: how much of the image is believed to be of the class."""
     shares = [float((belief > 0.5).mean()) for belief in shown.beliefs]
-    told = ", ".join(f"{100 * share:.2f} % after {k}" for k, share in zip(shown.iterations, shares, strict=True))
+    steps = ", ".join(f"{100 * share:.2f} % after {k}" for k, share in zip(shown.iterations, shares, strict=True))
     true, name = float((shown.truth == shown.class_label).mean()), class_name(shown, classes)
     return (
         f"Mean field on {shown.name} ({shown.label}): pixels with a belief above one half in {name}, after so many "
-        f"iterations: {told}; in truth {100 * true:.2f} %."
+        f"iterations: {steps}; in the ground truth {100 * true:.2f} %."
     )
 
 
@@ -241,13 +241,10 @@ def _colours() -> list[int]:
     return [int(part) for colour in levels for part in colour[:3]]
 
 
-def section(searches: Sequence[Search], shown: MeanField | None, classes: Classes) -> dict[str, Any]:
-    """Return what the page's section prints, but for the drawn heat maps."""
-    return {
-        "searches_line": searches_line(searches) if searches else "",
-        "search_images": searches[0].images if searches else (),
-        "search_head": SEARCH_HEAD,
-        "search_rows": search_rows(searches),
-        "searches_drawn": min(len(searches), DRAWN),
-        "steps_line": steps_line(shown, classes) if shown else "",
-    }
+def search_note(searches: Sequence[Search]) -> str:
+    """Return how to read the heat maps."""
+    part = f" The first {DRAWN} of {len(searches)} searches are drawn." if len(searches) > DRAWN else ""
+    return (
+        "Mean IOU on the search images of each combination: sigma_alpha across, sigma_beta upwards, a map for each w1; "
+        f"stronger is larger, the chosen combination is framed.{part}"
+    )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from repro.report.charts.canvas import WIDE, Canvas, shortened, text_width
 from repro.report.content import ReportContent
-from repro.report.grid import Grid, GridCell, GridRow, compared, difference, mean
+from repro.report.grid import Grid, GridCell, GridRow, compared, difference, mean, offset
 from repro.report.number_format import factor, fixed, signed
 
 ROW, TITLE = 23.0, 22.0
@@ -17,14 +17,6 @@ ROW, TITLE = 23.0, 22.0
 WIDEST, LEGIBLE = 74.0, 26.0
 """Widths of a cell in points: at most, and at least for its number to be written in it."""
 Array = NDArray[np.float64]
-
-
-def offset(content: ReportContent) -> float:
-    """Return what the third map takes off every difference: their mean, the scale's, where values are not judged."""
-    both = compared(content.cells)
-    if content.absolute or not both:
-        return 0.0
-    return float(np.mean([difference(c) or 0.0 for c in both]))
 
 
 def measured_part(grid: Grid) -> Grid:
@@ -42,7 +34,7 @@ def measured_part(grid: Grid) -> Grid:
     return Grid(grid.headings, tuple(grid.columns[j] for j in kept), tuple(rows))
 
 
-def heat_maps(content: ReportContent, grid: Grid) -> str:
+def heat_maps(content: ReportContent, grid: Grid, width: float = WIDE) -> str:
     """Draw three maps in the table's shape; a stronger colour is a larger number. Each map has its own range.
 
     Empty where no cell is measured.
@@ -51,14 +43,14 @@ def heat_maps(content: ReportContent, grid: Grid) -> str:
     if not grid.columns:
         return ""
     published, ours, departs = _matrices(content, grid)
-    labels = [shortened(row.label, 130, 8.5) for row in grid.rows]
+    labels = [shortened(row.label, 0.22 * width, 8.5) for row in grid.rows]
     names = max(text_width(label, 8.5) for label in labels) + 14
     columns = len(grid.columns)
     # Three maps beside each other where the numbers have room, else below each other.
-    beside = (WIDE - names - 28) / 3 / columns >= 34
-    cell = min(WIDEST, ((WIDE - names - 28) / 3 if beside else WIDE - names) / columns)
+    beside = (width - names - 28) / 3 / columns >= 34
+    cell = min(WIDEST, ((width - names - 28) / 3 if beside else width - names) / columns)
     height = TITLE + ROW * len(labels) + 16
-    canvas = Canvas(WIDE, height if beside else 3 * height + 24)
+    canvas = Canvas(width, height if beside else 3 * height + 24)
     away = offset(content)
     title = "difference" if away == 0 else f"difference {'+' if away < 0 else '−'} {fixed(abs(away), 1)}"
     for k, (values, name) in enumerate(((published, "published"), (ours, "ours"), (departs, title))):

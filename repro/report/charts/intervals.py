@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
-from repro.report.charts.canvas import LEAST, WIDE, Canvas, Scale, drawable, length, padded, shortened, text_width
+from repro.report.charts.canvas import (
+    LEAST,
+    NARROW,
+    WIDE,
+    Canvas,
+    Scale,
+    drawable,
+    length,
+    padded,
+    shortened,
+    text_width,
+)
 from repro.report.charts.theme import row_colour, row_marker
 from repro.report.content import CellResult, ReportContent
 from repro.report.grid import compared, mean, rank_pairs
@@ -16,7 +26,7 @@ STEP, GAP = 16.0, 10.0
 """Points between cells, and added between rows of the table."""
 
 
-def interval_plot(content: ReportContent) -> str:
+def interval_plot(content: ReportContent, width: float = WIDE) -> str:
     """Draw every measured cell: ours as point and 95 % interval, seeds as dots, published as a diamond.
 
     Where ours and the published values lie on different levels (a small scale) they stand on two axes of the same
@@ -25,40 +35,47 @@ def interval_plot(content: ReportContent) -> str:
     cells = sorted((c for c in content.cells if c.cell.kind == "measured"), key=lambda c: (c.cell.row, c.cell.column))
     if not cells:
         return ""
+    narrow = width <= NARROW
     ours = [v * factor(c.cell) for c in cells for v in extent(c)]
     published = [c.cell.published for c in cells if c.cell.published is not None]
     together = on_one_axis(content)
-    places = _places([c.cell.row for c in cells], 34.0)
+    places = _places([c.cell.row for c in cells], 34.0, narrow)
     bottom = places[-1] + STEP
-    canvas = Canvas(WIDE, bottom + 26)
+    canvas = Canvas(width, bottom + 40)
     # Where a table has one column, its name in every row would say nothing.
     columns = {c.cell.column_label for c in cells} if len({c.cell.column for c in cells}) > 1 else {""}
     widest = 150.0 if len(columns) > 1 else 250.0
-    names = max(text_width(c.cell.row_label, 9) for c in cells) + 14
-    left = min(widest, names) + max(text_width(label, 8.5) for label in columns) + 12
-    if together:
-        right = published_scale = padded([*ours, *published], left, WIDE - 8)
+    names = 0.0 if narrow else min(widest, max(text_width(c.cell.row_label, 9) for c in cells) + 14)
+    column_room = min(0.35 * width, max(text_width(label, 8.5) for label in columns))
+    left = names + column_room + 12
+    if together or not published:
+        right = published_scale = padded([*ours, *published], left, width - 8)
     else:
-        middle = (left + WIDE) / 2
+        middle = (left + width) / 2
         span = max(length(ours), length(published), LEAST)
         published_scale = padded(published, left, middle - 14, least=span)
-        right = padded(ours, middle + 14, WIDE - 8, least=span)
+        right = padded(ours, middle + 14, width - 8, least=span)
     for scale in dict.fromkeys((published_scale, right)):
-        axis(canvas, scale, 24, bottom, 9 if together else 5)
-    canvas.text(published_scale.start, 9, "◇ published", colour="soft")
-    ours_at = right.start + (90 if together else 0)
-    canvas.text(ours_at, 9, "● ours, 95 % interval", colour="soft")
-    canvas.text(ours_at + 132, 9, "· seeds", colour="soft")
+        axis(canvas, scale, 24, bottom, 4 if narrow else 9 if together else 5)
+    if published:
+        canvas.text(published_scale.start, 9, "◇ published", colour="soft")
+    ours_at = right.start + (70 if together and published else 0)
+    words = "● ours, 95 % interval" if not narrow else "● ours"
+    canvas.text(ours_at, 9, words, colour="soft")
+    canvas.text(ours_at + text_width(words, 9) + 10, 9, "· seeds", colour="soft")
+    metric = next(iter(content.table.metrics.values()), "")
+    canvas.text((left + width) / 2, bottom + 28, metric, 8.5, "soft", "center")
     for result, y in zip(cells, places, strict=True):
         if result.cell.column_label in columns:
-            canvas.text(left - 8, y, result.cell.column_label, 8.5, "soft", "right")
+            canvas.text(left - 8, y, shortened(result.cell.column_label, column_room, 8.5), 8.5, "soft", "right")
         if result.cell.published is not None:
             canvas.marks([published_scale(result.cell.published)], [y], "ink", "D", 5.2, hollow=True)
         _cell(canvas, result, right, y)
     for row, label in dict((c.cell.row, c.cell.row_label) for c in cells).items():
         here = [y for c, y in zip(cells, places, strict=True) if c.cell.row == row]
-        canvas.text(0, sum(here) / len(here), shortened(label, widest, 9), 9, row_colour(row), bold=True)
-    words = f"{len(cells)} measured cells in the paper's order; the table above has the same numbers."
+        x, y = (0.0, here[0] - 14) if narrow else (0.0, sum(here) / len(here))
+        canvas.text(x, y, shortened(label, width if narrow else names - 6, 9), 9, row_colour(row), bold=True)
+    words = f"{len(cells)} measured cells in the paper's order; the table has the same numbers."
     return canvas.svg("intervals", "Published values and ours with 95 % intervals", words)
 
 
@@ -93,10 +110,16 @@ def tick_text(tick: float, ticks: Sequence[float]) -> str:
     return fixed(tick, max(0, -math.floor(math.log10(step) + 1e-9)))
 
 
-def _places(rows: Sequence[int], top: float) -> list[float]:
-    places = [top]
-    for before, row in pairwise(rows):
-        places.append(places[-1] + STEP + (GAP if row != before else 0))
+def _places(rows: Sequence[int], top: float, headed: bool) -> list[float]:
+    """Where cells lie; `headed`: each row of the table has its name above its cells."""
+    places: list[float] = []
+    y, last = top - STEP, None
+    for row in rows:
+        y += STEP
+        if row != last:
+            y += (GAP if last is not None else 0) + (14 if headed else 0)
+        places.append(y)
+        last = row
     return places
 
 
@@ -116,7 +139,7 @@ def _cell(canvas: Canvas, result: CellResult, scale: Scale, y: float) -> None:
         canvas.marks(seeds, [y] * len(seeds), "ink", "o", 2.2, 0.6)
 
 
-def agreement_plot(content: ReportContent) -> str:
+def agreement_plot(content: ReportContent, width: float = WIDE) -> str:
     """Draw published against ours with the diagonal; ranks instead of values where values are not judged.
 
     Empty where no cell has both numbers.
@@ -126,7 +149,7 @@ def agreement_plot(content: ReportContent) -> str:
         return ""
     by_rank = not content.absolute
     pairs = rank_pairs(content.cells)
-    side, left, top = 250.0, 44.0, 8.0
+    side, left, top = 250.0, 44.0, 12.0
     points: list[tuple[CellResult, float, float]] = []
     ends: list[float] = []
     for result in cells:
@@ -144,8 +167,11 @@ def agreement_plot(content: ReportContent) -> str:
     upward = Scale(across.low, across.high, top + side, top)
     ticks = _rank_ticks(len(cells)) if by_rank else across.ticks(7)
     labels = dict((c.cell.row, c.cell.row_label) for c in cells)
-    legend = 0.0 if not 1 < len(labels) <= 10 else min(150.0, max(text_width(t, 8.5) for t in labels.values())) + 34
-    canvas = Canvas(left + side + 8 + legend, top + side + 36)
+    named = 1 < len(labels) <= 10
+    below = named and width <= NARROW
+    legend = 0.0 if not named or below else min(150.0, max(text_width(t, 8.5) for t in labels.values())) + 34
+    height = top + side + 36 + (17 * len(labels) if below else 0)
+    canvas = Canvas(NARROW if below else left + side + 8 + legend, height)
     for tick in ticks:
         canvas.line([across(tick)] * 2, [top, top + side], "line", 0.8)
         canvas.line([left, left + side], [upward(tick)] * 2, "line", 0.8)
@@ -160,11 +186,12 @@ def agreement_plot(content: ReportContent) -> str:
         canvas.marks([across(x)], [upward(y)], colour, row_marker(result.cell.row), 6.6, 0.92, edge="raised")
     what = "rank, 1 = best" if by_rank else content.table.metrics.get(cells[0].cell.metric, "")
     canvas.text(left + side / 2, top + side + 27, f"published {what}", 8.5, "soft", "center")
-    canvas.text(2, top + 4, "ours", 8.5, "soft")
-    for index, (row, label) in enumerate(labels.items() if legend else ()):
-        y = top + 12 + 17 * index
-        canvas.marks([left + side + 22], [y], row_colour(row), row_marker(row), 6.6)
-        canvas.text(left + side + 32, y, shortened(label, 150, 8.5), 8.5, "soft")
+    canvas.text(2, 4, "ours", 8.5, "soft")
+    for index, (row, label) in enumerate(labels.items() if named else ()):
+        x, y = (left, top + side + 44) if below else (left + side + 22, top + 12)
+        y += 17 * index
+        canvas.marks([x], [y], row_colour(row), row_marker(row), 6.6)
+        canvas.text(x + 10, y, shortened(label, 230 if below else 150, 8.5), 8.5, "soft")
     kind = "ranks" if by_rank else "values"
     words = f"{len(cells)} cells: published {kind} across, our {kind} upwards; on the dashed diagonal both are alike."
     return canvas.svg("agreement", f"Published {kind} against ours", words)

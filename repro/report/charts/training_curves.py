@@ -20,7 +20,7 @@ POINTS = 60
 HEIGHT, TITLE, AXIS = 58.0, 18.0, 18.0
 
 
-def curves_plot(curves: Sequence[Curve]) -> str:
+def curves_plot(curves: Sequence[Curve], page: float = WIDE) -> str:
     """Draw the loss over iterations: each seed faint, the mean over seeds strong. Empty where there is no loss."""
     curves = [curve for curve in curves if len(curve.step)]
     if not curves:
@@ -28,7 +28,7 @@ def curves_plot(curves: Sequence[Curve]) -> str:
     labels = list(dict.fromkeys(curve.label for curve in curves))[:PANELS]
     # Three beside each other where four would cut their names.
     fits = max(text_width(label, 8.2) for label in labels) <= 140
-    across = min(4 if fits else 3, len(labels))
+    across = min(2 if page < WIDE else 4 if fits else 3, len(labels))
     down = math.ceil(len(labels) / across)
     # A loss that left the numbers leaves a gap in its line; the axis is for those that did not.
     finite = [curve.loss[np.isfinite(curve.loss)] for curve in curves]
@@ -37,10 +37,11 @@ def curves_plot(curves: Sequence[Curve]) -> str:
     top = top if top > 0 else 1.0
     last = max(float(max(curve.step[-1] for curve in curves)), 1.0)
     left, gap = 26.0, 14.0
-    width = min((WIDE - left - gap * (across - 1)) / across, 210.0)
-    canvas = Canvas(WIDE, down * (TITLE + HEIGHT + 6) + AXIS)
+    width = min((page - left - gap * (across - 1)) / across, 210.0)
+    canvas = Canvas(page, 12 + down * (TITLE + HEIGHT + 6) + AXIS)
+    canvas.text(0, 6, "loss (mean cross-entropy per pixel) over iterations", 8, "soft")
     for index, label in enumerate(labels):
-        x, y = left + (index % across) * (width + gap), (index // across) * (TITLE + HEIGHT + 6) + TITLE
+        x, y = left + (index % across) * (width + gap), 12 + (index // across) * (TITLE + HEIGHT + 6) + TITLE
         steps, loss = Scale(0, last, x, x + width), Scale(0, top, y + HEIGHT, y)
         canvas.text(x, y - 9, shortened(label, width, 8.2), 8.2)
         ticks = loss.ticks(3)

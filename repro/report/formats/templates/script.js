@@ -100,7 +100,7 @@
 
   // Claims by verdict.
   for (const select of all("select[data-claims]")) {
-    const apply = () => { for (const claim of all(".claim")) claim.hidden = Boolean(select.value) && claim.dataset.verdict !== select.value; };
+    const apply = () => { for (const claim of all("details.claim")) claim.hidden = Boolean(select.value) && claim.dataset.verdict !== select.value; };
     select.closest(".bar").hidden = false;
     const wanted = chosen.get("verdict");
     if ([...select.options].some((option) => option.value === wanted)) select.value = wanted;
@@ -195,8 +195,11 @@
   // A link into a closed part opens it.
   const reveal = () => {
     const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    const closed = target && target.closest("details:not([open])");
-    if (closed) { closed.open = true; target.scrollIntoView(); }
+    if (!target) return;
+    const inside = target.querySelector(":scope > details.section");
+    const closed = [...(inside ? [inside] : []), ...all("details:not([open])").filter((part) => part.contains(target))];
+    for (const part of closed) part.open = true;
+    if (closed.length) target.scrollIntoView();
   };
   reveal();
   addEventListener("hashchange", reveal);
