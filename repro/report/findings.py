@@ -34,7 +34,7 @@ def certainty(claim: ClaimResult) -> tuple[float, float]:
 def findings(claims: Sequence[ClaimResult], detectable: float | None = None) -> tuple[Finding, ...]:
     """Return what the claims of a table come out as. `detectable`: points that the seeds see in 80 % of cases."""
     measured = [claim for claim in claims if claim.basis == "measured" and claim.verdict != "not run"]
-    return (*_decided(measured), *_undecided(measured, detectable), *_not_measured(claims))
+    return (*_decided(measured), *_inconclusive(measured, detectable), *_not_measured(claims))
 
 
 def _decided(measured: Sequence[ClaimResult]) -> Iterator[Finding]:
@@ -84,7 +84,7 @@ def _uncapitalized(words: str) -> str:
     return words if not first[1:].islower() and len(first) > 1 else words[:1].lower() + words[1:]
 
 
-def _undecided(measured: Sequence[ClaimResult], detectable: float | None) -> Iterator[Finding]:
+def _inconclusive(measured: Sequence[ClaimResult], detectable: float | None) -> Iterator[Finding]:
     left = sorted((claim for claim in measured if claim.verdict == "inconclusive"), key=certainty)
     if not left:
         return
