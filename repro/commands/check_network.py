@@ -9,10 +9,11 @@ from pydantic import ValidationError
 from repro.commands.output import print_json
 from repro.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
 from repro.plan.own_cost import SIDES, at_size
-from repro.spec.implementation import locate
+from repro.spec.keys import flat_of
 from repro.spec.overrides import read_overrides
-from repro.spec.own_network import refuse_ignored
-from repro.spec.protocol import Model
+from repro.spec.own_network import own_network, refuse_ignored
+from repro.spec.parts import KINDS, is_registered
+from repro.spec.protocol import Model, Protocol
 
 SIDE = 513
 """Pixels of the papers' canvas for PASCAL VOC."""
@@ -45,27 +46,32 @@ def main(name: str, settings: list[str], classes: int, output_strides: str, as_j
             f"Conforms. {cost['parameters'] / 1e6:.2f} M parameters, {cost['multiply_adds'] / 1e9:.2f} B multiply-adds "
             f"on {SIDE} x {SIDE} pixels at output stride {strides[0]}."
         )
-        print(f"Use it: --set model.implementation={name}")
+        print(f"Use it: --set {(model.own or ('model.implementation',))[0]}={name}")
     return EXIT_CHECK_FAILED if failed else EXIT_OK
 
 
 def _model(name: str, settings: list[str]) -> Model:
     try:
-        model = Model(implementation=name)
+        Model(implementation=name)
     except ValidationError:
         raise InputError(f"{name}: not of the form module:function, as mynets.deeplab:build.") from None
-    own = locate(name)
+    kind = next((kind for kind in KINDS if is_registered(kind, name)), "implementation")
     given: dict[str, Any] = read_overrides(settings)
     for key in given:
         if not key.startswith("model."):
             raise InputError(f"--set {key}: only settings of model concern a network.")
     values = {key.removeprefix("model."): value for key, value in given.items()}
     try:
-        model = Model.model_validate({**values, "implementation": name})
+        model = Model.model_validate({**values, kind: name})
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"--set model.{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
-    refuse_ignored(own, given, {key: f"--set {key}" for key in given})
+    places = {key: f"--set {key}" for key in given}
+    own = own_network(flat_of(Protocol(model=model)), places)
+    if own is not None:
+        refuse_ignored(own, given, places)
+    if kind != "implementation" and (wrong := model.contradiction()):
+        raise InputError(f"{name}: {wrong}")
     return model
 
 

@@ -61,7 +61,8 @@ def data_verify(
 @data_app.command("errors", short_help="Top-1 and top-5 error of ImageNet weights.")
 def data_errors(
     backbones: Annotated[
-        list[str] | None, typer.Argument(metavar="BACKBONE...", help="resnet50, resnet101, xception65, xception71.")
+        list[str] | None,
+        typer.Argument(metavar="BACKBONE...", help="For example resnet50, xception71."),
     ] = None,
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="ImageNet's folder.")] = Path("."),
     weights: WeightsDir = None,

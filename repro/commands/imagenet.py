@@ -22,7 +22,7 @@ def errors_of(
 ) -> None:
     """Print top-1 and top-5 errors of each backbone's weights on ImageNet's validation images. InputError."""
     from repro.data.imagenet import validation
-    from repro.evaluate.classify import SIGHTS, classifier, measure_errors
+    from repro.evaluate.classify import classifier, measure_errors, sight_of
     from repro.nets.state_dicts import read
     from repro.nets.weight_files import find
     from repro.run.device import torch_device
@@ -33,13 +33,14 @@ def errors_of(
     place = torch_device(session.devices(device, 1)[0])
     published = {(c.row_label, c.metric): c.published for c in load_suite().find(TABLE).cells()}
     rows: list[dict[str, Any]] = []
-    for backbone in backbones:
+    sights = {backbone: sight_of(backbone) for backbone in backbones}
+    for backbone, sight in sights.items():
         if weights == hub.folder() and backbone in hub.PUBLISHED:
             hub.fetch(backbone, weights, say)
         path = find(weights, backbone)
         network = classifier(backbone, read(path), str(path))
         say(f"{backbone}: {len(images):,} images")
-        found = measure_errors(network, images, SIGHTS[backbone], place, percent())
+        found = measure_errors(network, images, sight, place, percent())
         for metric, value in (("top1_error", found.top1), ("top5_error", found.top5)):
             printed = published.get((ROWS.get(backbone, ""), metric))
             told = {"id": f"{backbone}/{metric}", "kind": "measured", "published": printed, "value": 100 * value}

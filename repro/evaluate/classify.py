@@ -21,34 +21,27 @@ from repro.data.augment import normalise
 from repro.data.decode import read_photo
 from repro.data.imagenet import Labelled
 from repro.errors import InputError
-from repro.nets.deeplab import Backbone, build_backbone
+from repro.nets.backbone import Backbone
 from repro.nets.precision import autocast
-from repro.nets.translate import stem_of
+from repro.nets.registry import build_backbone
 from repro.nets.weights import load_backbone
+from repro.spec.parts import Sight, backbone_facts, names
 from repro.spec.protocol import Model
 
 LAST_LAYERS = ("fc", "head.fc")
 """Names of the last layer in torchvision's and in timm's files."""
+INTERPOLATIONS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 BATCH = 32
 TOP = 5
 
 
-@dataclass(frozen=True)
-class Sight:
-    """How an image is seen: its shorter side, the crop's side, the interpolation."""
-
-    shorter: int
-    crop: int
-    interpolation: Image.Resampling
-
-
-SIGHTS = {
-    "resnet50": Sight(256, 224, Image.Resampling.BILINEAR),
-    "resnet101": Sight(256, 224, Image.Resampling.BILINEAR),
-    "xception65": Sight(331, 299, Image.Resampling.BICUBIC),
-    "xception71": Sight(331, 299, Image.Resampling.BICUBIC),
-}
-"""torchvision's for its ResNets, timm's (299 of a share of 0.903) for the authors' Xceptions."""
+def sight_of(backbone: str) -> Sight:
+    """How the makers of a backbone's weights saw images. Raises InputError where that is not known."""
+    known = [name for name in names("backbone") if backbone_facts(name).sight]
+    sight = backbone_facts(backbone).sight if backbone in known else None
+    if sight is None:
+        raise InputError(f"--backbone {backbone}: there are {', '.join(known)} to measure.")
+    return sight
 
 
 @dataclass(frozen=True)
@@ -74,16 +67,15 @@ class Classifier(nn.Module):
 
 def classifier(backbone: str, state: Mapping[str, Tensor], source: str) -> Classifier:
     """The classifier that a file of weights holds; `source` is what messages call it. InputError if it does not fit."""
-    if backbone not in SIGHTS:
-        raise InputError(f"--backbone {backbone}: there are {', '.join(SIGHTS)} to measure.")
+    sight_of(backbone)
     name = next((name for name in LAST_LAYERS if f"{name}.weight" in state), None)
     if name is None or f"{name}.bias" not in state:
         raise InputError(
             f"{source}: its last layer is not there ({' or '.join(LAST_LAYERS)}). Give a classifier's file."
         )
-    plain: dict[str, str] = {} if len(stem_of(state)) > 1 else {"stem": "conv7"}
-    where = {**plain, "stride_at": "first_unit"} if backbone.startswith("resnet") else {}
-    network = build_backbone(Model.model_validate({"backbone": backbone, **where}), 32)
+    with torch.device("meta"):
+        settings = build_backbone(Model(backbone=backbone), 32).as_trained(state)
+    network = build_backbone(Model.model_validate({"backbone": backbone, **settings}), 32)
     load_backbone(network, state, source)
     weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
     last = nn.Linear(weight.shape[1], weight.shape[0])
@@ -95,7 +87,7 @@ def seen(pixels: npt.NDArray[np.uint8], sight: Sight) -> npt.NDArray[np.uint8]:
     """(H, W, 3) -> (crop, crop, 3): the shorter side resized, the centre cut."""
     height, width = pixels.shape[:2]
     size = [int(sight.shorter * side / min(height, width)) for side in (width, height)]
-    image = Image.fromarray(pixels).resize((size[0], size[1]), sight.interpolation)
+    image = Image.fromarray(pixels).resize((size[0], size[1]), INTERPOLATIONS[sight.interpolation])
     left, top = (round((side - sight.crop) / 2.0) for side in size)
     return np.array(image.crop((left, top, left + sight.crop, top + sight.crop)))
 

@@ -21,11 +21,11 @@ def build(model: Model, classes: int, output_stride: int, seed: int = 0) -> Netw
     """
     if model.implementation is not None:
         return build_own(model, classes, output_stride, seed)
-    return deeplab.build(model, classes, output_stride)
+    return deeplab.build(model, classes, output_stride, seed)
 
 
 def build_presence(model: Model, classes: int, output_stride: int, seed: int = 0) -> nn.Module:
     """Build the network of the pre-training at small scales: (N, 3, H, W) -> (N, classes)."""
     if model.implementation is not None:
         return PresenceOfOwn(build_own(model, classes, output_stride, seed))
-    return PresenceNet(model, classes, output_stride)
+    return PresenceNet(model, classes, output_stride, seed)

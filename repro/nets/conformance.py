@@ -1,4 +1,7 @@
-"""Does a network of one's own do what trainings and evaluations ask of it? A check for each thing they rely on."""
+"""Does a network of one's own, or with a part of one's own, do what trainings and evaluations ask of it?
+
+A check for each thing they rely on.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from repro.nets.implementation import OwnNetwork, build_own, words
+from repro.nets.build import Network, build
+from repro.nets.implementation import OwnNetwork, check_logits
+from repro.nets.init import initialise
+from repro.nets.registry import words
 from repro.spec.protocol import Model
 
 SIDES = ((65, 65), (97, 64), (33, 129))
@@ -28,14 +34,13 @@ class Check:
 
 
 def conformance(model: Model, classes: int, output_strides: tuple[int, ...]) -> Iterator[Check]:
-    """Check the network that `model.implementation` names, requirement by requirement.
+    """Check the network of an implementation, a backbone or a head of the user's, requirement by requirement.
 
     Stops after the first check where the network cannot be built or answers in no form that is known.
     """
     stride = output_strides[0]
     try:
-        network = build_own(model, classes, stride)
-        logits = _at(network.eval(), (65, 65))
+        logits = check_logits(_at(_built(model, classes, stride), (65, 65)), torch.empty(1), model, classes)
         finite = bool(torch.isfinite(logits).all())
     except Exception as error:  # whatever somebody else's code raises
         yield Check("answers with logits", False, words(error))
@@ -59,8 +64,11 @@ def _at(network: nn.Module, side: tuple[int, int], images: int = 1, seed: int = 
         return network(x)  # type: ignore[no-any-return]
 
 
-def _built(model: Model, classes: int, stride: int) -> OwnNetwork:
-    return build_own(model, classes, stride).eval()
+def _built(model: Model, classes: int, stride: int, seed: int = 0) -> Network:
+    network = build(model, classes, stride, seed)
+    if not isinstance(network, OwnNetwork):
+        initialise(network, seed)
+    return network.eval()
 
 
 def _sides(model: Model, classes: int, strides: tuple[int, ...]) -> Check:
@@ -74,7 +82,7 @@ def _sides(model: Model, classes: int, strides: tuple[int, ...]) -> Check:
 
 def _single_image(model: Model, classes: int, strides: tuple[int, ...]) -> Check:
     """Training on batches of two, evaluation of one image."""
-    network = build_own(model, classes, strides[0]).train()
+    network = _built(model, classes, strides[0]).train()
     x = torch.randn(2, 3, 65, 65, generator=torch.Generator().manual_seed(1))
     answers = {"training": network(x), "evaluation": _at(network.eval(), (65, 65))}
     wrong = [mode for mode, answer in answers.items() if not torch.isfinite(answer).all()]
@@ -99,7 +107,7 @@ def _repeatable(model: Model, classes: int, strides: tuple[int, ...]) -> Check:
     weights = zip(first.state_dict().items(), again.state_dict().items(), strict=True)
     same = all(a == b and torch.equal(v, w) for (a, v), (b, w) in weights)
     same = same and torch.equal(_at(first, (65, 65)), _at(first, (65, 65)))
-    other = build_own(model, classes, strides[0], seed=1).state_dict()
+    other = _built(model, classes, strides[0], seed=1).state_dict()
     drawn = any(not torch.equal(v, other[k]) for k, v in first.state_dict().items() if v.is_floating_point())
     if not same:
         return Check(_title(_repeatable), False, "two builds differ: draw weights with torch's own generator alone")
@@ -109,16 +117,14 @@ def _repeatable(model: Model, classes: int, strides: tuple[int, ...]) -> Check:
 
 def _gradients(model: Model, classes: int, strides: tuple[int, ...]) -> Check:
     """Every parameter gets a gradient."""
-    network = build_own(model, classes, strides[0])
-    network.train()
+    network = _built(model, classes, strides[0]).train()
     x = torch.randn(4, 3, 97, 97, generator=torch.Generator().manual_seed(3))
     answer = network(x)
     weight = torch.randn(answer.shape, generator=torch.Generator().manual_seed(4))
     (answer * weight).sum().backward()
-    without = [k for k, p in network.network.named_parameters() if p.requires_grad and p.grad is None]
-    broken = [
-        k for k, p in network.network.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()
-    ]
+    learned = [(name.removeprefix("network."), p) for name, p in network.named_parameters()]
+    without = [k for k, p in learned if p.requires_grad and p.grad is None]
+    broken = [k for k, p in learned if p.grad is not None and not torch.isfinite(p.grad).all()]
     if without:
         some = ", ".join(without[:3])
         return Check(_title(_gradients), False, f"none for {len(without)} parameters, as {some}: unused in training?")

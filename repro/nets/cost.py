@@ -36,12 +36,12 @@ from torch import Tensor, nn
 
 from repro.nets.build import Network, build
 from repro.nets.deeplab import DeepLab
-from repro.nets.heads import ASPPHead, SummedHead
 from repro.nets.layers import Add, GlobalMean, Subsample
 from repro.nets.resize import scaled_side
-from repro.nets.vgg import IMAGENET_STRIDE, VGG16
 from repro.spec.protocol import Model
 
+IMAGENET_STRIDE = 32
+"""Of classification networks."""
 REST_PER_SIDE = 0.0035e9 / (513 + 513)
 """Multiply-adds per pixel of the canvas' height and width that are not itemised (point 4)."""
 
@@ -124,18 +124,18 @@ def field_of_view(network: Network) -> int | None:
     """
     if not isinstance(network, DeepLab):
         return None
-    backbone, head = network.backbone, network.head
-    if isinstance(backbone, VGG16) and len(backbone.branches) > 0:
-        readers: nn.Module = backbone.branches
-    elif isinstance(head, SummedHead):
-        readers = head.classifier
-    elif isinstance(head, ASPPHead):
-        readers = head.aspp.branches
-    else:
+    readers = network.backbone.readers() or _readers_of(network.head)
+    if readers is None:
         return None
     convs = [m for m in readers.modules() if isinstance(m, nn.Conv2d) and m.kernel_size[0] > 1]
-    spans = [backbone.output_stride * m.dilation[0] * (m.kernel_size[0] - 1) + IMAGENET_STRIDE for m in convs]
+    spans = [network.backbone.output_stride * m.dilation[0] * (m.kernel_size[0] - 1) + IMAGENET_STRIDE for m in convs]
     return max(spans, default=None)
+
+
+def _readers_of(head: nn.Module) -> nn.Module | None:
+    readers = getattr(head, "readers", None)
+    found = readers() if callable(readers) else None
+    return found if isinstance(found, nn.Module) else None
 
 
 @lru_cache(maxsize=16)
@@ -146,13 +146,13 @@ def _built(model: Model, classes: int, output_stride: int) -> tuple[Network, int
     counted, which makes a pass four times as fast.
     """
     # somebody else's function may read weights, which a network that was built without memory has no place for
-    with torch.device("meta" if model.implementation is None else "cpu"):
+    with torch.device("cpu" if model.own else "meta"):
         network = build(model, classes, output_stride).eval()
     network.to("meta")
     parameters = sum(p.numel() for p in network.parameters())
     for module in list(network.modules()):
         for name, child in module.named_children():
-            if isinstance(child, nn.BatchNorm2d | nn.ReLU):
+            if isinstance(child, nn.BatchNorm2d | nn.ReLU | nn.ReLU6):
                 setattr(module, name, nn.Identity())
     return network, parameters
 

@@ -10,16 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from repro.nets.aspp import ImagePooling
+from repro.nets.backbone import Backbone
 from repro.nets.decoder import Join
-from repro.nets.heads import build_head
 from repro.nets.input import mistaken
+from repro.nets.registry import build_backbone, build_head
 from repro.nets.resize import resize, scaled_side
-from repro.nets.resnet import ResNet
-from repro.nets.vgg import VGG16
-from repro.nets.xception import Xception
 from repro.spec.protocol import Model, WrongInput
-
-Backbone = ResNet | Xception | VGG16
 
 MSC_SCALES = (1.0, 0.75, 0.5)
 """v2, section 4.1.2 ("MSC"): 321, 241 and 161 pixels in training."""
@@ -72,21 +68,15 @@ class DeepLab(nn.Module):
         return (torch.stack(resized).amax(dim=0), *scores)
 
 
-def build_backbone(model: Model, output_stride: int) -> Backbone:
-    """The backbone that `model` describes. Raises ValueError where it cannot make `output_stride`."""
-    if model.backbone == "vgg16":
-        return VGG16(model, output_stride)
-    if model.backbone in ("xception65", "xception71"):
-        return Xception(model, output_stride)
-    return ResNet(model, output_stride)
+def build(model: Model, classes: int, output_stride: int, seed: int = 0) -> DeepLab:
+    """Build the suite's network that `model` describes; weights are drawn or loaded by the caller.
 
-
-def build(model: Model, classes: int, output_stride: int) -> DeepLab:
-    """Build the suite's network that `model` describes; weights are drawn or loaded by the caller."""
+    `seed` is for what parts of the user's draw beside the weights of convolutions and linear layers.
+    """
     if model.implementation is not None:
         raise ValueError(f"{model.implementation} is built by repro.nets.build")
-    backbone = build_backbone(model, output_stride)
-    head = build_head(model, backbone.channels, backbone.low_channels, classes, output_stride)
+    backbone = build_backbone(model, output_stride, seed)
+    head = build_head(model, backbone, classes, output_stride, seed)
     wrong_input = None if model.input == "right" else model.input
     return DeepLab(backbone, head, MSC_SCALES if model.multi_scale else (1.0,), wrong_input)
 

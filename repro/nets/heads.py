@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from repro.nets.aspp import ASPP, rates_at
 from repro.nets.decoder import Decoder
 from repro.nets.layers import Add, Features, SameConv2d
+from repro.nets.registry import register_head
 from repro.spec.protocol import Model
 
 
+@register_head("cascade", batch_norm=False)
 class CascadeHead(nn.Module):
     """A 1x1 classifier on the last block (v3, section 3.2; v2's ResNet-101 before LargeFOV or ASPP)."""
 
@@ -24,6 +26,13 @@ class CascadeHead(nn.Module):
         return self.classifier(features.high)  # type: ignore[no-any-return]
 
 
+@register_head(
+    "aspp",
+    settings=(
+        "atrous_rates", "image_pooling", "head_channels", "separable", "dropout", "decoder",
+        "decoder_low_level_channels", "decoder_convs", "decoder_kernel", "decoder_channels",
+    ),
+)  # fmt: skip
 class ASPPHead(nn.Module):
     """v3, section 3.3: ASPP and a 1x1 classifier; with a decoder in between it is v3+, section 3.1."""
 
@@ -44,6 +53,10 @@ class ASPPHead(nn.Module):
         if self.decoder is not None:
             x = self.decoder(x, features.low)
         return self.classifier(x)  # type: ignore[no-any-return]
+
+    def readers(self) -> nn.Module:
+        """The convolutions whose field of view is the network's."""
+        return self.aspp.branches
 
 
 class SummedHead(nn.Module):
@@ -72,15 +85,24 @@ class SummedHead(nn.Module):
             scores = self.add(scores, classifier(share))
         return scores  # type: ignore[no-any-return]
 
+    def readers(self) -> nn.Module:
+        """The convolutions whose field of view is the network's."""
+        return self.classifier
 
-def build_head(
-    model: Model, channels: int, low_channels: dict[str, int], classes: int, output_stride: int
-) -> nn.Module:
-    """The head that `model` describes, for a backbone with so many channels."""
-    if model.head == "cascade":
-        return CascadeHead(channels, classes)
-    if model.head == "aspp":
-        return ASPPHead(channels, low_channels, model, classes, output_stride)
-    branches = len(model.atrous_rates)
-    rates = rates_at(model.atrous_rates, output_stride, reference=8) if model.head == "sum_aspp" else None
-    return SummedHead(channels, classes, branches, rates)
+
+@register_head(
+    "fc",
+    backbones=("vgg16",),
+    needs=("atrous_rates",),
+    batch_norm=False,
+    settings=("fc_kernel", "fc_channels", "dropout"),
+)
+def fc8(channels: int, classes: int, atrous_rates: tuple[int, ...]) -> SummedHead:
+    """v2's fc8 on VGG-16's branches: their fc6 and fc7 belong to the backbone, which starts them from ImageNet."""
+    return SummedHead(channels, classes, len(atrous_rates), None)
+
+
+@register_head("sum_aspp", needs=("atrous_rates",), batch_norm=False)
+def sum_aspp(channels: int, classes: int, atrous_rates: tuple[int, ...], output_stride: int) -> SummedHead:
+    """v2's LargeFOV and ASPP on ResNet-101."""
+    return SummedHead(channels, classes, len(atrous_rates), rates_at(atrous_rates, output_stride, reference=8))

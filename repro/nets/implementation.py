@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.errors import InputError
+from repro.nets.registry import imported, words
 from repro.spec.implementation import locate
 from repro.spec.protocol import Model
 
@@ -21,21 +20,14 @@ class OwnNetwork(nn.Module):
     Those are a tensor; a mapping with the logits as "out" (torchvision's); a sequence whose first entry they are.
     """
 
-    def __init__(self, network: nn.Module, name: str, classes: int) -> None:
+    def __init__(self, network: nn.Module, model: Model, classes: int) -> None:
         super().__init__()
         self.network = network
-        self.implementation = name
+        self.model = model
         self.classes = classes
 
     def forward(self, x: Tensor) -> Tensor:
-        logits = _logits(self.network(x))
-        if logits is None or logits.dim() != 4 or logits.shape[:2] != (x.shape[0], self.classes):
-            got = "no tensor" if logits is None else f"shape {tuple(logits.shape)}"
-            raise InputError(
-                f"model.implementation: {self.implementation} gave {got} for images {tuple(x.shape)}; logits "
-                f"(N, {self.classes}, h, w) are needed. `repro check-network {self.implementation}` says more."
-            )
-        return logits
+        return check_logits(_logits(self.network(x)), x, self.model, self.classes)
 
 
 class PresenceOfOwn(nn.Module):
@@ -50,6 +42,18 @@ class PresenceOfOwn(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.segmenter(x).mean(dim=(2, 3))  # type: ignore[no-any-return]
+
+
+def check_logits(logits: object, x: Tensor, model: Model, classes: int) -> Tensor:
+    """Return the logits that a network made of images `x`. Raises InputError for what is no (N, classes, h, w)."""
+    if not isinstance(logits, Tensor) or logits.dim() != 4 or logits.shape[:2] != (x.shape[0], classes):
+        key, name = model.own or ("model", "the network")
+        got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else "no tensor"
+        raise InputError(
+            f"{key}: {name} gave {got} for images {tuple(x.shape)}; logits (N, {classes}, h, w) are needed. "
+            f"`repro check-network {name}` says more."
+        )
+    return logits
 
 
 def _logits(answer: Any) -> Tensor | None:
@@ -73,14 +77,7 @@ def build_own(model: Model, classes: int, output_stride: int, seed: int = 0) -> 
     """
     name = model.implementation or ""
     where = locate(name)
-    if str(where.home) not in sys.path:
-        sys.path.insert(0, str(where.home))
-    try:
-        function = getattr(importlib.import_module(where.module), where.function)
-    except Exception as error:
-        raise InputError(f"model.implementation: {name} cannot be imported: {words(error)}.") from error
-    if not callable(function):
-        raise InputError(f"model.implementation: {name} is a {type(function).__name__}, not a function.")
+    function = imported("model.implementation", name, where.module, where.function, where.home)
     given = settings_of(model) | {"output_stride": output_stride} | ({where.classes: classes} if where.classes else {})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -93,7 +90,7 @@ def build_own(model: Model, classes: int, output_stride: int, seed: int = 0) -> 
         raise InputError(
             f"model.implementation: {name} returned {type(network).__name__}; a torch.nn.Module is needed."
         )
-    return OwnNetwork(network, name, classes)
+    return OwnNetwork(network, model, classes)
 
 
 def start_own(network: OwnNetwork, presence: Mapping[str, Tensor]) -> None:
@@ -103,8 +100,3 @@ def start_own(network: OwnNetwork, presence: Mapping[str, Tensor]) -> None:
         network.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"the pre-training does not fit this network: {words(error)}") from error
-
-
-def words(error: Exception) -> str:
-    """Return an exception in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

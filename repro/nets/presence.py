@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from repro.nets.deeplab import Backbone, build_backbone
+from repro.nets.backbone import Backbone
+from repro.nets.registry import build_backbone
 from repro.spec.protocol import Model
 
 
@@ -18,9 +19,9 @@ class PresenceNet(nn.Module):
     `model` describes the backbone alone: block1 to block4 at unit rates, VGG-16 without fc6 and fc7.
     """
 
-    def __init__(self, model: Model, classes: int, output_stride: int = 32) -> None:
+    def __init__(self, model: Model, classes: int, output_stride: int = 32, seed: int = 0) -> None:
         super().__init__()
-        self.backbone = build_backbone(model, output_stride)
+        self.backbone = build_backbone(model, output_stride, seed)
         self.classifier = nn.Linear(self.backbone.channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ stem and stride placement as in the released TensorFlow code (`resnet_v1_101_bet
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -27,12 +28,29 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from repro.errors import InputError
+from repro.nets import foreign
+from repro.nets.backbone import Backbone, State, renamed
 from repro.nets.layers import Add, ConvBN, Features, ImageNetInput, Subsample
+from repro.nets.registry import register_backbone
 from repro.spec.protocol import Model
 
 EXPANSION = 4
 STEM_STRIDE = 4
 TAPPED_BLOCK = {"conv2": "block1", "conv3": "block2"}
+STEMS: tuple[tuple[tuple[str, str], ...], ...] = (
+    (("conv1.0", "conv1.1"), ("conv1.3", "conv1.4"), ("conv1.6", "bn1")),
+    (("stem.0", "stem.1"), ("stem.3", "stem.4"), ("stem.6", "stem.7")),
+    (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3")),
+    (("conv1", "bn1"),),
+)
+"""Names of a ResNet's first convolutions, each with its normalisation: timm's and PyTorch-Encoding's, mmsegmentation's
+ResNetV1c, semantic-segmentation-pytorch's, torchvision's."""
+RESNET_RULES = (
+    (r"^layer(\d)\.(\d+)\.conv(\d)\.", r"blocks.block\1.\2.conv\3.0."),
+    (r"^layer(\d)\.(\d+)\.bn(\d)\.", r"blocks.block\1.\2.conv\3.1."),
+    (r"^layer(\d)\.(\d+)\.downsample\.", r"blocks.block\1.\2.shortcut."),
+)
 
 
 @dataclass(frozen=True)
@@ -108,14 +126,61 @@ class Unit(nn.Module):
         return torch.relu(self.add(x, branch)), branch, inner
 
 
-class ResNet(nn.Module):
+@register_backbone(
+    "resnet50",
+    units=(3, 4, 6, 3),
+    taps=("conv2", "conv3"),
+    settings=(
+        "units", "width", "stem", "stem_width", "stride_at", "last_block", "multi_grid", "residual_gamma",
+        "batch_norm_eps", "decoder",
+    ),
+    takes_weights_of="torchvision's resnet50 or resnet101",
+    weights=(
+        {
+            "name": "resnet50s",
+            "when": {"stem": "beta"},
+            "url": "https://github.com/rwightman/pytorch-pretrained-gluonresnet/releases/download/v0.1/gluon_resnet50_v1s-1762acc0.pth",
+            "sha256": "1762acc0",
+        },
+        {
+            "name": "resnet50",
+            "url": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
+            "sha256": "0676ba61",
+        },
+    ),
+    sight=(256, 224),
+)  # fmt: skip
+@register_backbone(
+    "resnet101",
+    units=(3, 4, 23, 3),
+    taps=("conv2", "conv3"),
+    settings=(
+        "units", "width", "stem", "stem_width", "stride_at", "last_block", "multi_grid", "residual_gamma",
+        "batch_norm_eps", "decoder",
+    ),
+    takes_weights_of="torchvision's resnet50 or resnet101",
+    weights=(
+        {
+            "name": "resnet101s",
+            "when": {"stem": "beta"},
+            "url": "https://github.com/rwightman/pytorch-pretrained-gluonresnet/releases/download/v0.1/gluon_resnet101_v1s-60fe0cc1.pth",
+            "sha256": "60fe0cc1",
+        },
+        {
+            "name": "resnet101",
+            "url": "https://download.pytorch.org/models/resnet101-63fe2227.pth",
+            "sha256": "63fe2227",
+        },
+    ),
+    sight=(256, 224),
+)  # fmt: skip
+class ResNet(Backbone):
     """Backbone up to `model.last_block`; parameter names do not depend on the output stride.
 
     `forward`: (N, 3, H, W) float32 -> Features(low: what `model.decoder` names, high at `output_stride`).
     """
 
-    starts_elsewhere = ("blocks.block5.", "blocks.block6.", "blocks.block7.")
-    """Parameters that a classification network lacks, by the beginning of their names."""
+    starts_elsewhere = files_lack = ("blocks.block5.", "blocks.block6.", "blocks.block7.")
 
     def __init__(self, model: Model, output_stride: int) -> None:
         super().__init__()
@@ -141,9 +206,7 @@ class ResNet(nn.Module):
             nn.init.constant_(unit.conv3.norm.weight, model.residual_gamma)
             cast(nn.ModuleList, self.blocks[name]).append(unit)
             channels = plan.inner * EXPANSION
-        self.model = model
         self.channels = channels
-        self.output_stride = output_stride
         self._taps: dict[str, tuple[str, int, bool]] = {}
         self.low_channels: dict[str, int] = {}
         for level in model.decoder:
@@ -155,9 +218,7 @@ class ResNet(nn.Module):
             self.low_channels[level] = units[at].inner if from_conv1 else units[at].inner * EXPANSION
 
     def forward(self, x: Tensor) -> Features:
-        if self.normalise is not None:
-            x = self.normalise(x)
-        x = self.pool(self.stem(x))
+        x = self.pool(self.stem(self.normalised(x)))
         low: dict[str, Tensor] = {}
         for name in self.blocks:
             for i, unit in enumerate(self.units_of(name)):
@@ -170,6 +231,17 @@ class ResNet(nn.Module):
     def units_of(self, block: str) -> list[Unit]:
         """The residual units of a block, "block1" to "block7"."""
         return list(cast(Iterator[Unit], self.blocks[block].children()))
+
+    def recognises(self, state: State) -> bool:
+        return "layer1.0.conv1.weight" in state
+
+    def translated(self, state: State, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
+        _check_resnet(self.model, state, source)
+        return from_resnet(state)
+
+    def as_trained(self, state: State) -> dict[str, object]:
+        stem = {} if len(stem_of(state)) > 1 else {"stem": "conv7"}
+        return {**stem, "stride_at": "first_unit"}
 
     def complete(self) -> None:
         """After loading a classification network: start blocks 5 to 7 as copies of block4 (paper v3, section 3.2).
@@ -186,3 +258,72 @@ class ResNet(nn.Module):
                     # shapes differ only where block4 has a single unit (narrow networks)
                     fitting = {k: source[k] for k, v in own.items() if k in source and source[k].shape == v.shape}
                     unit.load_state_dict({**own, **fitting})
+
+
+def stem_of(state: State) -> tuple[tuple[str, str], ...]:
+    """Names of a ResNet's first convolutions and of their normalisations, in order; empty where they are not known."""
+    return next((stem for stem in STEMS if all(f"{conv}.weight" in state for conv, _ in stem)), ())
+
+
+def from_resnet(state: State) -> dict[str, Tensor]:
+    """torchvision's ResNet, or one of another stem of `STEMS` -> names of `repro.nets.resnet.ResNet`."""
+    stem = stem_of(state)
+    names = {name: f"stem.{at}.{part}." for at, pair in enumerate(stem) for part, name in enumerate(pair)}
+    rules = (*((rf"^{re.escape(name)}\.(?!\d)", new) for name, new in names.items()), *RESNET_RULES)
+    own = renamed(state, rules, dropped=("fc.", "head.fc."))
+    return _for_plain_input(own) if len(stem) > 1 else own
+
+
+def _for_plain_input(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights made with ImageNet's mean and deviation -> weights for images in [-1, 1], as the stem "beta" has them.
+
+    The first convolution takes over the scaling, the statistics after it the shift. Exact but for what zero padding at
+    the image's border stands for: grey instead of the mean colour. What is not there or has another shape stays as it
+    is, to be refused by name.
+    """
+    own = ImageNetInput()
+    weight, mean = state["stem.0.0.weight"], state.get("stem.0.1.running_mean")
+    if mean is None or weight.shape[1] != own.scale.numel() or mean.shape != weight.shape[:1]:
+        return state
+    shift = (weight * own.offset).sum(dim=(1, 2, 3))
+    return {**state, "stem.0.0.weight": weight * own.scale, "stem.0.1.running_mean": mean - shift}
+
+
+def resnet_units(state: State) -> tuple[int, ...]:
+    """Residual units of layer1 to layer4 in a torchvision ResNet, for example (3, 4, 23, 3)."""
+    found = [re.match(r"layer(\d)\.(\d+)\.conv1\.weight", key) for key in state]
+    pairs = [(int(m[1]), int(m[2])) for m in found if m]
+    return tuple(1 + max(unit for at, unit in pairs if at == layer) for layer in sorted({p[0] for p in pairs}))
+
+
+def _check_resnet(model: Model, state: State, source: str) -> None:
+    """Refuse another kind of ResNet, another stem, another depth."""
+    if other := foreign.resnet_kind(state):
+        raise InputError(
+            f"{source}: {other}. The papers' is plain: give torchvision's or timm's resnet50 or resnet101."
+        )
+    stem = stem_of(state)
+    sides = [tuple(state[f"{conv}.weight"].shape[2:]) for conv, _ in stem]
+    if sides not in ([(7, 7)], [(3, 3)] * 3):
+        told = " and ".join(f"{side[0]}x{side[1]}" for side in sides if len(side) == 2) or "not to be recognised"
+        raise InputError(f"{source}: this ResNet's stem is {told}, neither one 7x7 convolution nor three 3x3.")
+    if model.stem == "beta" and len(stem) == 1:
+        raise InputError(
+            f"{source}: this ResNet's stem is one 7x7 convolution, the network's is three 3x3 (model.stem=beta, the "
+            f"paper's). timm's resnet{sum(model.units) * 3 + 2}s has that stem (--weights hub fetches it); to use "
+            "torchvision's weights, set model.stem=conv7 and model.stride_at=first_unit."
+        )
+    if model.stem == "conv7" and len(stem) > 1:
+        raise InputError(f"{source}: this ResNet's stem is three 3x3 convolutions. Set model.stem=beta.")
+    widths = [int(state[f"{conv}.weight"].shape[0]) for conv, _ in stem]
+    own = [model.stem_width, model.stem_width, 2 * model.stem_width][-len(stem) :] if len(stem) > 1 else []
+    if own and widths != own and widths == [widths[0], widths[0], 2 * widths[0]]:
+        raise InputError(
+            f"{source}: this ResNet's stem has {', '.join(map(str, widths))} filters, the network's "
+            f"{', '.join(map(str, own))}, the papers'. --set model.stem_width={widths[0]} takes it, as a departure."
+        )
+    if (units := resnet_units(state)) != model.units:
+        raise InputError(
+            f"{source}: a ResNet with {units} units in its blocks; model.units is {model.units}. Use weights of the "
+            "same depth: resnet50 has (3, 4, 6, 3), resnet101 has (3, 4, 23, 3)."
+        )

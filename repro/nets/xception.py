@@ -26,11 +26,26 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional
 
+from repro.nets.backbone import Backbone, State, renamed
 from repro.nets.layers import Add, ConvBN, Features, SeparableConvBN
+from repro.nets.registry import register_backbone
 from repro.spec.protocol import Model
 
 STEM_STRIDE = 2
 TAPPED_STAGE = {"conv2": 2, "conv3": 3}
+XCEPTION_RULES = (
+    (r"^stem\.(\d)\.conv\.", r"stem.\1.0."),
+    (r"^stem\.(\d)\.bn\.", r"stem.\1.1."),
+    (r"\.stack\.conv1\.", ".convs.0."),
+    (r"\.stack\.conv2\.", ".convs.1."),
+    (r"\.stack\.conv3\.", ".convs.2."),
+    (r"\.conv_dw\.", ".depthwise.0."),
+    (r"\.bn_dw\.", ".depthwise.1."),
+    (r"\.conv_pw\.", ".pointwise.0."),
+    (r"\.bn_pw\.", ".pointwise.1."),
+    (r"\.shortcut\.conv\.", ".shortcut.0."),
+    (r"\.shortcut\.bn\.", ".shortcut.1."),
+)
 
 
 @dataclass(frozen=True)
@@ -114,19 +129,47 @@ class Module(nn.Module):
         return self.add(x if self.shortcut is None else self.shortcut(x), branch), tap
 
 
-class Xception(nn.Module):
+@register_backbone(
+    "xception65",
+    units=(1, 1, 1, 16),
+    batch_norm_eps=1e-3,
+    taps=("conv2", "conv3"),
+    settings=("units", "width", "stem_width", "multi_grid", "residual_gamma", "batch_norm_eps", "decoder"),
+    takes_weights_of="timm's xception65 or xception71",
+    weights=(
+        {
+            "name": "xception65",
+            "url": "https://huggingface.co/timm/xception65.tf_in1k/resolve/main/model.safetensors",
+            "file": "xception65.tf_in1k.safetensors",
+        },
+    ),
+    sight=(331, 299, "bicubic"),
+)
+@register_backbone(
+    "xception71",
+    units=(1, 2, 2, 16),
+    batch_norm_eps=1e-3,
+    taps=("conv2", "conv3"),
+    settings=("units", "width", "stem_width", "multi_grid", "residual_gamma", "batch_norm_eps", "decoder"),
+    takes_weights_of="timm's xception65 or xception71",
+    weights=(
+        {
+            "name": "xception71",
+            "url": "https://huggingface.co/timm/xception71.tf_in1k/resolve/main/model.safetensors",
+            "file": "xception71.tf_in1k.safetensors",
+        },
+    ),
+    sight=(331, 299, "bicubic"),
+)
+class Xception(Backbone):
     """Backbone; parameter names do not depend on the output stride.
 
     `forward`: (N, 3, H, W) float32 -> Features(low: what `model.decoder` names, high at `output_stride`).
     """
 
-    starts_elsewhere: tuple[str, ...] = ()
-    """Parameters that a classification network lacks, by the beginning of their names."""
-
     def __init__(self, model: Model, output_stride: int) -> None:
         super().__init__()
         eps, stem = model.batch_norm_eps, model.stem_width
-        self.normalise = None  # timm's weights take [-1, 1] too
         self.stem = nn.Sequential(
             ConvBN(3, max(1, stem // 2), 3, stride=2, eps=eps), ConvBN(max(1, stem // 2), stem, 3, eps=eps)
         )
@@ -137,9 +180,7 @@ class Xception(nn.Module):
             module = Module(channels, plan, eps, model.residual_gamma)
             self.blocks.append(module)
             channels = plan.filters[2]
-        self.model = model
         self.channels = channels
-        self.output_stride = output_stride
         self._taps: dict[int, str] = {}
         self.low_channels: dict[str, int] = {}
         for level in model.decoder:
@@ -156,5 +197,13 @@ class Xception(nn.Module):
                 low[self._taps[i]] = tap
         return Features(low, x)
 
-    def complete(self) -> None:
-        """After loading a classification network: nothing is left to start."""
+    def recognises(self, state: State) -> bool:
+        return "blocks.0.stack.conv1.conv_dw.weight" in state
+
+    def translated(self, state: State, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
+        return from_xception(state)
+
+
+def from_xception(state: State) -> dict[str, Tensor]:
+    """timm's Xception -> names of `repro.nets.xception.Xception`."""
+    return renamed(state, XCEPTION_RULES, dropped=("head.",))

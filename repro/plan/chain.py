@@ -9,7 +9,8 @@ from repro.errors import InputError, did_you_mean
 from repro.plan.code import Code, closure
 from repro.plan.work import Evaluation, Split, Training, weights_name
 from repro.spec.dataset import Dataset
-from repro.spec.implementation import locate
+from repro.spec.implementation import Implementation, locate
+from repro.spec.parts import KINDS, Part, part
 from repro.spec.protocol import Data, Model, Protocol, StrideAt, Train
 
 SHARED_SEED = 0
@@ -54,13 +55,16 @@ def backbone_only(model: Model) -> Model:
     return Model(**{key: getattr(model, key) for key in keep})
 
 
-def with_own(code: Code, model: Model) -> Code:
-    """The code that computes a training, with that of an implementation of one's own."""
-    if model.implementation is None:
-        return code
-    where = locate(model.implementation)
-    own = closure([where.module], where.package)
-    return Code(tuple(sorted({**dict(code.modules), **dict(own.modules)}.items())))
+def with_network(code: Code, model: Model) -> Code:
+    """The code that computes a training, with that of its network: an implementation, or a backbone and a head."""
+    if model.implementation is not None:
+        own: list[Implementation | Part] = [locate(model.implementation)]
+    else:
+        own = [part(kind, getattr(model, kind)) for kind in KINDS]
+    modules = dict(code.modules)
+    for one in own:
+        modules |= dict(closure([one.module], one.package).modules)
+    return Code(tuple(sorted(modules.items())))
 
 
 def training_of(protocol: Protocol, seed: int, inputs: Inputs) -> Training:
@@ -69,7 +73,7 @@ def training_of(protocol: Protocol, seed: int, inputs: Inputs) -> Training:
     A second stage is a training of its own that starts from the first (v3, section 4.1).
     """
     data, stage = protocol.data, protocol.train.second_stage
-    code = with_own(inputs.code("training", data), protocol.model)
+    code = with_network(inputs.code("training", data), protocol.model)
     if protocol.train.start == "trained":
         return _given(protocol, inputs, code)
     train = protocol.train.model_copy(update={"second_stage": None})
@@ -121,7 +125,7 @@ def _presence(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Tr
     if settings.images is not None:
         data = data.model_copy(update={"train_images": settings.images})
     images = _split(data, data.train_split, inputs)
-    code = with_own(inputs.code("training", data), protocol.model)
+    code = with_network(inputs.code("training", data), protocol.model)
     return Training("presence", backbone_only(protocol.model), images, settings, seed, None, code)
 
 
@@ -148,7 +152,7 @@ def _coco(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Traini
     parent = _presence(protocol, train, seed, inputs) if coco.start == "presence" else None
     own = protocol.model.implementation is not None
     weights = inputs.weights(weights_name(protocol.model)) if coco.start == "imagenet" and not own else ""
-    code = with_own(inputs.code("training", data), protocol.model)
+    code = with_network(inputs.code("training", data), protocol.model)
     return Training("segment", protocol.model, images, settings, seed, parent, code, weights)
 
 

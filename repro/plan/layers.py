@@ -1,5 +1,7 @@
 """A network's convolutions as arithmetic: what it costs, weighs and keeps in memory, told without building it.
 
+Those of the papers; any other is counted as built, once (`repro.plan.own_cost`).
+
 The laying out of strides follows `repro.nets` (paper v3, figure 3; v3+, figure 4; v2, section 3); tests compare
 parameters, multiply-adds and what a training keeps for its backward pass with the networks as built.
 """
@@ -53,23 +55,22 @@ class Layer:
         return ((height - 1) // self.stride + 1) * ((width - 1) // self.stride + 1)
 
 
+def in_arithmetic(model: Model) -> bool:
+    """Whether a network's backbone and head are laid out here."""
+    return model.implementation is None and model.backbone in BACKBONES and model.head in HEADS
+
+
 @lru_cache(maxsize=512)
 def layers(model: Model, output_stride: int, classes: int = 21) -> tuple[Layer, ...]:
     """Every convolution of a segmentation network at one input scale, from the image to the logits."""
     low: dict[str, tuple[int, int]] = {}
-    if model.backbone == "vgg16":
-        found = list(_vgg16(model, output_stride))
-        channels = found[-1].outputs
-    elif model.backbone.startswith("xception"):
-        found, channels = _xception(model, output_stride, low)
-    else:
-        found, channels = _resnet(model, output_stride, low)
+    found, channels = BACKBONES[model.backbone](model, output_stride, low)
     return (*found, *_head(model, channels, output_stride, classes, low))
 
 
 def multiply_adds(model: Model, output_stride: int, height: int, width: int, classes: int = 21) -> int:
     """The textbook's count of one forward pass, all input scales."""
-    if model.implementation is not None:
+    if not in_arithmetic(model):
         return round(at_size(own_cost(model, output_stride, classes).multiply_adds, height, width))
     found = layers(model, output_stride, classes)
     return sum(layer.weights * layer.pixels(*size) for size in _inputs(model, height, width) for layer in found)
@@ -77,7 +78,7 @@ def multiply_adds(model: Model, output_stride: int, height: int, width: int, cla
 
 def kept_values(model: Model, output_stride: int, height: int, width: int, classes: int = 21) -> float:
     """Numbers that a training keeps of an image for its backward pass, up to the logits."""
-    if model.implementation is not None:
+    if not in_arithmetic(model):
         return at_size(own_cost(model, output_stride, classes).kept, height, width)
     found = [(layer.outputs * layer.kept, layer) for layer in layers(model, output_stride, classes)]
     return sum(kept * layer.pixels(*size) for size in _inputs(model, height, width) for kept, layer in found)
@@ -85,7 +86,7 @@ def kept_values(model: Model, output_stride: int, height: int, width: int, class
 
 def parameters(model: Model, output_stride: int, classes: int = 21) -> int:
     """Learned numbers."""
-    if model.implementation is not None:
+    if not in_arithmetic(model):
         return own_cost(model, output_stride, classes).parameters
     return sum(layer.parameters for layer in layers(model, output_stride, classes))
 
@@ -131,7 +132,12 @@ def _resnet(model: Model, output_stride: int, low: dict[str, tuple[int, int]]) -
     return found, channels
 
 
-def _vgg16(model: Model, output_stride: int) -> Iterator[Layer]:
+def _vgg16(model: Model, output_stride: int, _low: object) -> tuple[list[Layer], int]:
+    found = list(_vgg16_layers(model, output_stride))
+    return found, found[-1].outputs
+
+
+def _vgg16_layers(model: Model, output_stride: int) -> Iterator[Layer]:
     norm = model.vgg_batch_norm
     kept = 2.0 if norm else 1.0
     channels, stride = 3, 1
@@ -175,6 +181,16 @@ def _xception(model: Model, output_stride: int, low: dict[str, tuple[int, int]])
             if at_end or (channels != c_in and stage < 6):
                 found.append(Layer(c_in, channels, 1, stride, kept=1.0))
     return found, channels
+
+
+BACKBONES = {
+    "resnet50": _resnet,
+    "resnet101": _resnet,
+    "vgg16": _vgg16,
+    "xception65": _xception,
+    "xception71": _xception,
+}
+HEADS = ("cascade", "aspp", "fc", "sum_aspp")
 
 
 def _head(model: Model, channels: int, stride: int, classes: int, low: dict[str, tuple[int, int]]) -> Iterator[Layer]:

@@ -1,4 +1,4 @@
-"""What a network of one's own costs: counted once from the built network, then remembered for its code."""
+"""What a network costs that is not laid out in `repro.plan.layers`: counted once as built, remembered for its code."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from typing import Any
 from repro.errors import InputError
 from repro.files import Damaged, read, seal, unseal, write
 from repro.memo import default_folder
+from repro.plan.chain import with_network
 from repro.plan.code import closure
 from repro.plan.work import Evaluation, Training
-from repro.spec.implementation import locate
 from repro.spec.protocol import Model
 
 SIDES = (65, 97, 129)
@@ -27,9 +27,13 @@ SIDES = (65, 97, 129)
 stride 32 every count is a polynomial of degree 2 in the side: three of them tell all others."""
 
 
+COUNT = "repro.nets.count"
+"""The program that counts."""
+
+
 @dataclass(frozen=True)
 class OwnCost:
-    """Of a network that `model.implementation` builds."""
+    """Of a network as built."""
 
     multiply_adds: tuple[float, ...]
     """On an image of each of SIDES."""
@@ -75,7 +79,7 @@ _known: dict[_Build, OwnCost] = {}
 
 
 def own_cost(model: Model, output_stride: int, classes: int) -> OwnCost:
-    """Return the cost of an implementation of one's own. Raises InputError where it cannot be built or used."""
+    """Return the cost of a network as built. Raises InputError where it cannot be built or used."""
     build = _build(model, output_stride, classes)
     _learn([build])
     return _known[build]
@@ -90,7 +94,7 @@ def check_own(evaluations: Iterable[Evaluation], name_of: Callable[[Training], s
     pairs = []
     for evaluation in evaluations:
         training = evaluation.training
-        if training.model.implementation is None:
+        if not training.model.own:
             continue
         classes, name = training.images.data.classes, name_of(training)
         tested = _build(training.model, evaluation.evaluate.output_stride, classes)
@@ -100,16 +104,16 @@ def check_own(evaluations: Iterable[Evaluation], name_of: Callable[[Training], s
     _learn(builds, builds.get)
     for learned, tested, name in pairs:
         if _known[learned].weights != _known[tested].weights:
-            own, first, second = tested.model.implementation, learned.output_stride, tested.output_stride
+            first, second = learned.output_stride, tested.output_stride
+            key, own = tested.model.own or ("", "")
             raise InputError(
-                f"{name}: model.implementation: {own} has other parameters at output stride {second} than at {first}: "
+                f"{name}: {key}: {own} has other parameters at output stride {second} than at {first}: "
                 f"weights do not fit. `repro check-network {own} --output-strides {first},{second}` names them."
             )
 
 
 def _build(model: Model, output_stride: int, classes: int) -> _Build:
-    where = locate(model.implementation or "")
-    return _Build(closure([where.module], where.package).digest, model, output_stride, classes)
+    return _Build(with_network(closure([COUNT]), model).digest, model, output_stride, classes)
 
 
 def _learn(builds: Iterable[_Build], name_of: Callable[[_Build], str | None] = lambda _build: None) -> None:
@@ -137,7 +141,7 @@ def _counted(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
     path = os.pathsep.join(place for place in sys.path if place)
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     done = subprocess.run(
-        [sys.executable, "-m", "repro.nets.count"],
+        [sys.executable, "-m", COUNT],
         input=json.dumps(asked),
         capture_output=True,
         text=True,
@@ -146,6 +150,6 @@ def _counted(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"ended with code {done.returncode}"])[-1]
-        raise InputError(f"model.implementation: the network could not be counted: {last}")
+        raise InputError(f"model: the network could not be counted: {last}")
     answers: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return answers

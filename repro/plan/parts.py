@@ -7,7 +7,7 @@ and wherever the map is one pixel wide.
 from __future__ import annotations
 
 from repro.errors import InputError
-from repro.plan.layers import layers
+from repro.plan.layers import in_arithmetic, layers
 from repro.plan.work import Training
 from repro.spec.protocol import Train
 
@@ -61,7 +61,7 @@ def check(training: Training, name: str) -> None:
                 + _choices(fitting(training))
             )
     if learns_statistics(training) and together(training) * _fewest_pixels(training) < FEWEST:
-        own = training.model.implementation
+        own = not in_arithmetic(training.model)
         after = (
             "pooling the whole map"
             if own
@@ -92,7 +92,7 @@ def _choices(found: list[int]) -> str:
 def _fewest_pixels(training: Training) -> int:
     """Values per channel and image that the smallest normalised map has."""
     settings, side = training.settings, training.settings.crop
-    if training.model.implementation is not None:
+    if not in_arithmetic(training.model):
         return 1  # it may pool the whole map
     found = layers(training.model, settings.output_stride, training.images.data.classes)
     return min(layer.pixels(side, side) for layer in found if layer.normed)

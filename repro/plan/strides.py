@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from repro.plan.work import weights_name
+from repro.spec.parts import part
 from repro.spec.protocol import Protocol, StrideAt
 from repro.spec.resolve import Deviation, Resolved
 
@@ -35,7 +36,7 @@ def with_strides(resolved: Resolved, stride_at: Callable[[str], StrideAt | None]
     """
     protocol = resolved.protocol
     own = protocol.model.stride_at
-    if not protocol.model.backbone.startswith("resnet") or not _from_imagenet(protocol):
+    if not _from_imagenet(protocol) or not part("backbone", protocol.model.backbone).takes("stride_at"):
         return resolved
     trained = stride_at(weights_name(protocol.model))
     if trained is None or trained == own:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from repro.plan.code import Code
 from repro.spec.dataset import Dataset
+from repro.spec.parts import backbone_facts
 from repro.spec.protocol import Data, Evaluate, Model, Pretrain, Train
 
 KEY_DIGITS = 20
@@ -20,7 +21,9 @@ def weights_name(model: Model) -> str:
 
     A ResNet whose stem is three convolutions is timm's `resnet101s`: the same folder may hold both kinds.
     """
-    return f"{model.backbone}s" if model.backbone.startswith("resnet") and model.stem == "beta" else model.backbone
+    own = backbone_facts(model.backbone).weights
+    fitting = (w.name for w in own if all(getattr(model, key) == value for key, value in w.when.items()))
+    return next(fitting, model.backbone.rpartition(":")[2])
 
 
 def _without_none(settings: dict[str, Any], name: str) -> dict[str, Any]:

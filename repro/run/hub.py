@@ -10,38 +10,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from repro.errors import InputError
 from repro.memo import default_folder
+from repro.spec.parts import Weights, backbone_facts, names
 
 HUB = "hub"
 
 
-@dataclass(frozen=True)
-class Published:
-    """A file of weights at an address."""
-
-    url: str
-    sha256: str
-    """Beginning of its SHA-256, as its name states it; empty where none is published."""
-    file: str
-    """What it is called here."""
-
-
-_TORCHVISION = "https://download.pytorch.org/models"
-_GLUON = "https://github.com/rwightman/pytorch-pretrained-gluonresnet/releases/download/v0.1"
-_TIMM = "https://huggingface.co/timm/{0}.tf_in1k/resolve/main/model.safetensors"
-PUBLISHED: dict[str, Published] = {
-    "resnet50": Published(f"{_TORCHVISION}/resnet50-0676ba61.pth", "0676ba61", "resnet50-0676ba61.pth"),
-    "resnet101": Published(f"{_TORCHVISION}/resnet101-63fe2227.pth", "63fe2227", "resnet101-63fe2227.pth"),
-    "resnet50s": Published(f"{_GLUON}/gluon_resnet50_v1s-1762acc0.pth", "1762acc0", "resnet50s-1762acc0.pth"),
-    "resnet101s": Published(f"{_GLUON}/gluon_resnet101_v1s-60fe0cc1.pth", "60fe0cc1", "resnet101s-60fe0cc1.pth"),
-    "vgg16": Published(f"{_TORCHVISION}/vgg16-397923af.pth", "397923af", "vgg16-397923af.pth"),
-    "xception65": Published(_TIMM.format("xception65"), "", "xception65.tf_in1k.safetensors"),
-    "xception71": Published(_TIMM.format("xception71"), "", "xception71.tf_in1k.safetensors"),
+PUBLISHED: dict[str, Weights] = {
+    weights.name: weights for name in names("backbone") for weights in backbone_facts(name).weights
 }
+"""What files of weights are called -> where they are published, as each backbone declares it."""
 
 
 def folder() -> Path:
@@ -61,7 +42,7 @@ def fetch(name: str, into: Path, say: Callable[[str], None] = lambda _line: None
     InputError, with the address and where to put the file by hand, if it cannot be had or is not what was published.
     """
     published = PUBLISHED[name]
-    path = into / published.file
+    path = into / published.filename
     if path.exists():
         return path
     from repro.data.download import Checksum, download  # heavy, and seldom needed

@@ -66,7 +66,7 @@ def locate(name: str) -> Implementation:
     Raises InputError where there is no such module or function, or where it has no parameter for the output stride.
     """
     module, _, function = name.partition(":")
-    package, path = _file(name, module)
+    package, path = source_of(name, module)
     stat = path.stat()
     found = _functions(path, stat.st_mtime_ns, stat.st_size, name)
     if function not in found:
@@ -82,8 +82,11 @@ def locate(name: str) -> Implementation:
     return Implementation(name, module, function, package, parameters)
 
 
-def _file(name: str, module: str) -> tuple[Path, Path]:
-    """A module's topmost package, and the file of the module itself."""
+def source_of(name: str, module: str) -> tuple[Path, Path]:
+    """Return a module's topmost package, and the file of the module itself; `name` is what messages call it.
+
+    Raises InputError where there is no such module.
+    """
     top, *rest = module.split(".")
     spec = _spec(top)
     if spec is None:
@@ -124,16 +127,21 @@ def _functions(path: Path, _changed: int, _size: int, name: str) -> dict[str, Pa
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{name}: {path} cannot be read as Python ({error}).") from error
-    found: dict[str, Parameters] = {}
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef):
-            found[node.name] = _parameters(node.args)
-        elif isinstance(node, ast.ClassDef):
-            starts = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
-            bases = [found[base.id] for base in node.bases if isinstance(base, ast.Name) and base.id in found]
-            inherited = bases[0] if bases else Parameters((), ())
-            found[node.name] = _parameters(starts[0].args, bound=1) if starts else inherited
-    return found
+    return {
+        node.name: parameters_of(node, tree) for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+
+
+def parameters_of(node: ast.FunctionDef | ast.ClassDef, module: ast.Module) -> Parameters:
+    """Return what a function, or a class with the classes of its module that it inherits from, is called with."""
+    if isinstance(node, ast.FunctionDef):
+        return _parameters(node.args)
+    starts = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+    if starts:
+        return _parameters(starts[0].args, bound=1)
+    above = {base.id for base in node.bases if isinstance(base, ast.Name)} - {node.name}
+    bases = [n for n in module.body if isinstance(n, ast.ClassDef) and n.name in above and n.lineno < node.lineno]
+    return parameters_of(bases[0], module) if bases else Parameters((), ())
 
 
 def _parameters(arguments: ast.arguments, bound: int = 0) -> Parameters:

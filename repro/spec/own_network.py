@@ -1,4 +1,4 @@
-"""Which settings reach a network of one's own: those that its function takes.
+"""Which settings reach a network of one's own, or one with a backbone or a head of one's own: those that it takes.
 
 What a cell sets for itself, or the command line, must reach it: it is refused where the function has no parameter for
 it. What a paper, a table or a scale sets for all cells describes the suite's own network and gives way.
@@ -6,50 +6,87 @@ it. What a paper, a table or a scale sets for all cells describes the suite's ow
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from repro.errors import InputError
 from repro.spec.implementation import CLASSES, OUTPUT_STRIDE, Implementation, locate
 from repro.spec.keys import Flat, flat_of
+from repro.spec.parts import OFFERED, Part, part
 from repro.spec.protocol import Model, Protocol
 
+T = TypeVar("T")
 NAME = "model.implementation"
 SECTION = "model."
+PARTS = ("model.backbone", "model.head")
+FRAME = ("backbone", "head", "multi_scale", "input")
+"""What the suite's network heeds whatever its parts are."""
 HEADLESS = (
     ("train.head_lr_multiplier", 1.0, "which part of it is the head is not known"),
     ("train.backbone_batch_norm_decay", None, "which part of it is the backbone is not known"),
-    ("evaluate.pooling_px", None, "how it pools is its own"),
 )
+POOLING = ("evaluate.pooling_px", None, "how it pools is its own")
 """Settings that act on parts of the suite's own networks -> their only value for another, and why."""
 
 
-def own_network(now: Mapping[str, object], places: Mapping[str, str]) -> Implementation | None:
-    """Return the function that builds a protocol's network; None where it is the suite's.
+@dataclass(frozen=True)
+class OwnParts:
+    """The suite's network with a backbone or a head of the user's."""
 
-    Raises InputError where there is none, or where it needs what no setting gives.
+    backbone: Part
+    head: Part
+
+    @property
+    def name(self) -> str:
+        """The user's part, or both."""
+        return " with ".join(one.name for one in (self.backbone, self.head) if one.own)
+
+    def takes(self, setting: str) -> bool:
+        """Whether it heeds a setting of `model`."""
+        return setting in FRAME or self.backbone.takes(setting) or self.head.takes(setting)
+
+
+Own = Implementation | OwnParts
+
+
+def own_network(now: Mapping[str, object], places: Mapping[str, str]) -> Own | None:
+    """Return what a protocol's network is made of, where some of it is the user's; None where it is the suite's.
+
+    Raises InputError where there is no such function or part, or where it needs what no setting gives.
     """
-    name = now[NAME]
-    if name is None:
+    if now[NAME] is not None:
+        own = _placed(NAME, places, lambda: locate(str(now[NAME])))
+        _refuse_unknown(own.name, own.parameters.needed, (OUTPUT_STRIDE, *CLASSES), places.get(NAME, NAME))
+        return own
+    if not any(":" in str(now[key]) for key in PARTS):
         return None
+    backbone = _placed(PARTS[0], places, lambda: part("backbone", str(now[PARTS[0]])))
+    head = _placed(PARTS[1], places, lambda: part("head", str(now[PARTS[1]])))
+    for key, one in zip(PARTS, (backbone, head), strict=True):
+        if one.own:
+            _refuse_unknown(one.name, one.parameters.needed, OFFERED[one.kind], places.get(key, key))
+    return OwnParts(backbone, head)
+
+
+def _placed(key: str, places: Mapping[str, str], find: Callable[[], T]) -> T:
     try:
-        own = locate(str(name))
+        return find()
     except InputError as error:
-        raise InputError(f"{places.get(NAME, NAME)}: {error}") from None
-    known = {OUTPUT_STRIDE, *CLASSES, *Model.model_fields}
-    if unknown := [parameter for parameter in own.parameters.needed if parameter not in known]:
-        raise InputError(
-            f"{places.get(NAME, NAME)}: {own.name}: its parameter {unknown[0]} is no setting of model. Give it a "
-            "default."
-        )
-    return own
+        raise InputError(f"{places.get(key, key)}: {error}") from None
 
 
-def reaches(own: Implementation | None, key: str) -> bool:
+def _refuse_unknown(name: str, needed: Sequence[str], offered: Sequence[str], place: str) -> None:
+    if unknown := [parameter for parameter in needed if parameter not in {*offered, *Model.model_fields}]:
+        raise InputError(f"{place}: {name}: its parameter {unknown[0]} is no setting of model. Give it a default.")
+
+
+def reaches(own: Own | None, key: str) -> bool:
     """Whether the network heeds a setting."""
     return own is None or key == NAME or not key.startswith(SECTION) or own.takes(key.removeprefix(SECTION))
 
 
-def refuse_ignored(own: Implementation, given: Mapping[str, object], places: Mapping[str, str]) -> None:
+def refuse_ignored(own: Own, given: Mapping[str, object], places: Mapping[str, str]) -> None:
     """Raise InputError for the first of these settings that the network would ignore."""
     for key, value in given.items():
         if not reaches(own, key):
@@ -59,9 +96,10 @@ def refuse_ignored(own: Implementation, given: Mapping[str, object], places: Map
             )
 
 
-def refuse_headless(own: Implementation, now: Mapping[str, object], places: Mapping[str, str]) -> None:
+def refuse_headless(own: Own, now: Mapping[str, object], places: Mapping[str, str]) -> None:
     """Raise InputError for a setting that acts on a part that the suite's networks alone are known to have."""
-    for key, only, why in HEADLESS:
+    unknown = (*HEADLESS, POOLING) if isinstance(own, Implementation) else (POOLING,) if own.head.own else ()
+    for key, only, why in unknown:
         if now[key] != only:
             raise InputError(
                 f"{places.get(key, key)}: {now[key]} cannot act on {own.name}: {why}. "
@@ -69,7 +107,7 @@ def refuse_headless(own: Implementation, now: Mapping[str, object], places: Mapp
             )
 
 
-def give_way(own: Implementation, flat: Flat) -> None:
+def give_way(own: Own, flat: Flat) -> None:
     """Put the settings of `model` that do not reach the network to their defaults, so that they tell nothing apart."""
     usual = flat_of(Protocol())
     flat.update({key: usual[key] for key in flat if not reaches(own, key)})

@@ -12,159 +12,38 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from repro.spec.model import Model as Model
+from repro.spec.model import Section as Section
+from repro.spec.model import StrideAt as StrideAt
+from repro.spec.model import WrongInput as WrongInput
 from repro.spec.presets import CRF_PRESETS
 from repro.spec.ranges import (
     Batch,
-    Channels,
     Images,
     Iterations,
     Kept,
-    Kernel,
     LearningRate,
     Multiplier,
     Name,
     Pixels,
-    Rate,
     Scales,
     Sigma,
     Sigmas,
     Size,
-    Units,
     Warmup,
     Weight,
     WeightDecay,
     Weights,
 )
 
-Backbone = Literal["resnet50", "resnet101", "vgg16", "xception65", "xception71"]
 OutputStride = Literal[4, 8, 16, 32, 64, 128, 256]
 Precision = Literal["auto", "float32", "bfloat16"]
-StrideAt = Literal["last_unit", "first_unit", "first_conv"]
-WrongInput = Literal["bgr", "other_range", "bytes"]
-"""Known mistakes of preprocessing: red and blue exchanged; [-1, 1] where ImageNet's mean and deviation were meant, or
-these where [-1, 1] was; bytes less the mean, as Caffe's weights want them."""
-
-UNITS: dict[str, tuple[int, int, int, int]] = {
-    "resnet50": (3, 4, 6, 3),
-    "resnet101": (3, 4, 23, 3),
-    "vgg16": (2, 2, 3, 3),
-    "xception65": (1, 1, 1, 16),
-    "xception71": (1, 2, 2, 16),
-}
-XCEPTION_BATCH_NORM_EPS = 1e-3
 MOST_COMBINATIONS = 4096
 """Of a search for CRF parameters."""
 VOID = 255
 """The label of pixels that are not scored; a class never."""
-
-
-class Section(BaseModel):
-    """A frozen group of settings that refuses keys it does not know, and numbers that are none (NaN, infinity)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Model(Section):
-    """The network."""
-
-    implementation: (
-        Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=200)] | None
-    ) = None
-    """A function of one's own that builds the network instead, "module:function" (docs/extending.md). It is given those
-    of the settings below that it has parameters for."""
-    backbone: Backbone = "resnet101"
-    head: Literal["cascade", "aspp", "fc", "sum_aspp"] = "cascade"
-    """cascade: 1x1 classifier on the last block (v3); aspp: v3's parallel branches; fc: v2's fc6-fc7-fc8
-    on VGG-16, one branch per atrous rate; sum_aspp: v2's summed 3x3 classifiers on ResNet-101."""
-    units: tuple[Units, Units, Units, Units] = (3, 4, 23, 3)
-    """Residual units of block1..block4; set by the backbone unless given. VGG-16: convolutions of blocks 1 to 4
-    (block 5 as block 4). Xception: modules of the three entry stages and of the middle flow."""
-    width: Channels = 64
-    """Inner channels of block1; block k has 2**(k-1) times as many, and 4 times that outside. VGG-16: channels of block
-    1. Xception: 64 is the paper's width, every filter count scales with it."""
-    stem: Literal["beta", "conv7"] = "beta"
-    stem_width: Channels = 64
-    """Channels before block1 (beta: the last of three 3x3 convolutions has twice as many; Xception: the first of two
-    has half as many). VGG-16 has no stem."""
-    stride_at: StrideAt = "last_unit"
-    """ResNet, where a block's stride sits: v3's last unit's 3x3, torchvision's first unit's 3x3, or the first unit's
-    first 1x1 of the original weights (v2's, where also the atrous rate holds from a block's first unit on)."""
-    last_block: Annotated[int, Field(ge=4, le=7)] = 4
-    multi_grid: tuple[Rate, Rate, Rate] = (1, 1, 1)
-    residual_gamma: Annotated[float, Field(ge=0, le=100)] = 1.0
-    """Initial scale of a unit's last batch normalisation (only where weights are not loaded)."""
-    batch_norm_eps: Annotated[float, Field(gt=0, le=1)] = 1e-5
-    """The backbone's; 1e-3 for Xception unless given. Heads have 1e-5."""
-    vgg_batch_norm: bool = False
-    """VGG-16: batch normalisation before each ReLU (a departure: without ImageNet weights it learns little)."""
-    atrous_rates: Annotated[tuple[Rate, ...], Field(max_length=32)] = ()
-    """Rates of the head's branches. Head aspp: at output_stride 16, doubled at 8, halved at 32. Heads fc and sum_aspp:
-    at output_stride 8, the only one v2 uses."""
-    image_pooling: bool = False
-    head_channels: Channels = 256
-    fc_kernel: Kernel = 3
-    """v2, VGG-16: kernel of fc6."""
-    fc_channels: Channels = 1024
-    """v2, VGG-16: filters of fc6 and fc7."""
-    multi_scale: bool = False
-    """v2 'MSC': three input scales through shared weights, fused by maximum."""
-    decoder: Annotated[tuple[Literal["conv2", "conv3"], ...], Field(max_length=2)] = ()
-    """v3+ decoder: the low-level features it joins; empty means no decoder."""
-    decoder_low_level_channels: Channels = 48
-    decoder_convs: Annotated[int, Field(ge=1, le=32)] = 2
-    decoder_kernel: Literal[1, 3] = 3
-    decoder_channels: Channels = 256
-    separable: bool = False
-    """v3+ 'SC': depthwise separable 3x3 convolutions in ASPP and decoder."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    input: Literal["right"] | WrongInput = "right"
-    """The values that images reach the network in: right is what its initial weights were made with; the others are
-    known mistakes, made in training and test alike, but not by the first training of small scales, whose weights stand
-    in for ImageNet's."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _defaults_of_backbone(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        backbone = str(values.get("backbone", "resnet101"))
-        usual: dict[str, Any] = {"units": UNITS[backbone]} if backbone in UNITS else {}
-        if backbone.startswith("xception"):
-            usual["batch_norm_eps"] = XCEPTION_BATCH_NORM_EPS
-        return {**usual, **values}
-
-    @property
-    def normed(self) -> bool:
-        """Whether the network has batch normalisation; of an own one it is assumed."""
-        return self.implementation is not None or self.backbone != "vgg16" or self.vgg_batch_norm or self.head == "aspp"
-
-    def contradiction(self) -> str | None:
-        """What is wrong with these settings together: one that this network would ignore, a head without what it needs.
-
-        Not a validator, for a paper's or a table's settings need not make a whole network before a cell's join them.
-        """
-        resnet, vgg = self.backbone.startswith("resnet"), self.backbone == "vgg16"
-        idle = (
-            ("atrous_rates", self.atrous_rates, self.head == "cascade", 'head "aspp", "fc" or "sum_aspp"'),
-            ("image_pooling", self.image_pooling, self.head != "aspp", 'head "aspp"'),
-            ("separable", self.separable, self.head != "aspp", 'head "aspp"'),
-            ("decoder", self.decoder, self.head != "aspp" or vgg, 'head "aspp" on a ResNet or an Xception'),
-            ("last_block", self.last_block > 4, not resnet, "a ResNet"),
-            ("multi_grid", self.multi_grid != (1, 1, 1), vgg, "a ResNet or an Xception"),
-            ("vgg_batch_norm", self.vgg_batch_norm, not vgg, "VGG-16"),
-            ("dropout", self.dropout, self.head in ("cascade", "sum_aspp"), 'head "aspp" or "fc"'),
-            ('head "fc"', self.head == "fc", not vgg, "VGG-16"),
-        )
-        for name, given, ignored, needs in idle:
-            if given and ignored:
-                return f"{name} needs {needs}; with {self.backbone} and head {self.head!r} it would do nothing."
-        if self.head in ("fc", "sum_aspp") and not self.atrous_rates:
-            return f"head {self.head!r} has one branch for each of atrous_rates: give at least one, as [12]."
-        if len(set(self.decoder)) < len(self.decoder):
-            return f"decoder joins a level once; {list(self.decoder)} names one twice."
-        return None
 
 
 class Data(Section):

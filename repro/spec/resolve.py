@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from repro.errors import InputError
 from repro.spec.departures import ASKED, SET, departures
 from repro.spec.expand import published_settings, shared_settings
+from repro.spec.implementation import Implementation
 from repro.spec.keys import Flat, build, flat_of
 from repro.spec.overrides import read_overrides
 from repro.spec.own_network import give_way, own_network, reaches, refuse_headless, refuse_ignored
@@ -109,7 +110,7 @@ def resolve(
         refuse_headless(own, now, places)
         give_way(own, now)
     protocol = build(now, places)
-    if not own and (wrong := protocol.model.contradiction()):
+    if not isinstance(own, Implementation) and (wrong := protocol.model.contradiction()):
         raise InputError(f"{table.place}: protocol.model: {wrong}")
     count = suite.dataset(protocol.data.name).count
     if protocol.data.classes != count:

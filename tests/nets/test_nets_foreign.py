@@ -19,7 +19,8 @@ from torchvision import models
 
 from repro.errors import InputError
 from repro.nets import foreign
-from repro.nets.deeplab import build, build_backbone
+from repro.nets.deeplab import build
+from repro.nets.registry import build_backbone
 from repro.nets.state_dicts import read
 from repro.nets.weight_files import find, stride_at
 from repro.nets.weights import check_file, fitting, load_backbone

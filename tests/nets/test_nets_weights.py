@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torchvision.transforms import functional as transforms
 
 from repro.errors import InputError
-from repro.nets import translate
-from repro.nets.deeplab import build, build_backbone
+from repro.nets import resnet
+from repro.nets.deeplab import build
+from repro.nets.registry import build_backbone
+from repro.nets.resnet import from_resnet
 from repro.nets.state_dicts import read
-from repro.nets.translate import from_resnet
 from repro.nets.weight_files import find
 from repro.nets.weights import fitting, load_backbone
 from repro.spec.protocol import Model
@@ -245,7 +246,7 @@ def test_one_folder_may_hold_the_weights_of_both_stems(tmp_path: Path) -> None:
 def test_timms_resnet_with_the_papers_stem_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not only the names: the same maps of block 4, where the stride is in the units in which timm has it."""
     # padding at the border stands for grey here and for the mean colour there
-    monkeypatch.setattr(translate, "_for_plain_input", lambda state: state)
+    monkeypatch.setattr(resnet, "_for_plain_input", lambda state: state)
     torch.manual_seed(0)
     theirs = timm.create_model("resnet50s", pretrained=False).eval()
     for module in theirs.modules():

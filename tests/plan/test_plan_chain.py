@@ -3,7 +3,7 @@
 import pytest
 
 from repro.errors import InputError
-from repro.nets.deeplab import build_backbone
+from repro.nets.registry import build_backbone
 from repro.plan.chain import Inputs, backbone_only, evaluation_of, hard_labels, training_of
 from repro.plan.code import Code
 from repro.spec.load import load_suite

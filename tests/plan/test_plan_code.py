@@ -4,7 +4,9 @@ import textwrap
 
 import pytest
 
+from repro.plan.chain import with_network
 from repro.plan.code import changed, closure
+from repro.spec.protocol import Model
 
 
 @pytest.fixture
@@ -71,8 +73,11 @@ def test_no_such_module(package):
 
 
 def test_the_trainings_closure_holds_networks_and_no_reports():
-    names = [m for m, _ in closure(["repro.train.training", "repro.data.scenes"]).modules]
-    assert {"repro.nets.resnet", "repro.train.loop", "repro.data.augment", "repro.data.scenes"} <= set(names)
+    shared = closure(["repro.train.training", "repro.data.scenes"])
+    assert {"repro.train.loop", "repro.data.augment", "repro.data.scenes"} <= {name for name, _ in shared.modules}
+    names = [name for name, _ in with_network(shared, Model(backbone="resnet50", head="aspp")).modules]
+    assert {"repro.nets.resnet", "repro.nets.heads", "repro.nets.aspp", "repro.train.loop"} <= set(names)
+    assert not {"repro.nets.vgg", "repro.nets.xception"} & set(names)
     assert not [n for n in names if n.startswith(("repro.report", "repro.judge", "repro.run", "repro.plan"))]
 
 

@@ -6,7 +6,9 @@ import pickle
 from collections.abc import Callable
 from dataclasses import replace
 
-from repro.plan.code import changed, closure
+from repro.errors import InputError
+from repro.plan.chain import with_network
+from repro.plan.code import changed, closure, path_of
 from repro.run.executors.worker import End, load, work_on
 from repro.run.job import Job
 from repro.run.progress.events import Event, Message
@@ -38,11 +40,11 @@ def work_here(
 def other_code(job: Job) -> list[str]:
     """Modules whose content here is not what the job's key was made of."""
     told = dict(job.training.code.modules)
-    entries = [name for name in told if _there(name)]
-    return changed(told, dict(closure(entries).modules)) if entries else sorted(told)
-
-
-def _there(module: str) -> bool:
-    from repro.plan.code import path_of
-
-    return path_of(module) is not None
+    entries = [name for name in told if path_of(name) is not None]
+    if not entries:
+        return sorted(told)
+    try:
+        here = with_network(closure(entries), job.training.model)
+    except InputError:  # the user's module is not on this machine
+        here = closure(entries)
+    return changed(told, dict(here.modules))
