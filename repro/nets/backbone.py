@@ -24,8 +24,6 @@ class Backbone(nn.Module):
     """Of `high`."""
     low_channels: Mapping[str, int] = {}
     """Of each level that it hands on."""
-    normalise: ImageNetInput | None = None
-    """What turns images in [-1, 1] into those that its weights were made with, where these are others."""
     starts_elsewhere: ClassVar[tuple[str, ...]] = ()
     """Parameters that the first training of small scales lacks, by the beginning of their names."""
     files_lack: ClassVar[tuple[str, ...]] = ()
@@ -35,6 +33,11 @@ class Backbone(nn.Module):
     model: Model
     """Its settings, and `output_stride`: known from when it is built."""
     output_stride: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.normalise: ImageNetInput | None = None
+        """What turns images in [-1, 1] into those that its weights were made with, where these are others."""
 
     def __call__(self, x: Tensor) -> Features:
         return super().__call__(x)  # type: ignore[no-any-return]

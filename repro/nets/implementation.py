@@ -51,7 +51,7 @@ def check_logits(logits: object, x: Tensor, model: Model, classes: int) -> Tenso
         got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else "no tensor"
         raise InputError(
             f"{key}: {name} gave {got} for images {tuple(x.shape)}; logits (N, {classes}, h, w) are needed. "
-            f"`repro check-network {name}` says more."
+            f"`repro check-network {name.partition(' ')[0]}` says more."
         )
     return logits
 

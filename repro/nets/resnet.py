@@ -206,7 +206,7 @@ class ResNet(Backbone):
             nn.init.constant_(unit.conv3.norm.weight, model.residual_gamma)
             cast(nn.ModuleList, self.blocks[name]).append(unit)
             channels = plan.inner * EXPANSION
-        self.channels = channels
+        self.model, self.channels, self.output_stride = model, channels, output_stride
         self._taps: dict[str, tuple[str, int, bool]] = {}
         self.low_channels: dict[str, int] = {}
         for level in model.decoder:

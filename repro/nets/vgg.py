@@ -103,7 +103,7 @@ class VGG16(Backbone):
             for fc_rate in rates_at(model.atrous_rates, output_stride, reference=8):
                 self.branches.append(Branch(channels, fc_rate, model))
             channels = model.fc_channels * len(self.branches)
-        self.channels = channels
+        self.model, self.channels, self.output_stride = model, channels, output_stride
 
     def forward(self, x: Tensor) -> Features:
         x = self.normalised(x)

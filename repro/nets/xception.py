@@ -180,7 +180,7 @@ class Xception(Backbone):
             module = Module(channels, plan, eps, model.residual_gamma)
             self.blocks.append(module)
             channels = plan.filters[2]
-        self.channels = channels
+        self.model, self.channels, self.output_stride = model, channels, output_stride
         self._taps: dict[int, str] = {}
         self.low_channels: dict[str, int] = {}
         for level in model.decoder:

@@ -100,7 +100,7 @@ def check_own(evaluations: Iterable[Evaluation], name_of: Callable[[Training], s
         tested = _build(training.model, evaluation.evaluate.output_stride, classes)
         chain = [_build(t.model, t.settings.output_stride, t.images.data.classes) for t in training.chain()]
         builds.update({build: builds.get(build, name) for build in (*chain, tested)})
-        pairs += [(build, tested, name) for build in chain if build.classes == classes]
+        pairs += [(b, tested, name) for b in chain if (b.classes, b.model) == (classes, tested.model)]
     _learn(builds, builds.get)
     for learned, tested, name in pairs:
         if _known[learned].weights != _known[tested].weights:
@@ -108,7 +108,7 @@ def check_own(evaluations: Iterable[Evaluation], name_of: Callable[[Training], s
             key, own = tested.model.own or ("", "")
             raise InputError(
                 f"{name}: {key}: {own} has other parameters at output stride {second} than at {first}: "
-                f"weights do not fit. `repro check-network {own} --output-strides {first},{second}` names them."
+                f"weights do not fit. `repro check-network {own.partition(' ')[0]} --output-strides {first},{second}` names them."
             )
 
 

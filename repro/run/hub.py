@@ -14,15 +14,9 @@ from pathlib import Path
 
 from repro.errors import InputError
 from repro.memo import default_folder
-from repro.spec.parts import Weights, backbone_facts, names
+from repro.spec.parts import published
 
 HUB = "hub"
-
-
-PUBLISHED: dict[str, Weights] = {
-    weights.name: weights for name in names("backbone") for weights in backbone_facts(name).weights
-}
-"""What files of weights are called -> where they are published, as each backbone declares it."""
 
 
 def folder() -> Path:
@@ -41,22 +35,22 @@ def fetch(name: str, into: Path, say: Callable[[str], None] = lambda _line: None
     A download that broke goes on where it broke, in this call or, where a checksum is published, in a later one.
     InputError, with the address and where to put the file by hand, if it cannot be had or is not what was published.
     """
-    published = PUBLISHED[name]
-    path = into / published.filename
+    source = published(name)
+    path = into / source.filename
     if path.exists():
         return path
     from repro.data.download import Checksum, download  # heavy, and seldom needed
 
-    say(f"downloading {published.url}")
-    checksum = Checksum("sha256", published.sha256)
+    say(f"downloading {source.url}")
+    checksum = Checksum("sha256", source.sha256)
     try:
-        download(published.url, path, checksum, pause_seconds=pause_seconds, elsewhere="give --weights DIR")
+        download(source.url, path, checksum, pause_seconds=pause_seconds, elsewhere="give --weights DIR")
     except InputError as error:
         raise InputError(f"--weights hub: {name}: {error} Or give --weights DIR.") from error
     if path.suffix == ".safetensors" and not _whole(path):
         path.unlink()
         raise InputError(
-            f"--weights hub: {name}: {published.url}: what came is no whole .safetensors file. Nothing was kept; try "
+            f"--weights hub: {name}: {source.url}: what came is no whole .safetensors file. Nothing was kept; try "
             f"again later, put it at {path} by hand, or give --weights DIR."
         )
     return path

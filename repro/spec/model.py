@@ -129,9 +129,13 @@ class Model(Section):
 
     @property
     def own(self) -> tuple[str, str] | None:
-        """The setting that names something of the user's, and its name; None where the network is the suite's."""
+        """The setting that names something of the user's, and its name; None where the network is the suite's.
+
+        Of both parts: "model.backbone and model.head", "mynets:small with mynets:gated".
+        """
         names = {"implementation": self.implementation or "", "backbone": self.backbone, "head": self.head}
-        return next(((f"model.{key}", name) for key, name in names.items() if ":" in name), None)
+        own = {f"model.{key}": name for key, name in names.items() if ":" in name}
+        return (" and ".join(own), " with ".join(own.values())) if own else None
 
     def contradiction(self) -> str | None:
         """What is wrong with these settings together: one that this network would ignore, a head without what it needs.

@@ -175,7 +175,30 @@ def part(kind: PartKind, name: str) -> Part:
     for needed in NEEDED[kind]:
         if needed not in one.parameters.names:
             raise InputError(f"{name}: {one.function} has no parameter {needed}, which a {kind} needs. Add it.")
+    for weights in one.facts.weights if isinstance(one.facts, BackboneFacts) else ():
+        if weights.name in _suites_weights():
+            raise InputError(
+                f"{name}: weights: {weights.name} is what this suite's own are called. Choose another name."
+            )
+        _users_weights[weights.name] = weights
     return one
+
+
+def published(name: str) -> Weights:
+    """Where files of weights of that name are published. Raises InputError where they are not."""
+    found = _suites_weights().get(name) or _users_weights.get(name)
+    if found is None:
+        raise InputError(f"--weights hub: no file is declared for {name}. Give --weights DIR.")
+    return found
+
+
+_users_weights: dict[str, Weights] = {}
+"""Of the user's backbones that were asked for in this process."""
+
+
+@cache
+def _suites_weights() -> dict[str, Weights]:
+    return {weights.name: weights for name in names("backbone") for weights in backbone_facts(name).weights}
 
 
 def is_registered(kind: PartKind, name: str) -> bool:

@@ -21,8 +21,9 @@ from repro.errors import InputError
 from repro.nets.weight_files import find
 from repro.plan.work import weights_name
 from repro.run import hub
-from repro.run.hub import PUBLISHED, Published, chosen, fetch
+from repro.run.hub import chosen, fetch
 from repro.spec.load import load_suite
+from repro.spec.parts import Weights, backbone_facts, names, published
 from repro.spec.resolve import resolve
 
 CONTENT = bytes(range(256)) * 40
@@ -78,8 +79,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def _publish(
     monkeypatch: pytest.MonkeyPatch, server: Server, page: str, sha256: str, file: str = "resnet50-x.pth"
 ) -> None:
-    published = Published(f"http://127.0.0.1:{server.server_port}/{page}", sha256, file)
-    monkeypatch.setitem(PUBLISHED, "resnet50", published)
+    weights = Weights("resnet50", f"http://127.0.0.1:{server.server_port}/{page}", sha256, file)
+    monkeypatch.setattr(hub, "published", lambda _name: weights)
 
 
 def _left(folder: Path) -> list[str]:
@@ -150,7 +151,8 @@ def test_without_a_network_it_says_what_to_put_where(
     _publish(monkeypatch, server, "gone", "")
     with pytest.raises(InputError, match=r"answered 404 .* put it at \S+/resnet50-x\.pth.* --weights DIR\.$"):
         fetch("resnet50", tmp_path)
-    monkeypatch.setitem(PUBLISHED, "vgg16", Published("http://127.0.0.1:9/vgg16.pth", "", "vgg16.pth"))
+    nowhere = Weights("vgg16", "http://127.0.0.1:9/vgg16.pth")
+    monkeypatch.setattr(hub, "published", lambda _name: nowhere)
     with pytest.raises(InputError, match=r"^--weights hub: vgg16: .*cannot be reached .*refused.* \S+/vgg16\.pth\. Or"):
         fetch("vgg16", tmp_path, pause_seconds=0)
     server.breaks, server.cut = 99, 0
@@ -163,7 +165,6 @@ def test_without_a_network_it_says_what_to_put_where(
 def test_the_command_tells_it_in_one_line(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a user without a network meets it: planning a cell that starts from ImageNet."""
     _publish(monkeypatch, server, "gone", "")
-    monkeypatch.setitem(PUBLISHED, "resnet101s", PUBLISHED["resnet50"])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     words = ["plan", "v3/table6", "--scale", "paper", "--weights", "hub", "--store", "none"]
@@ -173,32 +174,41 @@ def test_the_command_tells_it_in_one_line(server: Server, tmp_path: Path, monkey
     assert "\n" not in str(failure)
 
 
+def _declared() -> list[Weights]:
+    return [weights for name in names("backbone") for weights in backbone_facts(name).weights]
+
+
+def test_what_nobody_publishes_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no file is declared for resnet18\. Give --weights DIR"):
+        fetch("resnet18", tmp_path)
+
+
 def test_addresses_are_those_of_torchvision_and_timm() -> None:
     for name in ("resnet50", "resnet101", "vgg16"):
         weights = theirs.get_model_weights(name)["IMAGENET1K_V1"]
-        assert PUBLISHED[name].url == weights.url
-        assert PUBLISHED[name].sha256 in weights.url
+        assert published(name).url == weights.url
+        assert published(name).sha256 in weights.url
     for depth in (50, 101):
         name = f"resnet{depth}s"
         address = get_pretrained_cfg(f"{name}.gluon_in1k").url
-        assert PUBLISHED[name].url == address
-        assert PUBLISHED[name].sha256 in address
-        assert PUBLISHED[name].file == f"{name}-{PUBLISHED[name].sha256}.pth"
+        assert published(name).url == address
+        assert published(name).sha256 in address
+        assert published(name).filename == f"{name}-{published(name).sha256}.pth"
     for name in ("xception65", "xception71"):
         assert f"{name}.tf_in1k" in list_pretrained(name)
-        assert f"/timm/{name}.tf_in1k/" in PUBLISHED[name].url
-    assert all(published.file.startswith(name) for name, published in PUBLISHED.items())
+        assert f"/timm/{name}.tf_in1k/" in published(name).url
+    assert all(weights.filename.startswith(weights.name) for weights in _declared())
 
 
 def test_every_measured_cell_at_paper_scale_finds_its_weights_at_the_hub() -> None:
     suite = load_suite()
-    names = set()
+    wanted = set()
     for table in suite.tables.values():
         for cell in table.cells():
             if cell.kind == "measured":
-                names.add(weights_name(resolve(suite, table, cell.settings, "paper").protocol.model))
-    assert names <= set(PUBLISHED)
-    assert {"resnet101", "resnet101s", "resnet50s", "vgg16", "xception65", "xception71"} <= names
+                wanted.add(weights_name(resolve(suite, table, cell.settings, "paper").protocol.model))
+    assert wanted <= {weights.name for weights in _declared()}
+    assert {"resnet101", "resnet101s", "resnet50s", "vgg16", "xception65", "xception71"} <= wanted
 
 
 def test_the_word_hub_is_the_users_cache_unless_there_is_such_a_folder(
