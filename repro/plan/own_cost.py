@@ -106,9 +106,10 @@ def check_own(evaluations: Iterable[Evaluation], name_of: Callable[[Training], s
         if _known[learned].weights != _known[tested].weights:
             first, second = learned.output_stride, tested.output_stride
             key, own = tested.model.own or ("", "")
+            check = f"repro check-network {own.partition(' ')[0]} --output-strides {first},{second}"
             raise InputError(
                 f"{name}: {key}: {own} has other parameters at output stride {second} than at {first}: "
-                f"weights do not fit. `repro check-network {own.partition(' ')[0]} --output-strides {first},{second}` names them."
+                f"weights do not fit. `{check}` names them."
             )
 
 
