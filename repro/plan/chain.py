@@ -125,8 +125,9 @@ def _presence(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Tr
     if settings.images is not None:
         data = data.model_copy(update={"train_images": settings.images})
     images = _split(data, data.train_split, inputs)
-    code = with_network(inputs.code("training", data), protocol.model)
-    return Training("presence", backbone_only(protocol.model), images, settings, seed, None, code)
+    model = backbone_only(protocol.model)
+    code = with_network(inputs.code("training", data), model)
+    return Training("presence", model, images, settings, seed, None, code)
 
 
 def _coco(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Training:
