@@ -90,7 +90,7 @@ def _main(
     _ready(files, update)
     # with all trainings: their losses and weights are compared too
     work = session.work_of(plan, store, options.data_root, options.weights, whole=True)
-    code = compute(plan, work, store, workers)
+    code = compute(plan, work, store, session.executor("local", store, device, jobs, 1, ()))
     if code == EXIT_INTERRUPTED:
         return code
     # only now: counting builds networks, and torch would have been in the way of the workers

@@ -28,7 +28,7 @@ from repro.store.store import Store
 
 if TYPE_CHECKING:
     from repro.report.formats.write import Format
-    from repro.run.executors.loop import Cluster
+    from repro.run.executors.loop import Executor
 
 FORMATS: tuple[Format, ...] = ("md", "html")
 
@@ -49,13 +49,10 @@ def main(options: Options, out: Path, place: Place, execution: ExecutionOptions,
     suite = session.load(options)
     store = Store(options.store)
     plan = session.make_plan(options, suite, store)
-    local = place.executor == "local"
-    workers = session.devices(place.device, place.jobs, execution.processes) if local else []
     work = session.work_of(plan, store, options.data_root, options.weights, execution, trained=options.trained)
     try_folder(out)  # a folder that cannot be written to is told now, not after hours
+    executor = session.executor(place.executor, store, place.device, place.jobs, execution.processes, place.slurm)
     store.prepare()  # not before all is known to be right: a slip leaves no folder behind
-    told = (store, place.device, place.jobs, execution.processes, place.slurm)
-    cluster = session.cluster(place.executor, *told) if work or not local else None
     if work and not options.scale:
         say(f"scale {plan.request.scale}: {suite.scale(plan.request.scale).description} (--scale changes it)")
     if work and (unjudged := plan.unjudged()):
@@ -64,21 +61,21 @@ def main(options: Options, out: Path, place: Place, execution: ExecutionOptions,
         say(line)
     for line in session.repeated_images(work, options.data_root):
         say(line)
-    if local and work:
-        check_room(plan, store, workers[0], execution.processes)
+    if work and executor.local_device is not None:
+        check_memory(plan, store, executor.local_device, execution.processes)
     if known := of_one_seed(plan):
         say(known)
-    code = compute(plan, work, store, workers, cluster)
-    tried = {one.key for one in work}
+    code = compute(plan, work, store, executor)
+    tried = {item.key for item in work}
     while (
         code == EXIT_CELL_FAILED and (parted := in_micro_batches(plan, store)).trainings.keys() != plan.trainings.keys()
     ):
         say("memory was short: going on in micro-batches, which reports list as departures")
         plan = parted
         work = session.work_of(plan, store, options.data_root, options.weights, execution, trained=options.trained)
-        left = [one for one in work if one.key not in tried]
-        tried |= {one.key for one in left}
-        code = compute(plan, left, store, workers, cluster)
+        left = [item for item in work if item.key not in tried]
+        tried |= {item.key for item in left}
+        code = compute(plan, left, store, executor)
         if code == EXIT_OK and any(session.missing(plan, store)):
             code = EXIT_CELL_FAILED  # what failed before for other reasons
     if code != EXIT_INTERRUPTED:
@@ -86,7 +83,7 @@ def main(options: Options, out: Path, place: Place, execution: ExecutionOptions,
     return code
 
 
-def check_room(plan: Plan, store: Store, device: str, processes: int) -> None:
+def check_memory(plan: Plan, store: Store, device: str, processes: int) -> None:
     """InputError for what cannot fit into main memory; a word where it cannot fit into a GPU's."""
     there = memory_limit(device)
     trainings, evaluations = session.missing(plan, store)
@@ -106,17 +103,16 @@ def check(execution: ExecutionOptions) -> None:
         check_tensorboard()
 
 
-def compute(
-    plan: Plan, work: Sequence[Work], store: Store, workers: Sequence[str], cluster: Cluster | None = None
-) -> int:
+def compute(plan: Plan, work: Sequence[Work], store: Store, executor: Executor) -> int:
     """Do the work that the store lacks of a plan, with its progress on stderr; the exit code."""
     if not work:
         return EXIT_OK
-    costs = {one.key: one.cost for one in work}
-    places = len(workers) if cluster is None else cluster.capacity()
-    progress = Progress(table_views(plan), costs, min(places, len(work)), known(plan, store))
+    from repro.run.executors import loop
+
+    costs = {item.key: item.cost for item in work}
+    progress = Progress(table_views(plan), costs, min(executor.slots(), len(work)), known(plan, store))
     with show_progress(progress) as listener:
-        outcome = session.execute(work, store, workers, listener, cluster)
+        outcome = loop.run(work, executor, listener)
     for key, reason in outcome.failed.items():
         say(f"failed: {progress.label(key)}: {reason}")
     if outcome.interrupted:

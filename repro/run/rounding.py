@@ -17,8 +17,9 @@ from pathlib import Path
 from repro.plan.plan import Plan
 from repro.plan.work import Training
 from repro.run import session
+from repro.run.executors import loop
 from repro.run.executors.job_queue import Outcome
-from repro.run.executors.local import run
+from repro.run.executors.local import LocalExecutor
 from repro.run.executors.order import Work
 from repro.run.job import Job
 from repro.run.progress.events import Event
@@ -66,7 +67,8 @@ def repeat(
         ]
         chosen = platform.machine().lower() in ("x86_64", "amd64")
         with _environment(OTHER_KERNELS if chosen else {}):
-            outcome = run(work, session.EXECUTE, temporary, workers, listener, threads=1 if chosen else 2)
+            executor = LocalExecutor(session.EXECUTE, temporary, workers, threads=1 if chosen else 2)
+            outcome = loop.run(work, executor, listener)
         read(temporary)
         return outcome
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
@@ -25,7 +25,6 @@ from repro.plan.plan import Plan, Request, build
 from repro.plan.work import Evaluation, Training, weights_name
 from repro.run.executors.order import Work
 from repro.run.job import DEFAULT_EXECUTION, ExecutionOptions, Job
-from repro.run.progress.events import Event
 from repro.run.scale import default_scale, gpu_count
 from repro.run.weights import file_digest, weights_digest, weights_file
 from repro.spec.bounds import JOBS, SEEDS, check_count
@@ -37,8 +36,7 @@ from repro.store.short_of_memory import in_micro_batches
 from repro.store.store import Store
 
 if TYPE_CHECKING:
-    from repro.run.executors.job_queue import Outcome
-    from repro.run.executors.loop import Cluster
+    from repro.run.executors.loop import Executor
 
 EXECUTE = "repro.run.execute:execute"
 DEVICES = ("auto", "cpu", "cuda")
@@ -237,25 +235,30 @@ def _groups(device: str, jobs: int | None, processes: int) -> list[str]:
     return [f"cuda:{groups[i % len(groups)]}" for i in range(jobs or len(groups))]
 
 
-def cluster(
-    name: str, store: Store, device: str, jobs: int | None, processes: int, options: Sequence[str]
-) -> Cluster | None:
-    """The cluster that --executor names; None for this machine alone. InputError for what is missing or wrong."""
-    if options and name != "slurm":
+def executor(
+    name: str, store: Store, device: str, jobs: int | None, processes: int, slurm_options: Sequence[str]
+) -> Executor:
+    """Where jobs run, by the name that --executor gives. InputError for what is missing or wrong.
+
+    Everywhere a training has one CPU thread: the bits of a result do not depend on the executor.
+    """
+    if slurm_options and name != "slurm":
         raise InputError("--slurm: options for Slurm need --executor slurm.")
     if name == "local":
-        return None
+        from repro.run.executors.local import LocalExecutor
+
+        return LocalExecutor(EXECUTE, store, devices(device, jobs, processes), THREADS)
     check_count("--jobs", jobs, 1, JOBS)
     if device not in ("auto", "cpu", "cuda"):
         raise InputError(f"--device {device}: on a cluster say auto, cpu or cuda.")
     if name == "ray":
-        from repro.run.executors.ray import RayCluster
+        from repro.run.executors.ray import RayExecutor
 
-        return RayCluster(EXECUTE, store, device, processes, jobs, THREADS)
+        return RayExecutor(EXECUTE, store, device, processes, jobs, THREADS)
     if name == "slurm":
-        from repro.run.executors.slurm import SlurmCluster
+        from repro.run.executors.slurm import SlurmExecutor
 
-        return SlurmCluster(EXECUTE, store, device, processes, jobs, THREADS, options)
+        return SlurmExecutor(EXECUTE, store, device, processes, jobs, THREADS, slurm_options)
     raise InputError(f"--executor {name}: there are local, ray and slurm." + did_you_mean(name, EXECUTORS))
 
 
@@ -372,20 +375,3 @@ def _check_execution(trainings: Iterable[Training], plan: Plan, execution: Execu
             f"({training_label(batches[odd[0]], plan.cells)}) cannot be parted evenly among so many. "
             f"What is computed at once are {sizes} images: choose {fitting[0]}, or a table at a time."
         )
-
-
-def execute(
-    work: Sequence[Work],
-    store: Store,
-    workers: Sequence[str],
-    listener: Callable[[Event], None],
-    on: Cluster | None = None,
-) -> Outcome:
-    """Run jobs in local processes or on a cluster, one CPU thread each: the bits of a result depend on neither."""
-    if on is not None:
-        from repro.run.executors import loop
-
-        return loop.run(work, on, store, listener)
-    from repro.run.executors.local import run
-
-    return run(work, EXECUTE, store, workers, listener, threads=THREADS)

@@ -79,7 +79,7 @@ def run(words: tuple[str, ...], seconds: float = SECONDS) -> Ended:
     out, err = io.StringIO(), io.StringIO()
     began = time.process_time()
     nothing = mock.patch(
-        "repro.run.session.execute", lambda work, *_: Outcome({}, {}, tuple(w.key for w in work), True)
+        "repro.run.executors.loop.run", lambda work, *_: Outcome({}, {}, tuple(w.key for w in work), True)
     )
 
     def hang(*_: object) -> None:

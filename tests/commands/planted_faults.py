@@ -24,13 +24,12 @@ from repro.nets import aspp, heads, resize, resnet
 from repro.nets import precision as numbers
 from repro.run import compute as computing
 from repro.run import execute as executing
-from repro.run import rounding
-from repro.run.executors import local
-from repro.run.executors.job_queue import JobQueue
-from repro.run.executors.local import Outcome
+from repro.run.executors import loop
+from repro.run.executors.job_queue import JobQueue, Outcome
 from repro.run.executors.worker import load, work_on
 from repro.run.progress.events import Failed
-from repro.train import loop, optimizer
+from repro.train import loop as training_loop
+from repro.train import optimizer
 
 Patch = pytest.MonkeyPatch
 FAULTS: dict[str, Callable[[Patch], None]] = {}
@@ -140,22 +139,22 @@ def _(patch: Patch) -> None:
 
 @fault("learning rate constant instead of poly")
 def _(patch: Patch) -> None:
-    patch.setattr(loop, "multiplier", lambda _train, _step: 1.0)
+    patch.setattr(training_loop, "multiplier", lambda _train, _step: 1.0)
 
 
 @fault("power of poly 1 instead of 0.9")
 def _(patch: Patch) -> None:
-    real = loop.multiplier
+    real = training_loop.multiplier
 
     def linear(train, step):
         return real(train.model_copy(update={"power": 1.0}), step)
 
-    patch.setattr(loop, "multiplier", linear)
+    patch.setattr(training_loop, "multiplier", linear)
 
 
 @fault("momentum dropped")
 def _(patch: Patch) -> None:
-    real = loop.make_optimizer
+    real = training_loop.make_optimizer
 
     def plain(network, train):
         made = real(network, train)
@@ -163,7 +162,7 @@ def _(patch: Patch) -> None:
             group.update({"momentum": 0.0} if "momentum" in group else {"betas": (0.0, 0.999)})
         return made
 
-    patch.setattr(loop, "make_optimizer", plain)
+    patch.setattr(training_loop, "make_optimizer", plain)
 
 
 @fault("weight decay on batch normalisation")
@@ -179,7 +178,7 @@ def _(patch: Patch) -> None:
 
 @fault("batch normalisation's momentum inverted")
 def _(patch: Patch) -> None:
-    real = loop.set_batch_norm
+    real = training_loop.set_batch_norm
 
     def inverted(network, train):
         real(network, train)
@@ -187,7 +186,7 @@ def _(patch: Patch) -> None:
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = 1.0 - module.momentum
 
-    patch.setattr(loop, "set_batch_norm", inverted)
+    patch.setattr(training_loop, "set_batch_norm", inverted)
 
 
 @fault("seed ignored")
@@ -225,7 +224,8 @@ def _after_augmentation(patch: Patch, change: Callable) -> None:
 def run_here(patch: Patch) -> None:
     """Let jobs run in this process, one after another, instead of in workers: planted faults are met there."""
 
-    def run(work: Sequence, _execute: str, store, _devices, listener, *, threads: int = 1) -> Outcome:
+    def run(work: Sequence, executor, listener) -> Outcome:
+        store = executor.store
         failed: dict[str, str] = {}
 
         def emit(event) -> None:
@@ -234,7 +234,7 @@ def run_here(patch: Patch) -> None:
             listener(event)
 
         before = torch.get_num_threads()
-        torch.set_num_threads(threads)
+        torch.set_num_threads(executor.threads)
         store.prepare()
         try:
             for one in work:
@@ -243,28 +243,33 @@ def run_here(patch: Patch) -> None:
             torch.set_num_threads(before)
         return Outcome(tuple(one.key for one in work), failed, (), False)
 
-    patch.setattr(local, "run", run)
-    patch.setattr(rounding, "run", run)
+    patch.setattr(loop, "run", run)
 
 
 def run_workers_here(patch: Patch) -> None:
     """Let workers' jobs run in this process, one after another, with what a run makes of their failures."""
 
-    def run(work: Sequence, execute: str, store, _devices, listener, *, threads: int = 1) -> Outcome:
+    def run(work: Sequence, executor, listener) -> Outcome:
+        store = executor.store
         store.prepare()
-        ledger = JobQueue(work, store, listener)
-        while (one := ledger.next(())) is not None:
+        queue = JobQueue(work, store, listener)
+        while (one := queue.next(())) is not None:
             end = work_on(
-                pickle.dumps((one.key, one.job)), load(execute, threads), store, "cpu", listener, lambda: False
+                pickle.dumps((one.key, one.job)),
+                load(executor.execute, executor.threads),
+                store,
+                "cpu",
+                listener,
+                lambda: False,
             )
             if end.how == "failed":
-                ledger.fail(one, end.reason, end.traceback, "", end.micro_batch)
+                queue.fail(one, end.reason, end.traceback, "", end.micro_batch)
             else:
                 assert end.how == "done", end
-                ledger.finish(one)
-        return ledger.outcome
+                queue.finish(one)
+        return queue.outcome
 
-    patch.setattr(local, "run", run)
+    patch.setattr(loop, "run", run)
 
 
 def main(baselines: str, stores: str, *words: str) -> None:

@@ -1,7 +1,8 @@
 """A training whose loss stops being a number: it fails with a diagnosis, all others go on."""
 
 from repro.plan.chain import training_of
-from repro.run.executors.local import run
+from repro.run.executors.local import LocalExecutor
+from repro.run.executors.loop import run
 from repro.run.executors.order import Work
 from repro.run.job import Job
 from repro.run.progress.events import Failed, TrainingDone
@@ -24,7 +25,7 @@ def test_a_diverged_training_is_diagnosed_and_the_others_go_on(tmp_path):
         training = training_of(Protocol(model=model, data=data, train=train), seed, told)
         work.append(Work(training.key, Job(training, ())))
     events = []
-    outcome = run(work, EXECUTE, store, ["cpu"], events.append)
+    outcome = run(work, LocalExecutor(EXECUTE, store, ["cpu"]), events.append)
     diverged, good = (one.key for one in work)
     assert outcome.done == (good,)
     assert outcome.failed.keys() == {diverged}

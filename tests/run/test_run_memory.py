@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from repro.commands.run import check_room
+from repro.commands.run import check_memory
 from repro.errors import InputError
 from repro.plan.budget import RESERVE, training_bytes
 from repro.run import memory, session
@@ -48,12 +48,12 @@ def test_a_cpu_refuses_and_a_gpu_tells(tmp_path, monkeypatch, capsys):
     plan, store = _plan(tmp_path)
     monkeypatch.setattr(memory, "_main_bytes", lambda: 8e9)
     with pytest.raises(InputError, match=r"this machine has 8.0 GB. --micro-batch 4"):
-        check_room(plan, store, "cpu", 1)
+        check_memory(plan, store, "cpu", 1)
     monkeypatch.setattr(memory, "_gpu_bytes", lambda: 4e9)
-    check_room(plan, store, "cuda:0", 1)
+    check_memory(plan, store, "cuda:0", 1)
     assert "its GPU has 4.0 GB" in capsys.readouterr().err
     monkeypatch.setattr(memory, "_gpu_bytes", lambda: None)
-    check_room(plan, store, "cuda:0", 1)
+    check_memory(plan, store, "cuda:0", 1)
     assert capsys.readouterr().err == ""
 
 

@@ -55,7 +55,7 @@ def test_gpus_that_are_not_there_are_told(monkeypatch, device, message):
 )
 def test_what_cannot_be_is_refused(tmp_path, name, device, jobs, options, message):
     with pytest.raises(InputError, match=message):
-        session.cluster(name, Store(tmp_path), device, jobs, 1, options)
+        session.executor(name, Store(tmp_path), device, jobs, 1, options)
 
 
 @pytest.mark.parametrize(("name", "package", "extra"), [("ray", "ray", "ray"), ("slurm", "submitit", "slurm")])
@@ -69,11 +69,12 @@ def test_a_missing_package_is_told_with_its_extra(tmp_path, monkeypatch, name, p
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(InputError, match=rf'--executor {name}: .*pip install "\.\[{extra}\]"'):
-        session.cluster(name, Store(tmp_path), "auto", None, 1, ())
+        session.executor(name, Store(tmp_path), "auto", None, 1, ())
 
 
-def test_this_machine_is_no_cluster(tmp_path):
-    assert session.cluster("local", Store(tmp_path), "auto", None, 1, ()) is None
+def test_this_machine_has_a_worker_for_each_job(tmp_path):
+    executor = session.executor("local", Store(tmp_path), "cpu", 3, 1, ())
+    assert (executor.slots(), executor.local_device) == (3, "cpu")
 
 
 def test_numbers_below_one_are_refused():

@@ -1,21 +1,25 @@
-"""Runs jobs on a cluster, in the order of their dependencies, with the outcome and the events of a local run.
+"""The one loop that runs jobs in the order of their dependencies, wherever they run.
 
 What can end a job early, and what happens then:
 
-    Ctrl-C or SIGTERM    jobs write a checkpoint and stop, those that have not begun are withdrawn; a second one kills
-    a job fails          it and the jobs that wait for it are recorded as failures; all others go on
-    its machine is lost  it is done again from its last checkpoint, on another machine; after LOSSES times it failed
-    wrong input          jobs write a checkpoint and stop; `InputError`
-    this process dies    jobs go on and store their results; the same command takes them as they come
+    Ctrl-C or SIGTERM   jobs write a checkpoint and stop, those that have not begun are withdrawn; a second one kills
+    a job fails         it and the jobs that wait for it are recorded as failures; all others go on
+    it is lost          its process was killed, its machine is gone: it is done again from its last checkpoint, so often
+                        as the executor allows (`Executor.attempts`); then it failed
+    wrong input         jobs write a checkpoint and stop; `InputError`
+    this process dies   workers of this machine notice, write a checkpoint and stop; a cluster's jobs go on and store
+                        their results, and the same command takes them as they come
 
-Results pass through the store, so it must be on a file system that all machines share.
+Results pass through the store, so on a cluster it must be on a file system that all machines share. Several runs may
+share a store: a job that another run works on is asked for again until its lock is free, and then finds its results
+stored.
 """
 
 from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -28,8 +32,6 @@ from repro.run.executors.worker import End
 from repro.run.progress.events import Event, Message, Stopped
 from repro.store.store import Store
 
-LOSSES = 5
-"""A job is given up when its machine, or its process, is lost so many times."""
 DELAY_SECONDS = 1.0
 """Before a job that was lost is submitted again; four times as long each time after."""
 POLL_SECONDS = 0.5
@@ -37,13 +39,13 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Lost:
-    """The machine or the process of a job is gone; `how` is for the user."""
+    """The machine or the process of a job is gone; `reason` is for the user."""
 
-    how: str
+    reason: str
 
 
 class JobHandle(Protocol):
-    """A job's place on the cluster."""
+    """A submitted job."""
 
     def poll(self) -> Sequence[Event | End | Lost]:
         """What is new, without waiting. After an `End` or `Lost` there is nothing more."""
@@ -52,133 +54,180 @@ class JobHandle(Protocol):
         """Ask the job to stop after a checkpoint, or withdraw it if it has not begun."""
 
     def kill(self) -> None:
-        """End it now; free what it holds."""
+        """End it now, unless it has ended; free what it holds."""
 
 
-class Cluster(Protocol):
-    """Where jobs run."""
+class Executor:
+    """Where jobs run. Each one is a pickled (key, job)."""
 
-    accepts_dependents: bool
+    accepts_dependents = False
     """Whether it takes jobs that wait for others, and keeps them until these are done."""
+    attempts = 5
+    """How often a job is begun whose machine, or process, is lost each time."""
+    local_device: str | None = None
+    """The device of this machine that jobs run on; None for other machines'."""
 
-    def capacity(self) -> int:
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def slots(self) -> int:
         """How many jobs may be submitted at a time."""
+        raise NotImplementedError
 
-    def submit(self, key: str, data: bytes, after: JobHandle | None) -> JobHandle:
-        """Take a pickled (key, job), to begin once `after` is done."""
+    def prepare(self, jobs: int) -> None:
+        """Make ready for so many jobs that are not done yet; called before any are submitted, again and again."""
+
+    def submit(self, key: str, data: bytes, after: JobHandle | None) -> JobHandle | None:
+        """Take a job, to begin once `after` is done; None while there is no place for it."""
+        raise NotImplementedError
+
+    def wait(self) -> None:
+        """Wait a moment, or until there is something new. Raises InputError where no job can run."""
+        time.sleep(POLL_SECONDS)
+
+    def close(self, handles: Collection[JobHandle], *, kill: bool) -> None:  # noqa: ARG002
+        """End what is left of jobs; `kill`: without giving them time for checkpoints."""
+        for handle in handles:
+            handle.kill()
+
+
+def run(work: Sequence[Work], executor: Executor, listener: Callable[[Event], None]) -> Outcome:
+    """Run all `work`. `listener` gets every event, in this process.
+
+    Raises InputError if a job does, or if jobs cannot run at all.
+    """
+    executor.store.prepare()
+    with counted_signals() as signals:
+        return _Run(executor, JobQueue(work, executor.store, listener), signals).run()
 
 
 @dataclass
 class _Submitted:
     work: Work
     handle: JobHandle
-    began: str
+    submitted: str
+    """When, UTC."""
 
 
 @dataclass
 class _Run:
     """The state of one call of `run`."""
 
-    cluster: Cluster
-    ledger: JobQueue
+    executor: Executor
+    queue: JobQueue
     signals: Signals
-    handles: dict[str, _Submitted] = field(default_factory=dict)
+    jobs: dict[str, _Submitted] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)
     stopping: bool = False
     wrong_input: str = ""
 
     def run(self) -> Outcome:
         try:
-            while self.ledger.open and self.signals.count < 2:
+            while self.queue.open and self.signals.count < 2:
                 if self.signals.count and not self.stopping:
                     self._stop()
-                    self.ledger.listener(Message("stopping with checkpoints; once more to end at once"))
-                if self.stopping and not self.handles:
+                    self.queue.listener(
+                        Message("stopping at the next step, with checkpoints; once more to end at once")
+                    )
+                if self.stopping and not self.jobs:
                     break
+                something = self._poll()
                 if not self.stopping:
                     self._submit()
-                self._poll()
+                if not something:
+                    self._wait()
         finally:
-            for one in self.handles.values():
-                one.handle.kill()
+            self.executor.close([job.handle for job in self.jobs.values()], kill=self.signals.count > 1)
         if self.wrong_input:
             raise InputError(self.wrong_input)
-        return self.ledger.outcome
+        return self.queue.outcome
 
     def _submit(self) -> None:
-        while len(self.handles) < self.cluster.capacity():
-            work = self.ledger.next(self.handles, self.handles if self.cluster.accepts_dependents else ())
+        self.executor.prepare(len(self.queue.open))
+        while len(self.jobs) < self.executor.slots():
+            work = self.queue.next(self.jobs, self.jobs if self.executor.accepts_dependents else ())
             if work is None:
                 return
-            first = self.handles.get(work.after or "")
-            handle = self.cluster.submit(work.key, pickle.dumps((work.key, work.job)), first.handle if first else None)
-            self.handles[work.key] = _Submitted(work, handle, datetime.now(UTC).isoformat(timespec="seconds"))
+            first = self.jobs.get(work.after or "")
+            data = pickle.dumps((work.key, work.job))
+            handle = self.executor.submit(work.key, data, first.handle if first else None)
+            if handle is None:
+                return
+            self.jobs[work.key] = _Submitted(work, handle, datetime.now(UTC).isoformat(timespec="seconds"))
 
-    def _poll(self) -> None:
-        heard = False
-        for one in list(self.handles.values()):
-            for message in one.handle.poll():
-                heard = True
+    def _poll(self) -> bool:
+        """Take what the jobs say; whether there was anything."""
+        something = False
+        for job in list(self.jobs.values()):
+            for message in job.handle.poll():
+                something = True
                 if isinstance(message, End | Lost):
-                    self._leave(one)
-                    self._lost(one, message) if isinstance(message, Lost) else self._end(one, message)
+                    self._remove(job)
+                    self._lost(job, message) if isinstance(message, Lost) else self._end(job, message)
                     break
-                self.ledger.pass_on(message)
-        if not heard:
-            time.sleep(POLL_SECONDS)
+                self.queue.pass_on(message)
+        return something
 
-    def _leave(self, one: _Submitted) -> None:
-        self.handles.pop(one.work.key, None)
-        one.handle.kill()
+    def _wait(self) -> None:
+        try:
+            self.executor.wait()
+        except InputError as error:
+            if not (self.stopping or self.signals.count):
+                self._stop_for(str(error))
 
-    def _end(self, one: _Submitted, end: End) -> None:
+    def _remove(self, job: _Submitted) -> None:
+        self.jobs.pop(job.work.key, None)
+        job.handle.kill()
+
+    def _end(self, job: _Submitted, end: End) -> None:
         if end.how == "done":
-            self.ledger.finish(one.work)
+            self.queue.finish(job.work)
         elif end.how == "busy":
-            self.ledger.put_off(one.work)
-            self._withdraw_what_waits_for(one.work.key)
+            self.queue.put_off(job.work)
+            self._withdraw_what_waits_for(job.work.key)
         elif end.how == "failed":
-            self._fail(one, end.reason, end.traceback, end.micro_batch)
+            self._fail(job, end.reason, end.traceback, end.micro_batch)
         elif end.how == "wrong_input":
-            self.wrong_input = self.wrong_input or end.reason
+            self._stop_for(end.reason)
+        elif self.executor.attempts > 1:
+            # stopped without having been asked by us: its machine is being given up
+            self._lost(job, Lost("it was told to stop"))
+        else:
+            # likewise: whoever sent a worker of this machine SIGTERM wants the run to end
             self._stop()
-        elif not self.stopping:
-            # It stopped without having been asked by us: its machine is being given up.
-            self._lost(one, Lost("it was told to stop"))
 
-    def _lost(self, one: _Submitted, lost: Lost) -> None:
-        key = one.work.key
+    def _lost(self, job: _Submitted, lost: Lost) -> None:
+        key = job.work.key
         if self.stopping:
-            self.ledger.listener(Stopped(key))
+            self.queue.listener(Stopped(key))
             return
         self.losses[key] = self.losses.get(key, 0) + 1
-        if self.losses[key] >= LOSSES:
-            self._fail(one, f"lost {LOSSES} times, at last: {lost.how}", "")
+        if self.losses[key] >= self.executor.attempts:
+            often = f"lost {self.losses[key]} times, at last: " if self.losses[key] > 1 else ""
+            self._fail(job, f"{often}{lost.reason}", "")
             return
-        self.ledger.pass_on(Message(f"{key[:8]}: {lost.how}; it goes on from its last checkpoint elsewhere"))
+        self.queue.pass_on(Message(f"{key[:8]}: {lost.reason}; it goes on from its last checkpoint elsewhere"))
         # A cluster takes a while to see that a machine is gone, and would place the job there again.
-        self.ledger.delay(one.work, DELAY_SECONDS * 4 ** (self.losses[key] - 1))
+        self.queue.delay(job.work, DELAY_SECONDS * 4 ** (self.losses[key] - 1))
         self._withdraw_what_waits_for(key)
 
     def _withdraw_what_waits_for(self, key: str) -> None:
-        """Jobs that the cluster was to begin after that one's present handle would wait for ever."""
-        for other in [other for other in self.handles.values() if other.work.after == key]:
-            self._leave(other)
+        """Jobs that the executor was to begin after that one's present handle would wait for ever."""
+        for other in [other for other in self.jobs.values() if other.work.after == key]:
+            self._remove(other)
             self._withdraw_what_waits_for(other.work.key)
 
-    def _fail(self, one: _Submitted, reason: str, traceback: str, micro_batch: int | None = None) -> None:
-        self.ledger.fail(one.work, reason, traceback, one.began, micro_batch)
-        for other in [other for other in self.handles.values() if other.work.key not in self.ledger.open]:
-            self._leave(other)
+    def _fail(self, job: _Submitted, reason: str, traceback: str, micro_batch: int | None = None) -> None:
+        self.queue.fail(job.work, reason, traceback, job.submitted, micro_batch)
+        for other in [other for other in self.jobs.values() if other.work.key not in self.queue.open]:
+            self._remove(other)
+
+    def _stop_for(self, reason: str) -> None:
+        self.wrong_input = self.wrong_input or reason
+        if not self.stopping:
+            self._stop()
 
     def _stop(self) -> None:
         self.stopping = True
-        for one in self.handles.values():
-            one.handle.stop()
-
-
-def run(work: Sequence[Work], cluster: Cluster, store: Store, listener: Callable[[Event], None]) -> Outcome:
-    """Run all `work` on a cluster. `listener` gets every event, in this process. Raises `InputError` if a job does."""
-    store.prepare()
-    with counted_signals() as signals:
-        return _Run(cluster, JobQueue(work, store, listener), signals).run()
+        for job in self.jobs.values():
+            job.handle.stop()

@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from repro.errors import InputError
-from repro.run.executors.loop import JobHandle, Lost
+from repro.run.executors.loop import Executor, JobHandle, Lost
 from repro.run.executors.remote_job import work_here
 from repro.run.executors.worker import THREAD_VARIABLES, End
 from repro.run.progress.events import Event
 from repro.store.store import Store
 
-_LEAST_ROOM = 1
 _CONNECT_SECONDS = 10.0
 
 
@@ -34,12 +33,12 @@ class Worker:
         """Execute a job."""
         return work_here(data, execute, store, device, threads, self._events.put, self._stop.is_set)
 
-    def poll(self) -> list[Event]:
+    def events(self) -> list[Event]:
         """The events since the last call."""
-        found = []
+        new = []
         while not self._events.empty():
-            found.append(self._events.get())
-        return found
+            new.append(self._events.get())
+        return new
 
     def stop(self) -> None:
         """Ask the job to stop."""
@@ -51,7 +50,7 @@ class RayJobHandle:
 
     def __init__(self, ray: Any, actor: Any, end: Any) -> None:
         self._ray, self._actor, self._end = ray, actor, end
-        self._question: Any = None
+        self._asked: Any = None
         self._begun = False
 
     def poll(self) -> Sequence[Event | End | Lost]:
@@ -60,15 +59,15 @@ class RayJobHandle:
             (ended, _) = self._ray.wait([self._end], timeout=0)
             if ended:
                 end: End = self._ray.get(self._end)
-                asked = self._ray.get(self._question) if self._question is not None else []
-                return [*asked, *self._ray.get(self._actor.poll.remote()), end]
-            if self._question is None:
-                self._question = self._actor.poll.remote()
-            (answered, _) = self._ray.wait([self._question], timeout=0)
+                asked = self._ray.get(self._asked) if self._asked is not None else []
+                return [*asked, *self._ray.get(self._actor.events.remote()), end]
+            if self._asked is None:
+                self._asked = self._actor.events.remote()
+            (answered, _) = self._ray.wait([self._asked], timeout=0)
             if not answered:
                 return []
-            events: list[Event] = self._ray.get(self._question)
-            self._question, self._begun = None, True
+            events: list[Event] = self._ray.get(self._asked)
+            self._asked, self._begun = None, True
             return events
         except self._ray.exceptions.RayError as error:
             return [Lost(f"its machine or process was lost ({type(error).__name__})")]
@@ -85,15 +84,14 @@ class RayJobHandle:
         self._ray.kill(self._actor)
 
 
-class RayCluster:
+class RayExecutor(Executor):
     """The Ray cluster that RAY_ADDRESS names, one that runs on this machine, or a new one of this machine alone."""
-
-    accepts_dependents = False
 
     def __init__(self, execute: str, store: Store, kind: str, processes: int, jobs: int | None, threads: int) -> None:
         """`kind`: "auto", "cpu" or "cuda"; `processes` GPUs (or CPUs) for each job; `jobs` at a time (None: as many as
         the cluster has room for). Raises InputError where Ray or the GPUs are missing.
         """
+        super().__init__(store)
         self._ray = imported()
         if not self._ray.is_initialized():
             try:
@@ -106,10 +104,9 @@ class RayCluster:
         if kind == "cuda" and not gpus:
             raise InputError("--device cuda: no machine of the Ray cluster has a GPU. Use --device cpu.")
         self.device = "cuda" if gpus and kind != "cpu" else "cpu"
-        self._store = Store(store.root.resolve())
-        self._told = (execute, self._store, self.device, threads)
+        self._arguments = (execute, Store(store.root.resolve()), self.device, threads)
         self._processes, self._jobs = processes, jobs
-        if self._slots() < 1:
+        if self._places() < 1:
             raise InputError(
                 f"--gpus-per-training {processes}: no machine of the Ray cluster has so many "
                 f"{'GPUs' if self.device == 'cuda' else 'CPUs'}. Ask for fewer."
@@ -120,11 +117,11 @@ class RayCluster:
         env = {name: str(threads) for name in THREAD_VARIABLES}
         self._actor = self._ray.remote(Worker).options(**count, **fixed, runtime_env={"env_vars": env})
 
-    def capacity(self) -> int:
-        """As many jobs as the machines that are alive can hold."""
-        return self._jobs or max(self._slots(), _LEAST_ROOM)
+    def slots(self) -> int:
+        """As many jobs as the machines that are alive can hold, at least one."""
+        return self._jobs or max(self._places(), 1)
 
-    def _slots(self) -> int:
+    def _places(self) -> int:
         name = "GPU" if self.device == "cuda" else "CPU"
         alive = [node for node in self._ray.nodes() if node["Alive"]]
         return sum(int(node["Resources"].get(name, 0)) // self._processes for node in alive)
@@ -132,7 +129,7 @@ class RayCluster:
     def submit(self, key: str, data: bytes, after: JobHandle | None) -> RayJobHandle:  # noqa: ARG002
         """Start an actor for the job, on whichever machine has room."""
         actor = self._actor.remote()
-        return RayJobHandle(self._ray, actor, actor.work.remote(data, *self._told))
+        return RayJobHandle(self._ray, actor, actor.work.remote(data, *self._arguments))
 
 
 def _answers(address: str) -> None:

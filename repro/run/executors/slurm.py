@@ -25,7 +25,7 @@ from typing import Any
 
 from repro.errors import InputError, did_you_mean
 from repro.files import write
-from repro.run.executors.loop import JobHandle, Lost
+from repro.run.executors.loop import Executor, JobHandle, Lost
 from repro.run.executors.remote_job import work_here
 from repro.run.executors.slurm_queue import OVER, SlurmJobState, SlurmQueue, has_gpus
 from repro.run.executors.worker import End
@@ -188,7 +188,7 @@ class SlurmJobHandle:
             self.submitted.cancel(check=False)
 
 
-class SlurmCluster:
+class SlurmExecutor(Executor):
     """The cluster that this machine submits to; `where` "local" runs the jobs as processes of this machine."""
 
     def __init__(
@@ -205,6 +205,7 @@ class SlurmCluster:
         """`options`: KEY=VALUE for submitit, as partition=gpu. Raises InputError where submitit or Slurm is missing, or
         for an option that it does not know.
         """
+        super().__init__(store)
         self._submitit = imported()
         if where == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
             raise InputError("--executor slurm: there is no sbatch here. Run this on a login node of a Slurm cluster.")
@@ -216,7 +217,7 @@ class SlurmCluster:
         self.device = kind
         self._where, self._jobs = where, jobs
         root = store.root.resolve()
-        self._told = (execute, Store(root), self.device, threads)
+        self._arguments = (execute, Store(root), self.device, threads)
         self._folder = root / "slurm"
         wanted: dict[str, Any] = {"timeout_min": MINUTES, "tasks_per_node": 1, "nodes": 1, "cpus_per_task": processes}
         if self.device == "cuda":
@@ -226,7 +227,7 @@ class SlurmCluster:
         cpus = self._options.get("slurm_cpus_per_task", self._options["cpus_per_task"])
         self._options.setdefault("slurm_srun_args", [f"--cpus-per-task={cpus}"])
 
-    def capacity(self) -> int:
+    def slots(self) -> int:
         """As many as asked for; else all, as Slurm has a queue of its own."""
         return self._jobs or _ROOM
 
@@ -245,7 +246,7 @@ class SlurmCluster:
             options["slurm_additional_parameters"] = extra | {"kill-on-invalid-dep": "yes"}
         executor.update_parameters(**options)
         try:
-            submitted = executor.submit(SlurmJob(data, *self._told, folder))
+            submitted = executor.submit(SlurmJob(data, *self._arguments, folder))
         except self._submitit.core.utils.FailedJobError as error:
             shutil.rmtree(folder, ignore_errors=True)
             hint = " Use --device cpu where there are no GPUs." if self.device == "cuda" else ""

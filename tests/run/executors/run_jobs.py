@@ -7,12 +7,14 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from repro.errors import InputError
-from repro.run.executors.local import run
+from repro.run.executors import loop
+from repro.run.executors.job_queue import Outcome
+from repro.run.executors.local import LocalExecutor
 from repro.run.executors.order import Work
 from repro.run.progress.events import Event, Failed, Message, Stopped, TrainingDone, TrainingStarted, TrainingStep
 from repro.store.store import Store
@@ -106,6 +108,13 @@ def stubborn(job: Job, _store: Store, device: str, _emit: Emit, _should_stop: Ca
     """Never look whether to stop."""
     (job.log / job.key).write_text(f"1 0 {os.getpid()} {device}\n")
     time.sleep(60)
+
+
+def run(
+    work: Sequence[Work], execute: str, store: Store, devices: Sequence[str], listener: Callable[[Event], None]
+) -> Outcome:
+    """Run jobs in worker processes of this machine."""
+    return loop.run(work, LocalExecutor(execute, store, devices), listener)
 
 
 def works(log: Path, count: int, *, after_first: bool = False, steps: int = 1, step_seconds: float = 0.0) -> list[Work]:

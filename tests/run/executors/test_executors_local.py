@@ -10,10 +10,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from run_jobs import EXECUTE, Job, works
+from run_jobs import EXECUTE, Job, run, works
 
 from repro.errors import InputError
-from repro.run.executors.local import run
 from repro.run.executors.order import Work
 from repro.run.progress.events import Failed, Message, Stopped, TrainingDone, TrainingStarted, Waiting
 from repro.store.store import Store
@@ -115,8 +114,15 @@ def test_all_is_done_in_the_order_of_dependencies_longest_first(log, store):
 
 
 def test_workers_stay_and_keep_their_devices(log, store):
-    work = works(log, 6, steps=2, step_seconds=0.05)
-    assert len(run(work, EXECUTE, store, ["cpu", "cuda:3"], lambda _: None).done) == 6
+    work, events = works(log, 6, steps=2), []
+    (log / "closed").touch()
+
+    def listener(event):
+        events.append(event)
+        if len(started(events)) == 2:  # both workers are at work
+            (log / "closed").unlink(missing_ok=True)
+
+    assert len(run(work, EXECUTE, store, ["cpu", "cuda:3"], listener).done) == 6
     by_process = {}
     for one in work:
         for _, _, pid, device in steps(log, one.key):

@@ -13,7 +13,7 @@ from run_jobs import EXECUTE, Job, works
 from repro.errors import InputError
 from repro.run.executors.loop import run
 from repro.run.executors.order import Work
-from repro.run.executors.ray import RayCluster
+from repro.run.executors.ray import RayExecutor
 from repro.run.progress.events import Message, TrainingDone, TrainingStarted, TrainingStep
 from repro.store.store import Store
 
@@ -52,8 +52,8 @@ def store(tmp_path):
     return Store(tmp_path / "runs", warn=print)
 
 
-def _cluster(store):
-    return RayCluster(EXECUTE, store, "auto", 1, None, 1)
+def _executor(store):
+    return RayExecutor(EXECUTE, store, "auto", 1, None, 1)
 
 
 def _steps(log, key):
@@ -87,7 +87,7 @@ def test_a_killed_nodes_jobs_are_done_again_and_nothing_is_lost(nodes, log, stor
             killed.append(running)
             _switch_off(nodes, doomed, log, running)
 
-    outcome = run(work, _cluster(store), store, listen)
+    outcome = run(work, _executor(store), listen)
     assert killed
     assert set(outcome.done) == {"k0", "k1", "k2", "k3", "k4"}
     assert (outcome.failed, outcome.left, outcome.interrupted) == ({}, (), False)
@@ -105,7 +105,7 @@ def test_a_killed_nodes_jobs_are_done_again_and_nothing_is_lost(nodes, log, stor
 
 def test_a_failed_job_fails_what_waits_for_it(nodes, log, store):  # noqa: ARG001
     work = [Work("k0", Job("k0", log, ending="raise")), Work("k1", Job("k1", log), after="k0")]
-    outcome = run(work, _cluster(store), store, lambda _: None)
+    outcome = run(work, _executor(store), lambda _: None)
     assert outcome.done == ()
     assert set(outcome.failed) == {"k0", "k1"}
     assert "and more" in store.failures("k0")[0]["traceback"]
@@ -121,15 +121,15 @@ def test_an_interrupted_run_stops_with_checkpoints(nodes, log, store, interrupti
             sent.append(event)  # a second one would end the jobs at once
             os.kill(os.getpid(), signal.SIGINT)
 
-    outcome = run(work, _cluster(store), store, interrupt)
+    outcome = run(work, _executor(store), interrupt)
     assert outcome.interrupted
     assert set(outcome.left) == {"k0", "k1"}
     assert int((store.checkpoint_dir("k0") / "step").read_text()) >= 2
 
 
 def test_a_job_that_kills_its_process_is_given_up_at_last(nodes, log, store, monkeypatch):  # noqa: ARG001
-    monkeypatch.setattr("repro.run.executors.loop.LOSSES", 2)
-    outcome = run([Work("k0", Job("k0", log, ending="SIGKILL"))], _cluster(store), store, lambda _: None)
+    monkeypatch.setattr(RayExecutor, "attempts", 2)
+    outcome = run([Work("k0", Job("k0", log, ending="SIGKILL"))], _executor(store), lambda _: None)
     assert outcome.failed["k0"].startswith("lost 2 times")
 
 
@@ -138,11 +138,11 @@ def test_an_address_where_nobody_listens_is_told_at_once(store, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(InputError, match=r"the cluster at 127\.0\.0\.1:9 \(RAY_ADDRESS\) cannot be joined \(.*refused"):
-        RayCluster(EXECUTE, store, "auto", 1, None, 1)
+        RayExecutor(EXECUTE, store, "auto", 1, None, 1)
 
 
 def test_gpus_that_are_not_there_are_told(nodes, store):  # noqa: ARG001
     with pytest.raises(InputError, match="no machine of the Ray cluster has a GPU"):
-        RayCluster(EXECUTE, store, "cuda", 1, None, 1)
+        RayExecutor(EXECUTE, store, "cuda", 1, None, 1)
     with pytest.raises(InputError, match=r"--gpus-per-training 64: no machine .* so many CPUs"):
-        RayCluster(EXECUTE, store, "cpu", 64, None, 1)
+        RayExecutor(EXECUTE, store, "cpu", 64, None, 1)

@@ -12,7 +12,7 @@ from run_jobs import EXECUTE, Job, works
 from repro.errors import InputError
 from repro.run.executors.loop import run
 from repro.run.executors.order import Work
-from repro.run.executors.slurm import SlurmCluster, parsed
+from repro.run.executors.slurm import SlurmExecutor, parsed
 from repro.run.progress.events import Message, TrainingDone, TrainingStarted, TrainingStep
 from repro.store.store import Store
 
@@ -34,14 +34,14 @@ def store(tmp_path):
     return Store(tmp_path / "runs", warn=print)
 
 
-def _cluster(store, jobs=2, options=()):
-    return SlurmCluster(EXECUTE, store, "cpu", 1, jobs, 1, options, where="local")
+def _executor(store, jobs=2, options=()):
+    return SlurmExecutor(EXECUTE, store, "cpu", 1, jobs, 1, options, where="local")
 
 
 def test_jobs_run_in_order_and_tell_their_progress(log, store):
     events = []
     work = works(log, 3, after_first=True, steps=2)
-    outcome = run(work, _cluster(store), store, events.append)
+    outcome = run(work, _executor(store), events.append)
     assert outcome.done[0] == "k0"
     assert set(outcome.done) == {"k0", "k1", "k2"}
     assert (outcome.failed, outcome.interrupted) == ({}, False)
@@ -58,7 +58,7 @@ def test_a_failed_job_fails_what_waits_for_it_and_no_more(log, store):
         Work("k1", Job("k1", log), after="k0"),
         Work("k2", Job("k2", log)),
     ]
-    outcome = run(work, _cluster(store, 3), store, lambda _: None)
+    outcome = run(work, _executor(store, 3), lambda _: None)
     assert outcome.done == ("k2",)
     assert outcome.failed == {
         "k0": "RuntimeError: the loss is not finite",
@@ -71,7 +71,7 @@ def test_a_lost_job_is_done_again_from_its_checkpoint(log, store):
     """The first process kills itself, as a machine that goes down does; the file it leaves lets the second one live."""
     job = Job("k0", log, steps=1, ending="SIGKILL once")
     events = []
-    outcome = run([Work("k0", job)], _cluster(store), store, events.append)
+    outcome = run([Work("k0", job)], _executor(store), events.append)
     assert outcome.done == ("k0",)
     assert [e.text for e in events if isinstance(e, Message)] == [
         e.text for e in events if isinstance(e, Message) and "goes on from its last checkpoint" in e.text
@@ -81,7 +81,7 @@ def test_a_lost_job_is_done_again_from_its_checkpoint(log, store):
 
 def test_wrong_input_ends_the_run(log, store):
     with pytest.raises(InputError, match=r"a\.png is missing"):
-        run([Work("k0", Job("k0", log, ending="wrong input"))], _cluster(store), store, lambda _: None)
+        run([Work("k0", Job("k0", log, ending="wrong input"))], _executor(store), lambda _: None)
 
 
 def test_an_interrupted_run_stops_with_checkpoints_and_goes_on(log, store, interruptible):  # noqa: ARG001
@@ -94,7 +94,7 @@ def test_an_interrupted_run_stops_with_checkpoints_and_goes_on(log, store, inter
             sent.append(event)  # a second one would end the jobs at once
             os.kill(os.getpid(), signal.SIGINT)
 
-    outcome = run(work, _cluster(store), store, interrupt)
+    outcome = run(work, _executor(store), interrupt)
     assert outcome.interrupted
     assert set(outcome.left) == {"k0", "k1"}
     steps = {key: int((store.checkpoint_dir(key) / "step").read_text()) for key in ("k0", "k1")}
@@ -102,7 +102,7 @@ def test_an_interrupted_run_stops_with_checkpoints_and_goes_on(log, store, inter
     assert 2 <= steps[key] < 400
     short = [Work(key, Job(key, log, steps=steps[key] + 1))]
     events = []
-    assert run(short, _cluster(store), store, events.append).done == (key,)
+    assert run(short, _executor(store), events.append).done == (key,)
     assert [e.resumed_at for e in events if isinstance(e, TrainingStarted)] == [steps[key]]
 
 
@@ -124,7 +124,7 @@ def test_options_are_checked():
 def test_a_machine_without_slurm_is_told(store, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(InputError, match="no sbatch"):
-        SlurmCluster(EXECUTE, store, "auto", 1, None, 1)
+        SlurmExecutor(EXECUTE, store, "auto", 1, None, 1)
 
 
 class _Sbatch:
@@ -148,7 +148,7 @@ def test_slurm_is_told_of_gpus_options_and_dependencies(tmp_path, store, monkeyp
     folder.mkdir()
     _Sbatch(folder)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    cluster = SlurmCluster(EXECUTE, store, "auto", 4, None, 1, ["partition=gpu", "account=me", "time=90"])
+    cluster = SlurmExecutor(EXECUTE, store, "auto", 4, None, 1, ["partition=gpu", "account=me", "time=90"])
     assert cluster.accepts_dependents
     store.prepare()
     first = cluster.submit("k0", b"", None)
@@ -171,7 +171,7 @@ def test_without_gpus_a_job_asks_for_a_cpu_for_each_process(tmp_path, store, mon
     (folder / "sinfo").write_text("#!/bin/sh\necho '(null)'\n")
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     store.prepare()
-    cluster = SlurmCluster(EXECUTE, store, "auto", 2, None, 1)
+    cluster = SlurmExecutor(EXECUTE, store, "auto", 2, None, 1)
     assert cluster.device == "cpu"
     cluster.submit("k0", b"", None)
     script = (folder / "scripts").read_text()
@@ -187,5 +187,5 @@ def test_a_refused_submission_is_told_with_the_remedy(tmp_path, store, monkeypat
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     store.prepare()
     with pytest.raises(InputError, match=r"Invalid generic resource .* Use --device cpu where there are no GPUs"):
-        SlurmCluster(EXECUTE, store, "cuda", 1, None, 1).submit("k0", b"", None)
+        SlurmExecutor(EXECUTE, store, "cuda", 1, None, 1).submit("k0", b"", None)
     assert not list((store.root / "slurm").iterdir())
