@@ -32,8 +32,9 @@ from repro.nets.deeplab import build
 from repro.nets.precision import precision
 from repro.plan.layers import multiply_adds
 from repro.spec.protocol import Model, Train
+from repro.train.context import Hooks, TrainingContext
 from repro.train.launch_modes import LaunchMode
-from repro.train.loop import Hooks, fit
+from repro.train.loop import fit
 
 from .paced import Paced
 from .turns import Row, matmul_rate, ratios, take_turns
@@ -151,7 +152,7 @@ def ours(model: Model, device: str, crop: int, batch: int, launch: LaunchMode = 
     def run(stop: Callable[[], bool]) -> None:
         if place.type == "cuda":
             torch.cuda.set_device(place)  # each thread has a device of its own, the first one unless told
-        fit(network, images, train, 0, place, Hooks(should_stop=stop), launch=launch)
+        fit(network, images, TrainingContext(train, 0, place, Hooks(should_stop=stop), launch=launch))
 
     return Paced(run)
 

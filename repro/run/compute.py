@@ -14,9 +14,9 @@ from repro.nets.weight_files import find
 from repro.plan.work import Split, weights_name
 from repro.run.job import Job
 from repro.store.store import Store
+from repro.train.context import Hooks, TrainingContext
 from repro.train.distributed import SINGLE_PROCESS, DistributedContext
 from repro.train.given import given
-from repro.train.loop import Hooks
 from repro.train.training import InitialWeights, Trained, train
 
 WEIGHTS = "weights.safetensors"
@@ -31,20 +31,8 @@ def compute(
         return given(training, job.trained)
     start = start_of(job, store)
     images = images_of(training.images, job, store)
-    classes, twice = training.images.data.classes, training.images.twice
-    return train(
-        training.model,
-        classes,
-        training.settings,
-        training.seed,
-        images,
-        start,
-        device,
-        hooks,
-        twice,
-        dist,
-        job.execution.launch,
-    )
+    context = TrainingContext(training.settings, training.seed, device, hooks, dist, job.execution.launch)
+    return train(training.model, training.images.data.classes, images, start, context, training.images.twice)
 
 
 def images_of(split: Split, job: Job, store: Store) -> Any:

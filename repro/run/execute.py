@@ -46,8 +46,9 @@ from repro.spec.protocol import Train
 from repro.store.errors import unwritable
 from repro.store.store import Store
 from repro.train import checkpoint
+from repro.train.context import Hooks
 from repro.train.launch_modes import compiles
-from repro.train.loop import Hooks, StoppedError
+from repro.train.loop import StoppedError
 from repro.train.training import Trained
 
 Emit = Callable[[Event], None]

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from repro.spec.protocol import Precision, Pretrain, Train
-from repro.train.distributed import DistributedContext
+from repro.spec.protocol import Precision
+from repro.train.context import TrainingContext
 from repro.train.optimizer import hold_rates, set_rates
 from repro.train.prefetch import Prefetcher
 from repro.train.schedule import multiplier
@@ -38,16 +38,13 @@ class State:
 
 
 @dataclass(frozen=True)
-class Again:
+class Recomputation:
     """What it takes to compute steps again."""
 
-    train: Train | Pretrain
-    seed: int
-    dist: DistributedContext
+    context: TrainingContext
     precision: Precision
     prefetcher: Prefetcher
     optimizer: torch.optim.Optimizer
-    should_stop: Callable[[], bool]
 
 
 def copied(state: Any) -> Any:
@@ -59,27 +56,29 @@ def copied(state: Any) -> Any:
     return [copied(value) for value in state] if isinstance(state, list | tuple) else state
 
 
-def what_was_bad_first(network: nn.Module, before: State, again: Again, last: int) -> str:
+def what_was_bad_first(network: nn.Module, before: State, again: Recomputation, last: int) -> str:
     """A sentence and its remedy. The network and the optimiser are left in whatever state."""
-    if again.dist.size > 1:
+    context = again.context
+    train, dist = context.settings, context.dist
+    if dist.size > 1:
         return REMEDY
     network.load_state_dict(dict(before.network))
     again.optimizer.load_state_dict(dict(before.optimizer))
     hold_rates(again.optimizer, next(network.parameters()).device, captured=False)
     if name := _bad(network.state_dict().items()):
         return f"{_module(name)} began with weights that are no numbers; check what the training starts from"
-    trainer = again.dist.trainer(network, again.train, again.precision)
+    trainer = dist.trainer(network, train, again.precision)
     began = time.monotonic()
     for step in range(before.step, last + 1):
-        if time.monotonic() - began > LONGEST_SECONDS or again.should_stop():
+        if time.monotonic() - began > LONGEST_SECONDS or context.hooks.should_stop():
             return f"steps {before.step} to {step} were computed again and all was well; {REMEDY}"
-        set_rates(again.optimizer, again.train.lr * multiplier(again.train, step))
+        set_rates(again.optimizer, train.lr * multiplier(train, step))
         x, y = again.prefetcher.samples(step)
         if not torch.isfinite(x).all():
             return f"first bad at step {step}: the images; `repro data verify` looks at the files"
         again.optimizer.zero_grad(set_to_none=True)
         with _watched(network) as maps:
-            loss = backward(trainer, x, y, again.train, again.dist, again.seed, step)
+            loss = backward(trainer, x, y, context, step)
         where = f"first bad at step {step}: "
         if maps:
             return f"{where}the map that {maps[0]} makes of good inputs and weights; {REMEDY}"

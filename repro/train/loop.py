@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +16,12 @@ from repro.data.images import Images
 from repro.errors import InputError
 from repro.nets.deeplab import set_resizing
 from repro.nets.trust import trusted
-from repro.spec.protocol import Precision, Pretrain, Train
+from repro.spec.protocol import Precision, Train
 from repro.train import checkpoint
 from repro.train.checkpoint import Checkpoint
+from repro.train.context import TrainingContext
 from repro.train.cuda_graphs import Captured, cuda_graph
-from repro.train.distributed import SINGLE_PROCESS, DistributedContext
-from repro.train.divergence import Again, State, copied, what_was_bad_first
+from repro.train.divergence import Recomputation, State, copied, what_was_bad_first
 from repro.train.launch_modes import LaunchMode, captures, compiles, without_capture
 from repro.train.optimizer import hold_rates, make_optimizer, set_batch_norm, set_rates
 from repro.train.prefetch import Prefetcher
@@ -66,38 +64,19 @@ class BatchLayout:
     """Of convolutions and products."""
 
 
-@dataclass(frozen=True)
-class Hooks:
-    """The loop's side effects: where checkpoints go, who hears of steps, who may stop it."""
-
-    folder: Path | None = None
-    checkpoint_seconds: float = 20.0
-    checkpoint_steps: int | None = None
-    on_start: Callable[[int], None] = lambda _step: None
-    on_step: Callable[[int, float, float], None] = lambda _step, _loss, _seconds: None
-    should_stop: Callable[[], bool] = lambda: False
-    tell: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=2)
-
-
 def fit(
-    network: nn.Module,
-    images: Images,
-    train: Train | Pretrain,
-    seed: int,
-    device: torch.device,
-    hooks: Hooks,
-    order: npt.NDArray[np.int64] | None = None,
-    dist: DistributedContext = SINGLE_PROCESS,
-    launch: LaunchMode = "eager",
+    network: nn.Module, images: Images, context: TrainingContext, order: npt.NDArray[np.int64] | None = None
 ) -> tuple[TrainingCurve, list[BatchLayout]]:
-    """Train `network` in place for `train.iterations` steps; resumes from `hooks.folder` if a checkpoint is there.
+    """Train `network` in place for all steps of the settings; resumes from a checkpoint in the hooks' folder.
 
     A `Pretrain` learns which classes are present, a `Train` segments. `order` (M,) are the images of one pass, some of
-    them more than once (None: each once). Every process of `dist` calls this with the same arguments; each computes its
+    them more than once (None: each once). Every process calls this with the same settings and images; each computes its
     share of a batch, and of each micro-batch. Steps are compiled only where one process computes, and captured only
     where it computes a batch at once. Returns the curve, and how batches were computed. Raises DivergedError,
-    StoppedError, or InputError for a `launch` that the device can't do.
+    StoppedError, or InputError for a launch mode that the device can't do.
     """
+    train, seed, hooks, dist = context.settings, context.seed, context.hooks, context.dist
+    device, launch = context.device, context.launch
     if captures(launch) and device.type != "cuda":
         raise InputError(
             f"--launch {launch}: needs a CUDA device, and this one is {device.type}. "
@@ -123,7 +102,7 @@ def fit(
         curve, start = TrainingCurve(**state.notes["curve"]), state.step
         layouts = [BatchLayout(**one) for one in state.notes["layouts"]]
     mine = dist.shard(train.batch_size)
-    layout = _layout(start, dist, train, launch, numbers)
+    layout = _layout(start, context, numbers)
     if not layouts or replace(layout, from_step=layouts[-1].from_step) != layouts[-1]:
         layouts = [*(one for one in layouts if one.from_step < start), layout]
     began_with = State(start, copied(network.state_dict()), copied(optimizer.state_dict()))
@@ -137,7 +116,7 @@ def fit(
             checkpoint.save(hooks.folder, Checkpoint(step, network.state_dict(), optimizer.state_dict(), notes))
 
     with Prefetcher(images, order, train, seed, mine, device) as prefetcher:
-        compute = _compute(network, optimizer, train, seed, device, dist, layout, prefetcher)
+        compute = _compute(network, optimizer, context, layout, prefetcher)
         hooks.on_start(start)
         saved, apart = time.monotonic(), hooks.checkpoint_seconds
         told, told_at = start, time.monotonic()
@@ -148,7 +127,7 @@ def fit(
             if step % every == 0 or last:
                 value = float(dist.all_reduce(loss))  # a wait for the device: not at every step
                 if not math.isfinite(value):
-                    again = Again(train, seed, dist, layout.precision, prefetcher, optimizer, hooks.should_stop)
+                    again = Recomputation(context, layout.precision, prefetcher, optimizer)
                     raise DivergedError(
                         f"the loss is {value} at step {step} of {train.iterations} (learning rate "
                         f"{train.lr * multiplier(train, step):.2g}, batch size {train.batch_size}); "
@@ -176,19 +155,17 @@ def fit(
 def _compute(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
-    train: Train | Pretrain,
-    seed: int,
-    device: torch.device,
-    dist: DistributedContext,
+    context: TrainingContext,
     layout: BatchLayout,
     prefetcher: Prefetcher,
 ) -> Callable[[int], Tensor]:
     """What computes the step of a number and updates the weights -> this process's part of the loss."""
+    train, device, dist = context.settings, context.device, context.dist
     trainer = dist.trainer(network, train, layout.precision, compiled=compiles(layout.launch))
 
     def learn(x: Tensor, y: Tensor, step: int) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
-        loss = backward(trainer, x, y, train, dist, seed, step)
+        loss = backward(trainer, x, y, context, step)
         optimizer.step()
         return loss
 
@@ -199,17 +176,16 @@ def _compute(
 
     def replayed(step: int) -> Tensor:
         at[0] = step
-        seed_dropout(device, seed, step, dist.rank, 0)
+        seed_dropout(device, context.seed, step, dist.rank, 0)
         return captured(prefetcher(step))
 
     return replayed
 
 
-def _layout(
-    start: int, dist: DistributedContext, train: Train | Pretrain, launch: LaunchMode, numbers: Precision
-) -> BatchLayout:
+def _layout(start: int, context: TrainingContext, numbers: Precision) -> BatchLayout:
     """How batches are computed from step `start` on."""
-    share, at_once = (n // dist.size for n in (train.batch_size, train.micro_batch or train.batch_size))
-    # torch.compile would part the network at each normalisation over processes: hundreds of graphs
-    mode: LaunchMode = "eager" if dist.size > 1 else launch if at_once == share else without_capture(launch)
-    return BatchLayout(start, dist.size, at_once, mode, numbers)
+    train, processes, launch = context.settings, context.dist.size, context.launch
+    share, at_once = (n // processes for n in (train.batch_size, train.micro_batch or train.batch_size))
+    # torch.compile would split the network at each normalisation over processes: hundreds of graphs
+    mode: LaunchMode = "eager" if processes > 1 else launch if at_once == share else without_capture(launch)
+    return BatchLayout(start, processes, at_once, mode, numbers)

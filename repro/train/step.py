@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from repro.nets.precision import autocast
 from repro.randomness import generator
 from repro.spec.protocol import Pretrain, Train
-from repro.train.distributed import DistributedContext, Trainer
+from repro.train.context import TrainingContext
+from repro.train.distributed import Trainer
 from repro.train.loss import VOID, pixel_loss, presence_loss, subsample
 
 
@@ -28,22 +29,21 @@ def backward(
     trainer: Trainer,
     x: Tensor,
     y: Tensor,
-    train: Train | Pretrain,
-    dist: DistributedContext,
-    seed: int,
+    context: TrainingContext,
     step: int,
 ) -> Tensor:
     """Add the gradients of a batch's loss, of which x (n, 3, H, W) and y (n, H, W) are this process's share.
 
     Returns this share's part of the loss, without gradient: the parts of all processes sum up to the loss.
     """
+    train, dist = context.settings, context.dist
     pieces = parts(len(x), train)
     counts: list[Tensor] | None = None
     total = None
     for number, piece in enumerate(pieces):
         # a CUDA graph takes the generator's state when it is replayed, and can't record that it is set
         if not (x.is_cuda and torch.cuda.is_current_stream_capturing()):
-            seed_dropout(x.device, seed, step, dist.rank, number)
+            seed_dropout(x.device, context.seed, step, dist.rank, number)
         whole = len(pieces) == 1
         images, labels = (x, y) if whole else (x[piece], y[piece])
         with trainer.gathering(wait=number < len(pieces) - 1):

@@ -22,9 +22,8 @@ from repro.nets.presence import start_from
 from repro.nets.start import start_from_segmentation
 from repro.nets.weights import load_backbone
 from repro.spec.protocol import Model, Pretrain, Train
-from repro.train.distributed import SINGLE_PROCESS, DistributedContext
-from repro.train.launch_modes import LaunchMode
-from repro.train.loop import BatchLayout, Hooks, TrainingCurve, fit
+from repro.train.context import TrainingContext
+from repro.train.loop import BatchLayout, TrainingCurve, fit
 
 
 @dataclass(frozen=True)
@@ -95,21 +94,17 @@ def order_of(labels: npt.NDArray[np.uint8], twice: Sequence[int]) -> npt.NDArray
 def train(
     model: Model,
     classes: int,
-    settings: Train | Pretrain,
-    seed: int,
     images: Images,
     start: InitialWeights | None,
-    device: torch.device,
-    hooks: Hooks,
+    context: TrainingContext,
     twice: Sequence[int] = (),
-    dist: DistributedContext = SINGLE_PROCESS,
-    launch: LaunchMode = "eager",
 ) -> Trained:
     """Run a training, or what its checkpoint leaves of it.
 
-    `start`: None for random weights; `twice`: labels whose images a pass holds twice; `launch`: how steps reach the
-    device. Raises DivergedError, StoppedError, InputError, and torch.OutOfMemoryError where memory is short.
+    `start`: None for random weights; `twice`: labels whose images a pass holds twice. Raises DivergedError,
+    StoppedError, InputError, and torch.OutOfMemoryError where memory is short.
     """
+    settings, seed, device = context.settings, context.seed, context.device
     network = network_of(model, classes, settings, seed)
     if model.implementation is None:
         initialise(network, seed)
@@ -120,11 +115,11 @@ def train(
 
     def on_start(step: int) -> None:
         first[0] = step
-        hooks.on_start(step)
+        context.hooks.on_start(step)
 
     began = time.monotonic()
-    told = replace(hooks, on_start=on_start)
-    curve, layouts = fit(network, images, settings, seed, device, told, order, dist, launch)
+    noting_the_start = replace(context, hooks=replace(context.hooks, on_start=on_start))
+    curve, layouts = fit(network, images, noting_the_start, order)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     seconds = time.monotonic() - began

@@ -193,8 +193,8 @@ def _(patch: Patch) -> None:
 def _(patch: Patch) -> None:
     real = computing.train
 
-    def unseeded(model, classes, settings, _seed, *rest):
-        return real(model, classes, settings, 12345, *rest)
+    def unseeded(model, classes, images, start, context, *rest):
+        return real(model, classes, images, start, replace(context, seed=12345), *rest)
 
     patch.setattr(computing, "train", unseeded)
 

@@ -19,7 +19,8 @@ from repro.plan.chain import backbone_only
 from repro.spec.load import load_suite
 from repro.spec.protocol import Data, Train
 from repro.spec.resolve import resolve
-from repro.train.loop import Hooks, fit
+from repro.train.context import Hooks, TrainingContext
+from repro.train.loop import fit
 
 CPU = torch.device("cpu")
 
@@ -119,7 +120,7 @@ def test_a_training_on_a_processor_that_fails_is_the_one_in_float32(monkeypatch)
     def trained(settings, told):
         torch.manual_seed(0)
         network = Plain(outputs=9)
-        curve, layouts = fit(network, images, settings, 0, CPU, Hooks(tell=told.append))
+        curve, layouts = fit(network, images, TrainingContext(settings, 0, CPU, Hooks(tell=told.append)))
         return curve.loss, [one.precision for one in layouts], [p.detach().clone() for p in network.parameters()]
 
     told = []

@@ -18,9 +18,10 @@ from repro.run.job import ExecutionOptions
 from repro.spec.protocol import Model, Pretrain, Train
 from repro.store.store import Store
 from repro.train import cuda_graphs, loop
+from repro.train.context import Hooks, TrainingContext
 from repro.train.cuda_graphs import Captured
-from repro.train.distributed import Trainer
-from repro.train.loop import Hooks, fit
+from repro.train.distributed import SINGLE_PROCESS, DistributedContext, Trainer
+from repro.train.loop import fit
 from repro.train.prefetch import Batch
 from repro.train.training import network_of, train
 
@@ -75,7 +76,7 @@ def images():
 def _losses(images, settings, device=CPU, hooks=Hooks(), model=MODEL, **told):  # noqa: B008
     network = network_of(model, 3, settings)
     initialise(network, 0)
-    curve, layouts = fit(network, images, settings, 0, device, hooks, **told)
+    curve, layouts = fit(network, images, TrainingContext(settings, 0, device, hooks, **told))
     return curve.loss, layouts, network
 
 
@@ -87,8 +88,9 @@ def replaying(monkeypatch):
     def record(compute):
         return lambda: (replays.append(1), compute())[1]
 
-    def layout(start, dist, train, _launch, numbers):
-        return loop.BatchLayout(start, dist.size, train.batch_size // dist.size, "captured", numbers)
+    def layout(start, context, numbers):
+        size = context.dist.size
+        return loop.BatchLayout(start, size, context.settings.batch_size // size, "captured", numbers)
 
     monkeypatch.setattr(loop, "cuda_graph", record)
     monkeypatch.setattr(loop, "_layout", layout)
@@ -134,15 +136,15 @@ def test_replays_read_the_batch_where_it_was_when_recorded():
 def test_only_whole_batches_of_one_process_are_captured():
     whole, parted = Train(batch_size=4), Train(batch_size=4, micro_batch=2)
 
-    def laid_out(train, launch, dist=loop.SINGLE_PROCESS):
-        return loop._layout(0, dist, train, launch, "float32")
+    def laid_out(train, launch, dist=SINGLE_PROCESS):
+        return loop._layout(0, TrainingContext(train, 0, CPU, dist=dist, launch=launch), "float32")
 
     assert laid_out(whole, "captured").launch == "captured"
     assert laid_out(parted, "captured").launch == "eager"
     assert laid_out(parted, "compiled").launch == "compiled"
     assert laid_out(whole, "compiled+captured").launch == "compiled+captured"
     assert laid_out(parted, "compiled+captured").launch == "compiled"
-    dist = loop.DistributedContext(0, 2)
+    dist = DistributedContext(0, 2)
     assert laid_out(whole, "captured", dist).launch == "eager"
     assert laid_out(whole, "compiled", dist).launch == "eager"
     assert laid_out(parted, "eager", dist).micro_batch == 1
@@ -229,7 +231,7 @@ def test_a_worker_compiles_every_network(tmp_path, monkeypatch, traced):
     """torch stops compiling after eight networks in a process, and goes on operation by operation."""
 
     def one(job, *_):
-        trainer = loop.SINGLE_PROCESS.trainer(nn.Conv2d(3, job.label, 1), TRAIN, compiled=True)
+        trainer = SINGLE_PROCESS.trainer(nn.Conv2d(3, job.label, 1), TRAIN, compiled=True)
         trainer(torch.zeros(1, 3, 5, 5))
 
     monkeypatch.setattr(execute, "_execute", one)
@@ -321,7 +323,7 @@ def test_on_a_gpu_short_of_memory_a_captured_training_says_so_and_fits_in_micro_
     def trained(settings):
         gc.collect()
         torch.cuda.empty_cache()
-        return train(model, 3, settings, 0, images, None, GPU, Hooks(), launch="captured").layouts[-1]
+        return train(model, 3, images, None, TrainingContext(settings, 0, GPU, launch="captured")).layouts[-1]
 
     torch.cuda.reset_peak_memory_stats()
     assert trained(settings).launch == "captured"

@@ -9,6 +9,7 @@ from torch.utils._pytree import tree_leaves
 from repro.nets.resize import matrix, resize, weights
 from repro.spec.protocol import Model, Pretrain, Train
 from repro.train import loss as losses
+from repro.train.context import TrainingContext
 from repro.train.distributed import SINGLE_PROCESS, Trainer
 from repro.train.loss import _CrossEntropy
 from repro.train.optimizer import hold_rates, make_optimizer, set_rates
@@ -90,7 +91,7 @@ def test_after_the_first_a_step_neither_copies_from_the_host_nor_waits(name):
         with Watched() as watched:
             x, y = batch.samples(settings)
             optimizer.zero_grad(set_to_none=True)
-            backward(trainer, x, y, settings, SINGLE_PROCESS, 0, step)
+            backward(trainer, x, y, TrainingContext(settings, 0, torch.device("cpu")), step)
             optimizer.step()
     assert watched.all > 100
     assert watched.found == []

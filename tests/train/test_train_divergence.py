@@ -7,7 +7,8 @@ from torch import nn
 from repro.data.scenes import load
 from repro.spec.protocol import Data, Train
 from repro.train import loop
-from repro.train.loop import DivergedError, Hooks, fit
+from repro.train.context import Hooks, TrainingContext
+from repro.train.loop import DivergedError, fit
 from repro.train.prefetch import Prefetcher
 
 CPU = torch.device("cpu")
@@ -31,7 +32,7 @@ def images():
 
 def _told(network, images, train=TRAIN, tmp_path=None):
     with pytest.raises(DivergedError, match="the loss is nan at step") as failure:
-        fit(network, images, train, 0, CPU, Hooks(tmp_path))
+        fit(network, images, TrainingContext(train, 0, CPU, Hooks(tmp_path)))
     return str(failure.value)
 
 
@@ -104,7 +105,7 @@ def test_what_does_not_happen_again_is_not_the_trainings_fault(images, monkeypat
 def test_a_resumed_training_is_computed_again_from_where_it_went_on(images, tmp_path, monkeypatch):
     left = iter([False] * 4 + [True])
     with pytest.raises(loop.StoppedError):
-        fit(Net(), images, TRAIN, 0, CPU, Hooks(tmp_path, should_stop=lambda: next(left)))
+        fit(Net(), images, TrainingContext(TRAIN, 0, CPU, Hooks(tmp_path, should_stop=lambda: next(left))))
     whole = Prefetcher.samples
     seen = []
 

@@ -10,6 +10,7 @@ from repro.plan.chain import backbone_only
 from repro.spec.load import load_suite
 from repro.spec.protocol import Model, Pretrain, Train
 from repro.spec.resolve import resolve
+from repro.train.context import TrainingContext
 from repro.train.distributed import SINGLE_PROCESS
 from repro.train.optimizer import set_batch_norm
 from repro.train.step import backward
@@ -26,7 +27,7 @@ def _without(network: torch.nn.Module, settings: Train | Pretrain) -> list[str]:
     settings = settings.model_copy(update={"batch_size": 2, "crop": SIDE})
     x = torch.randn(2, 3, SIDE, SIDE)
     y = torch.randint(0, CLASSES, (2, SIDE, SIDE))
-    backward(SINGLE_PROCESS.trainer(network, settings), x, y, settings, SINGLE_PROCESS, 0, 0)
+    backward(SINGLE_PROCESS.trainer(network, settings), x, y, TrainingContext(settings, 0, torch.device("cpu")), 0)
     return [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
 
 

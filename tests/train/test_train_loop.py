@@ -11,7 +11,8 @@ from repro.nets.deeplab import build
 from repro.nets.init import initialise
 from repro.spec.protocol import Model, Pretrain, Train
 from repro.train import checkpoint, loop
-from repro.train.loop import DivergedError, Hooks, StoppedError, fit
+from repro.train.context import Hooks, TrainingContext
+from repro.train.loop import DivergedError, StoppedError, fit
 from repro.train.optimizer import parameter_groups, set_batch_norm
 from repro.train.training import train
 
@@ -34,7 +35,7 @@ def images():
 
 
 def _run(images, settings=SETTINGS, hooks=Hooks(), seed=0):  # noqa: B008
-    return train(MODEL, 3, settings, seed, images, None, CPU, hooks)
+    return train(MODEL, 3, images, None, TrainingContext(settings, seed, CPU, hooks))
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
@@ -114,7 +115,7 @@ def test_frozen_batch_normalisation_neither_learns_nor_moves(images):
     network = build(MODEL, 3, 16)
     initialise(network, 0)
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    fit(network, images, SETTINGS.model_copy(update={"batch_norm": "frozen"}), 0, CPU, Hooks())
+    fit(network, images, TrainingContext(SETTINGS.model_copy(update={"batch_norm": "frozen"}), 0, CPU))
     after = network.state_dict()
     norms = [n for n, m in network.named_modules() if isinstance(m, torch.nn.BatchNorm2d)]
     for name in norms:
@@ -127,7 +128,7 @@ def test_frozen_statistics_normalise_and_stay_while_scale_and_shift_learn(images
     network = build(MODEL, 3, 16)
     initialise(network, 0)
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    fit(network, images, SETTINGS.model_copy(update={"batch_norm": "frozen_statistics"}), 0, CPU, Hooks())
+    fit(network, images, TrainingContext(SETTINGS.model_copy(update={"batch_norm": "frozen_statistics"}), 0, CPU))
     after = network.state_dict()
     norms = [n for n, m in network.named_modules() if isinstance(m, torch.nn.BatchNorm2d)]
     for name in norms:
@@ -219,5 +220,5 @@ def test_a_step_takes_its_share_of_the_time_between_two_waits(monkeypatch):
         ("a", "b"),
     )
     hooks = Hooks(on_step=lambda step, _, seconds: told.append((step, seconds)))
-    loop.fit(torch.nn.Conv2d(3, 2, 1), images, train, 0, torch.device("cpu"), hooks)
+    loop.fit(torch.nn.Conv2d(3, 2, 1), images, TrainingContext(train, 0, torch.device("cpu"), hooks))
     assert told == [(1, 5.0), (11, 0.5), (21, 0.5), (31, 0.5), (40, pytest.approx(5 / 9))]

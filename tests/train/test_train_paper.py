@@ -19,7 +19,7 @@ from repro.evaluate.measure import measure
 from repro.run.remarks import remarks
 from repro.spec.load import load_suite
 from repro.spec.resolve import resolve
-from repro.train.loop import Hooks
+from repro.train.context import TrainingContext
 from repro.train.training import train
 
 SIZES = [(375, 500), (500, 333), (281, 500)]
@@ -69,7 +69,7 @@ def test_two_iterations_of_the_published_protocol(table: str, row: str, crop: in
         model = model.model_copy(update={"residual_gamma": 0.2})
     images = _photographs(protocol.data.classes)
     classes, cpu = protocol.data.classes, torch.device("cpu")
-    found = train(model, classes, settings, 0, images, None, cpu, Hooks())
+    found = train(model, classes, images, None, TrainingContext(settings, 0, cpu))
     assert [(one.from_step, one.processes, one.micro_batch) for one in found.layouts] == [(0, 1, 2)]
     assert bool(remarks(settings, found.layouts)) == (batch > 2)
     assert len(found.curve.loss) == 2

@@ -9,7 +9,8 @@ import torch
 from repro.data.images import Images
 from repro.nets.init import initialise
 from repro.spec.protocol import Model, Train
-from repro.train.loop import Hooks, fit
+from repro.train.context import TrainingContext
+from repro.train.loop import fit
 from repro.train.training import network_of
 
 MODEL = Model(backbone="resnet50", units=(1, 1, 1, 3), width=4, stem_width=4, last_block=5, residual_gamma=0.2)
@@ -34,7 +35,7 @@ def _curve(images, precision, seed):
     settings = TRAIN.model_copy(update={"precision": precision})
     network = network_of(MODEL, 3, settings)
     initialise(network, seed)
-    curve, _ = fit(network, images, settings, seed, torch.device("cpu"), Hooks())
+    curve, _ = fit(network, images, TrainingContext(settings, seed, torch.device("cpu")))
     return np.array(curve.loss)
 
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from repro.spec.protocol import Pretrain, Train
+from repro.train.context import TrainingContext
 from repro.train.distributed import SINGLE_PROCESS
 from repro.train.loss import VOID, pixel_loss, presence_loss
 from repro.train.step import backward, keep_averages_per_step, parts
@@ -55,7 +56,7 @@ def test_the_gradient_is_that_of_the_whole_batch(micro_batch, upsample_logits):
 
     expected = _gradients(network, plain)
     trainer = SINGLE_PROCESS.trainer(network, train)
-    found = _gradients(network, lambda: backward(trainer, x, y, train, SINGLE_PROCESS, 0, 0))
+    found = _gradients(network, lambda: backward(trainer, x, y, TrainingContext(train, 0, torch.device("cpu")), 0))
     assert found[0] == pytest.approx(expected[0], abs=1e-6)
     for one, other in zip(found[1], expected[1], strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
@@ -73,7 +74,7 @@ def test_so_is_that_of_a_first_training(micro_batch):
 
     expected = _gradients(network, plain)
     trainer = SINGLE_PROCESS.trainer(network, train)
-    found = _gradients(network, lambda: backward(trainer, x, y, train, SINGLE_PROCESS, 0, 0))
+    found = _gradients(network, lambda: backward(trainer, x, y, TrainingContext(train, 0, torch.device("cpu")), 0))
     assert found[0] == pytest.approx(expected[0], abs=1e-6)
     for one, other in zip(found[1], expected[1], strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
@@ -84,7 +85,10 @@ def test_a_batch_without_any_label_has_no_loss():
     network, (x, y) = _Net(), _batch()
     y[:] = VOID
     loss, gradients = _gradients(
-        network, lambda: backward(SINGLE_PROCESS.trainer(network, train), x, y, train, SINGLE_PROCESS, 0, 0)
+        network,
+        lambda: backward(
+            SINGLE_PROCESS.trainer(network, train), x, y, TrainingContext(train, 0, torch.device("cpu")), 0
+        ),
     )
     assert loss == 0
     assert all(torch.equal(g, torch.zeros_like(g)) for g in gradients)

@@ -9,7 +9,7 @@ from repro.data.images import Images
 from repro.errors import InputError
 from repro.nets.deeplab import build
 from repro.spec.protocol import Model, Pretrain, Train
-from repro.train.loop import Hooks
+from repro.train.context import TrainingContext
 from repro.train.training import InitialWeights, order_of, train
 
 CPU = torch.device("cpu")
@@ -48,15 +48,19 @@ def test_a_pass_draws_them_twice(images, monkeypatch):
 
     monkeypatch.setattr(augment, "sample", spy)
     settings = SETTINGS.model_copy(update={"iterations": 4})
-    train(SMALL["resnet50"], 3, settings, 0, images, None, CPU, Hooks(), [2])
+    train(SMALL["resnet50"], 3, images, None, TrainingContext(settings, 0, CPU), [2])
     assert sorted(seen) == [0, 1, 1, 2, 3, 4, 4, 5]
 
 
 def test_void_as_background_enters_the_loss(images):
     everything = Images(images.pixels, np.full_like(images.labels, 255), images.sizes, images.names)
-    ignored = train(SMALL["resnet50"], 3, SETTINGS, 0, everything, None, CPU, Hooks())
+    ignored = train(SMALL["resnet50"], 3, everything, None, TrainingContext(SETTINGS, 0, CPU))
     counted = train(
-        SMALL["resnet50"], 3, SETTINGS.model_copy(update={"void": "background"}), 0, everything, None, CPU, Hooks()
+        SMALL["resnet50"],
+        3,
+        everything,
+        None,
+        TrainingContext(SETTINGS.model_copy(update={"void": "background"}), 0, CPU),
     )
     assert ignored.curve.loss == [0, 0]
     assert min(counted.curve.loss) > 0.1
@@ -68,9 +72,9 @@ def test_every_backbone_starts_from_its_presence_training(name, images):
 
     model = SMALL[name]
     settings = Pretrain(crop=33, batch_size=2, iterations=1)
-    first = train(backbone_only(model), 3, settings, 0, images, None, CPU, Hooks())
+    first = train(backbone_only(model), 3, images, None, TrainingContext(settings, 0, CPU))
     nothing = SETTINGS.model_copy(update={"lr": 1e-12, "iterations": 1, "output_stride": 16})
-    then = train(model, 3, nothing, 1, images, InitialWeights("presence", first.state, "first"), CPU, Hooks())
+    then = train(model, 3, images, InitialWeights("presence", first.state, "first"), TrainingContext(nothing, 1, CPU))
     shared = [k for k, v in first.state.items() if k.startswith("backbone.") and v.dim() == 4]
     assert len(shared) >= 5
     for key in shared:
@@ -79,11 +83,13 @@ def test_every_backbone_starts_from_its_presence_training(name, images):
 
 def test_a_second_stage_goes_on_with_every_weight(images):
     model = SMALL["resnet50"]
-    first = train(model, 3, SETTINGS, 0, images, None, CPU, Hooks())
+    first = train(model, 3, images, None, TrainingContext(SETTINGS, 0, CPU))
     stage = SETTINGS.model_copy(
         update={"output_stride": 8, "batch_norm": "frozen", "lr": 1e-12, "iterations": 1, "weight_decay": 0.0}
     )
-    then = train(model, 3, stage, 0, images, InitialWeights("segment", first.state, "first stage"), CPU, Hooks())
+    then = train(
+        model, 3, images, InitialWeights("segment", first.state, "first stage"), TrainingContext(stage, 0, CPU)
+    )
     for key, value in first.state.items():
         torch.testing.assert_close(then.state[key], value, rtol=0, atol=1e-9, msg=key)
 
@@ -91,4 +97,10 @@ def test_a_second_stage_goes_on_with_every_weight(images):
 def test_a_training_of_another_network_is_refused(images):
     state = build(SMALL["vgg16"], 3, 16).state_dict()
     with pytest.raises(InputError, match=r"training abc: .*another network"):
-        train(SMALL["resnet50"], 3, SETTINGS, 0, images, InitialWeights("segment", state, "training abc"), CPU, Hooks())
+        train(
+            SMALL["resnet50"],
+            3,
+            images,
+            InitialWeights("segment", state, "training abc"),
+            TrainingContext(SETTINGS, 0, CPU),
+        )

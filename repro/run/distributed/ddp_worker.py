@@ -34,8 +34,9 @@ from repro.run.distributed.launcher import LAUNCHER
 from repro.run.distributed.parent import end_with
 from repro.run.job import Job
 from repro.store.errors import unwritable
+from repro.train.context import Hooks
 from repro.train.distributed import process_group
-from repro.train.loop import DivergedError, Hooks, StoppedError
+from repro.train.loop import DivergedError, StoppedError
 
 JOB, STOP, WEIGHTS, REST = "job.pickle", "stop", "trained.safetensors", "trained.json"
 _LOOK_SECONDS = 0.5

@@ -31,7 +31,8 @@ from repro.run.distributed.heartbeat import StallDetector, StalledError
 from repro.run.job import Job
 from repro.store.store import Store
 from repro.train import checkpoint
-from repro.train.loop import BatchLayout, DivergedError, Hooks, StoppedError, TrainingCurve
+from repro.train.context import Hooks
+from repro.train.loop import BatchLayout, DivergedError, StoppedError, TrainingCurve
 from repro.train.training import Trained
 
 _POLL_SECONDS = 0.1

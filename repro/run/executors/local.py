@@ -22,6 +22,8 @@ from repro.run.executors.worker import STOP, End, Ready, main
 from repro.run.progress.events import Event
 from repro.store.store import Store
 
+START_METHOD = "spawn"
+"""Of worker processes: a fork of a process with threads may hang."""
 _POLL_SECONDS = 0.2
 _GOODBYE_SECONDS = 10.0
 
@@ -90,7 +92,7 @@ class LocalExecutor(Executor):
                 self._start(device)
 
     def _start(self, device: str) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context(START_METHOD)
         ours, theirs = context.Pipe()
         arguments = (theirs, self.execute, self.store, device, self.threads)
         process = context.Process(target=main, args=arguments, daemon=True)

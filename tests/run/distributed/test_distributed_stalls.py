@@ -27,7 +27,8 @@ from repro.run.session import Options, inputs
 from repro.spec.load import load_suite
 from repro.store.errors import no_space
 from repro.store.store import Store
-from repro.train.loop import Hooks, StoppedError
+from repro.train.context import Hooks
+from repro.train.loop import StoppedError
 
 SITE = "import os\nif os.environ.get('RANK') == '1':\n"
 

@@ -19,7 +19,8 @@ from repro.run.session import Options, inputs
 from repro.spec.load import load_suite
 from repro.spec.protocol import Data, Model, Protocol, Train
 from repro.store.store import Store
-from repro.train.loop import BatchLayout, DivergedError, Hooks, StoppedError
+from repro.train.context import Hooks
+from repro.train.loop import BatchLayout, DivergedError, StoppedError
 
 PROTOCOL = Protocol(
     model=Model(backbone="resnet50", units=(1, 1, 1, 1), width=2, stem_width=2),

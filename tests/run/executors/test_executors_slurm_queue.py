@@ -98,7 +98,7 @@ def test_a_job_that_two_answers_show_as_over_is_lost(squeue: Squeue, tmp_path: P
     squeue.says(gone)
     (lost,) = handle.poll()
     assert isinstance(lost, Lost)
-    assert "Slurm job 7 ended without a word" in lost.how
+    assert "Slurm job 7 ended without a word" in lost.reason
 
 
 def test_a_job_that_is_queued_again_is_not_lost(squeue: Squeue, tmp_path: Path) -> None:
