@@ -95,7 +95,7 @@ class LocalExecutor(Executor):
         context = multiprocessing.get_context(START_METHOD)
         ours, theirs = context.Pipe()
         arguments = (theirs, self.execute, self.store, device, self.threads)
-        process = context.Process(target=main, args=arguments, daemon=True)
+        process: BaseProcess = context.Process(target=main, args=arguments, daemon=True)  # type: ignore[attr-defined]
         with _interrupts_held_back():
             process.start()
         theirs.close()  # else the pipe would stay open when the worker ends
