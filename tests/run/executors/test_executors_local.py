@@ -227,7 +227,8 @@ def test_a_full_disk_in_a_job_is_no_failure_of_that_job(log, store):
     assert store.failures("bad") == ()
 
 
-def test_a_job_that_can_not_be_imported_is_told(store, capfd):
+def test_a_job_that_can_not_be_imported_is_told(store, capfd, monkeypatch):
+    monkeypatch.setattr("repro.run.executors.local.START_METHOD", "spawn")  # stderr is then that of this test
     with pytest.raises(
         InputError, match=r"--device cpu: a worker process ended with exit code 1 before it could begin"
     ):
