@@ -18,10 +18,16 @@ def suite():
     return load_suite()
 
 
+multiprocessing.get_context("forkserver").set_forkserver_preload(
+    ["repro.cli", "repro.commands.run", "repro.commands.check", "repro.report.formats.write", "repro.run.execute",
+     "repro.run.executors.worker", "torch._dynamo", "scipy.special", "jinja2"]
+)  # fmt: skip
+"""What commands and workers of tests find imported where they are forked from that server."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def forked_workers():
     """Workers are forked from a server that has imported torch: a start takes a tenth of a second, not four."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("repro.run.executors.local.START_METHOD", "forkserver")
-        multiprocessing.get_context("forkserver").set_forkserver_preload(["repro.run.execute", "repro.run.executors.worker"])
         yield

@@ -397,10 +397,6 @@ def record_of(folder: Path) -> dict[str, Any]:
 ONE_AT_A_TIME = threading.Lock()
 """Of the server's processes: two threads that ask for an exit code at once would take it from each other."""
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(
-    ["attacked", "repro.cli", "repro.commands.run", "repro.commands.check", "repro.report.formats.write",
-     "repro.report.charts.intervals", "torch._dynamo", "scipy.special", "jinja2"]
-)  # fmt: skip
 
 if __name__ == "__main__":
     session.EXECUTE = "attacked:execute"

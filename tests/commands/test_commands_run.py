@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked_command
 import numpy as np
 import pytest
 from PIL import Image
@@ -52,10 +53,7 @@ ENVIRONMENT = {
 
 
 def repro(*words, cwd, timeout=120):
-    command = [sys.executable, "-m", "repro", *map(str, words)]
-    return subprocess.run(
-        command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout, check=False
-    )
+    return forked_command.run([*map(str, words)], cwd, ENVIRONMENT, timeout)
 
 
 def run(paper, cwd, *words):
