@@ -39,7 +39,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate, one_hot
 
-from repro.data.look import Look
+from repro.data.scene_settings import Look
 from repro.data.scenes import draw
 from repro.evaluate.crf import refine
 from repro.evaluate.meanfield import Kernels, batches, bilateral

@@ -35,9 +35,9 @@ def shortened(text: str, most: int = 100) -> str:
     """Text with its middle left out where it has more than `most` letters; its end, often a remedy, stays."""
     if len(text) <= most:
         return text
-    told = f" ... ({len(text)} letters) ... "
-    kept = max(most - len(told), 2)
-    return text[: kept - kept // 3] + told + text[len(text) - kept // 3 :]
+    notice = f" ... ({len(text)} letters) ... "
+    kept = max(most - len(notice), 2)
+    return text[: kept - kept // 3] + notice + text[len(text) - kept // 3 :]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

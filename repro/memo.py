@@ -67,9 +67,9 @@ class Memo:
 def _read(path: Path, reader: str, decode: Callable[[dict[str, Any]], Any] | None) -> dict[str, tuple[Stamp, Any]]:
     """path -> (stamp, value); empty where there is no memo, or a damaged one, or another reader's."""
     try:
-        told = unseal(read(path), decode)
-        if told["reader"] != reader:
+        content = unseal(read(path), decode)
+        if content["reader"] != reader:
             return {}
-        return {str(name): (tuple(map(int, then)), value) for name, (then, value) in told["files"].items()}
+        return {str(name): (tuple(map(int, then)), value) for name, (then, value) in content["files"].items()}
     except (OSError, Damaged, ValueError, TypeError, AttributeError, KeyError):
         return {}

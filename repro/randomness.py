@@ -9,6 +9,6 @@ import numpy as np
 
 def generator(seed: int, *purpose: str | int) -> np.random.Generator:
     """A NumPy generator for (seed, purpose...), for example `generator(0, "augment", step)`."""
-    told = "/".join([str(seed), *map(str, purpose)])
-    words = np.frombuffer(hashlib.sha256(told.encode()).digest(), dtype=np.uint32)
+    text = "/".join([str(seed), *map(str, purpose)])
+    words = np.frombuffer(hashlib.sha256(text.encode()).digest(), dtype=np.uint32)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words.tolist())))

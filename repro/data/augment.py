@@ -86,7 +86,7 @@ def apply(
     """Resample a batch.
 
     pixels (N, H, W, 3) uint8, labels (N, H, W) uint8, sizes (N, 2) -> images (B, 3, crop, crop) float32 with padding 0,
-    labels (B, crop, crop) int64 with padding 255 unless told otherwise.
+    labels (B, crop, crop) int64 with padding 255 by default.
     """
     packed = torch.from_numpy(drawn.packed()).to(pixels.device)
     return sample(pixels, labels, sizes, packed, crop, label_padding=label_padding)
@@ -120,5 +120,5 @@ def sample(
     images.mul_(valid[:, None])
     nearest = [(at + 0.5).floor().long().clamp(min=0) for at in source]
     pixel = (nearest[0] * labels.shape[2])[:, :, None] + nearest[1][:, None, :]
-    found = labels[index].flatten(1).gather(1, pixel.flatten(1)).view(-1, crop, crop).long()
-    return images, found.masked_fill_(~valid, label_padding)
+    chosen = labels[index].flatten(1).gather(1, pixel.flatten(1)).view(-1, crop, crop).long()
+    return images, chosen.masked_fill_(~valid, label_padding)

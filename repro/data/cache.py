@@ -39,33 +39,33 @@ class Content:
     """N pairs of pixels (h, w, 3) and labels (h, w), in the order of `names`; read once."""
 
 
-def say(message: str) -> None:
+def warn(message: str) -> None:
     """Write a warning to stderr."""
     print(message, file=sys.stderr)
 
 
-def cached(cache: Path, key: str, content: Callable[[], Content], tell: Callable[[str], None] = say) -> Images:
+def cached(cache: Path, key: str, content: Callable[[], Content], warning: Callable[[str], None] = warn) -> Images:
     """The images stored under `key`, memory-mapped and read-only; `content` is called only if they are not there.
 
-    `tell` hears of a damaged folder. InputError if the folder cannot be written or is full; nothing half-made is left
+    `warning` gets a damaged folder. InputError if the folder cannot be written or is full; nothing half-made is left
     in that case.
     """
     folder = cache / "images" / key
     try:
-        found = _open(folder, lambda _text: None)
-        if found is not None:
-            return found
+        images = _open(folder, lambda _text: None)
+        if images is not None:
+            return images
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(_lock(folder)):
-            found = _open(folder, tell)
-            if found is None:
+            images = _open(folder, warning)
+            if images is None:
                 _build(folder, content())
-                found = _open(folder, tell)
+                images = _open(folder, warning)
     except OSError as error:
         raise unwritable(folder.parent, "decoded images", error, "give another --store") from error
-    if found is None:
+    if images is None:
         raise InputError(f"{folder}: changed while it was written. Remove that folder and run again.")
-    return found
+    return images
 
 
 def _lock(folder: Path) -> Path:
@@ -75,8 +75,8 @@ def _lock(folder: Path) -> Path:
     return path
 
 
-def _open(folder: Path, tell: Callable[[str], None]) -> Images | None:
-    """The folder's images, every byte checked; None if there is nothing, or something else, which `tell` hears."""
+def _open(folder: Path, warning: Callable[[str], None]) -> Images | None:
+    """The folder's images, every byte checked; None if there is nothing, or something else, which `warning` gets."""
     if not os.path.lexists(folder):
         return None
     try:
@@ -93,7 +93,7 @@ def _open(folder: Path, tell: Callable[[str], None]) -> Images | None:
         reason = f"{Path(error.filename or folder).name}: {error.strerror}"
     except (Damaged, ValueError, KeyError, TypeError) as error:
         reason = str(error)
-    tell(f"{folder}: damaged ({reason}). These images are decoded again.")
+    warning(f"{folder}: damaged ({reason}). These images are decoded again.")
     return None
 
 

@@ -20,8 +20,8 @@ FILE_VOID = 11
 
 def _below(home: Path, entry: str) -> Path:
     """The file that a list entry means: the authors' own prefix stands for the data set's folder."""
-    _, found, rest = entry.rpartition("/CamVid/")
-    return home / (rest if found else entry)
+    _, separator, inside = entry.rpartition("/CamVid/")
+    return home / (inside if separator else entry)
 
 
 def samples(home: Path, split: str) -> tuple[Sample, ...]:

@@ -37,7 +37,7 @@ def samples(home: Path, split: str) -> tuple[Sample, ...]:
     images, annotations = home / "leftImg8bit" / folder, home / kind / folder
     if not annotations.is_dir():  # the coarse ones are an archive of their own, which few have
         raise InputError(f"{annotations}: no such directory. {_GET if kind == 'gtFine' else _GET_COARSE}")
-    found = []
+    samples = []
     for image in sorted(images.glob(f"*/*{_SUFFIX}")):
         name = image.name.removesuffix(_SUFFIX)
         labels = annotations / image.parent.name / f"{name}_{kind}_labelIds.png"
@@ -47,10 +47,10 @@ def samples(home: Path, split: str) -> tuple[Sample, ...]:
                 f"{labels}: no such file, though {made.name} is there. The published labelIds are read, and become "
                 f"train ids here. {_GET if kind == 'gtFine' else _GET_COARSE}"
             )
-        found.append(Sample(name, image, labels, str(image)))
-    if not found:
+        samples.append(Sample(name, image, labels, str(image)))
+    if not samples:
         raise InputError(f"{images}: no */*{_SUFFIX} in it. {_GET}")
-    return tuple(found)
+    return tuple(samples)
 
 
 def read_labels(sample: Sample) -> ByteArray:

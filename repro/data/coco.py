@@ -62,11 +62,11 @@ def voc_classes(categories: Iterable[dict[str, Any]], names: Sequence[str]) -> d
     KeyError or ValueError if one is missing.
     """
     index = {name: i for i, name in enumerate(names)}
-    told = {c["id"]: index.get(VOC_NAMES.get(c["name"], c["name"])) for c in categories}
-    found = {category: i for category, i in told.items() if i is not None}
-    if sorted(found.values()) != list(range(1, len(names))):
+    indices = {c["id"]: index.get(VOC_NAMES.get(c["name"], c["name"])) for c in categories}
+    by_category = {category: i for category, i in indices.items() if i is not None}
+    if sorted(by_category.values()) != list(range(1, len(names))):
         raise ValueError("its categories do not include all of VOC's classes")
-    return found
+    return by_category
 
 
 def label_map(annotations: Iterable[dict[str, Any]], classes: dict[int, int], height: int, width: int) -> ByteArray:
@@ -96,19 +96,19 @@ def _labels(image: dict[str, Any], annotations: Iterable[dict[str, Any]], classe
 def convert(home: Path, split: str, names: Sequence[str], progress: Callable[[int, int], None] | None = None) -> int:
     """Write the label maps and the list of a split; return how many images were kept.
 
-    `names`: VOC's classes in label order. `progress` is told (images done, images in all). InputError for a missing or
+    `names`: VOC's classes in label order. `progress` gets (images done, images in all). InputError for a missing or
     damaged annotation file.
     """
     source = home / f"annotations/instances_{_YEARS[split]}.json"
     folder = home / "voc_labels" / split
     try:
         with opened(source) as file:
-            told = json.loads(file.read())
-        classes = voc_classes(told["categories"], names)
+            annotated = json.loads(file.read())
+        classes = voc_classes(annotated["categories"], names)
         by_image = defaultdict(list)
-        for a in told["annotations"]:
+        for a in annotated["annotations"]:
             by_image[a["image_id"]].append(a)
-        images: list[dict[str, Any]] = sorted(told["images"], key=lambda image: str(image["file_name"]))
+        images: list[dict[str, Any]] = sorted(annotated["images"], key=lambda image: str(image["file_name"]))
         folder.mkdir(parents=True, exist_ok=True)
         kept = []
         for done, image in enumerate(images, 1):

@@ -27,7 +27,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from repro.data.disk import opened
 from repro.data.images import VOID, ByteArray
-from repro.data.spelling import beside
+from repro.data.similar_names import similar_name
 from repro.errors import InputError
 
 MOST_PIXELS = 178_956_970
@@ -59,7 +59,7 @@ INCOMPLETE = "The data set is incomplete; unpack it again."
 def unreadable(path: Path, error: Exception, missing: str = INCOMPLETE) -> InputError:
     """The message for a file that is not there (`missing` says what to do then), forbidden or damaged."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return InputError(f"{path}: no such file.{beside(path) or f' {missing}'}")
+        return InputError(f"{path}: no such file.{similar_name(path) or f' {missing}'}")
     if isinstance(error, PermissionError):
         return InputError(f"{path}: cannot be read (permission denied). Make it readable for this user.")
     if isinstance(error, Image.DecompressionBombError):

@@ -50,8 +50,8 @@ class Checksum:
 
     def refusal(self, path: Path) -> str:
         """Empty if the file is the published one, else what differs."""
-        found = self.of(path) if self.begins else ""
-        return "" if found == self.begins else f"{self.kind.upper()} {found}, expected {self.begins}"
+        digest = self.of(path) if self.begins else ""
+        return "" if digest == self.begins else f"{self.kind.upper()} {digest}, expected {self.begins}"
 
 
 def download(

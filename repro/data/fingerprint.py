@@ -18,9 +18,9 @@ class Digests:
     """SHA-256 of files; known ones come from a memo that is kept in `folder`, one file per data set directory."""
 
     def __init__(self, folder: Path, home: Path) -> None:
-        told = hashlib.sha256(str(home.absolute()).encode()).hexdigest()[:20]
+        digest = hashlib.sha256(str(home.absolute()).encode()).hexdigest()[:20]
         self._folder = folder / "fingerprints"
-        self._memo = Memo(self._folder / f"{told}.json", "sha256")
+        self._memo = Memo(self._folder / f"{digest}.json", "sha256")
 
     def of(self, path: Path) -> str:
         """Hex digest of a file's content. OSError as from open."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from repro.data.disk import opened
 from repro.data.images import ByteArray, check_labels
-from repro.data.spelling import beside
+from repro.data.similar_names import similar_name
 from repro.errors import InputError, did_you_mean
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -82,7 +82,7 @@ class Format:
             raise InputError(
                 f"{root}: cannot be read ({_reason(error)}). Make it readable, or give another directory with --data."
             ) from None
-        near = beside(root / self.marks[0])
+        near = similar_name(root / self.marks[0])
         raise InputError(
             f"{root}: not {self.name} (--data): there is no {' or '.join(self.marks)} in it.{near} {self.get}"
         )
@@ -110,7 +110,7 @@ def list_lines(path: Path) -> Iterator[tuple[str, str]]:
             raise InputError(f"{path}: UTF-16 text. Save it as UTF-8.")
         text = data.decode("utf-8-sig")
     except FileNotFoundError:
-        near = beside(path) or " The data set is incomplete; unpack it again."
+        near = similar_name(path) or " The data set is incomplete; unpack it again."
         raise InputError(f"{path}: no such list file.{near}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({_reason(error)}). Make it readable for this user.") from None

@@ -137,42 +137,42 @@ PIECES: dict[str, tuple[Piece, ...]] = {
 """What each data set consists of. MD5s are those that torchvision 0.26 and COCO's own downloads are checked with."""
 
 
-def prepare(name: str, root: Path, say: Callable[[str], None], progress: Progress | None = None) -> tuple[str, ...]:
+def prepare(name: str, root: Path, log: Callable[[str], None], progress: Progress | None = None) -> tuple[str, ...]:
     """Make the data set `name` ready in `root`; return what is left to do by hand, nothing if it is ready.
 
-    `say` is told each step in a line, `progress` (done, total) within one. InputError if a download fails its
+    `log` gets each step as a line, `progress` (done, total) within one. InputError if a download fails its
     checksum, an archive is damaged or unsafe, or the disk is full.
     """
     if name not in PIECES:
         raise InputError(f"{name!r} is not a data set; there are {', '.join(PIECES)}." + did_you_mean(name, PIECES))
-    left = [_bring(piece, root, say, progress) for piece in PIECES[name]]
+    left = [_bring(piece, root, log, progress) for piece in PIECES[name]]
     missing = tuple(instruction for instruction in left if instruction)
     if name == "coco" and not missing:
         names = load_suite().dataset("voc2012").names
         for split in coco.COCO.splits:
             if not (root / f"voc_labels/{split}.txt").exists():
-                say(f"converting COCO's {split} annotations to label maps")
+                log(f"converting COCO's {split} annotations to label maps")
                 kept = coco.convert(root, split, names, progress)
-                say(f"{split}: {kept} images have more than {coco.MIN_PIXELS} pixels of VOC's classes")
+                log(f"{split}: {kept} images have more than {coco.MIN_PIXELS} pixels of VOC's classes")
     return missing
 
 
-def _bring(piece: Piece, root: Path, say: Callable[[str], None], progress: Progress | None) -> str:
+def _bring(piece: Piece, root: Path, log: Callable[[str], None], progress: Progress | None) -> str:
     """Make one piece ready; return how to get it by hand where that is needed."""
     if (root / piece.provides).exists():
         return ""
     archive = root / piece.archive
     if piece.url and not archive.is_file():
-        say(f"downloading {piece.url}")
+        log(f"downloading {piece.url}")
     if piece.url:
         download(piece.url, archive, Checksum("md5", piece.md5), progress)
     elif not piece.archive or not archive.is_file():
         return "" if piece.optional else piece.by_hand.replace("ROOT", str(root))
     elif piece.md5:
-        say(f"checking {archive}")
+        log(f"checking {archive}")
         if refusal := Checksum("md5", piece.md5).refusal(archive):
             raise InputError(f"{archive}: {refusal}: not complete. Download it again.")
-    say(f"unpacking {archive}")
+    log(f"unpacking {archive}")
     unpack(archive, root / piece.into)
     if not (root / piece.provides).exists():
         raise InputError(f"{archive}: there is no {piece.provides} in it: another archive of that name. Replace it.")

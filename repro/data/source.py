@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from repro.data import look, scenes
-from repro.data.cache import Content, cached, say
+from repro.data import scene_settings, scenes
+from repro.data.cache import Content, cached, warn
 from repro.data.camvid import CAMVID
 from repro.data.cityscapes import CITYSCAPES
 from repro.data.coco import COCO
@@ -47,17 +47,18 @@ def load(
     root: Path | None,
     cache: Path,
     declared: Dataset | None = None,
-    tell: Callable[[str], None] = say,
+    warning: Callable[[str], None] = warn,
 ) -> Images:
     """The images of a split, memory-mapped from `cache`; decoded (or drawn) on the first call.
 
     `root` is the data set's directory (None for the embedded scenes); `declared` says how a data set of the user's own
-    is read; `tell` hears where `cache` was damaged. InputError for whatever is wrong with the data set, with a file in
-    it, or with `cache`.
+    is read; `warning` gets where `cache` was damaged. InputError for whatever is wrong with the data set, with a file
+    in it, or with `cache`.
     """
     if data.name == SCENES:
-        drawn = _key(look.fingerprint(data), split, *_module_digests("images", "cache", "scenes", "look"))
-        return cached(cache, drawn, lambda: _drawn(data, split), tell)
+        digests = _module_digests("images", "cache", "scenes", "scene_settings")
+        drawn = _key(scene_settings.fingerprint(data), split, *digests)
+        return cached(cache, drawn, lambda: _drawn(data, split), warning)
     form = format_of(data.name, declared)
     home = form.home(root)
     samples = _samples(form, home, data, split)
@@ -65,7 +66,7 @@ def load(
     own = form.module.rpartition(".")[2]
     modules = _module_digests("images", "decode", "label_form", "cache", "mat", "source", own)
     key = _key(data.name, form.reading, content, str(data.side), str(data.classes), *modules)
-    return cached(cache, key, lambda: _decoded(form, samples, data), tell)
+    return cached(cache, key, lambda: _decoded(form, samples, data), warning)
 
 
 def fingerprint(data: Data, root: Path | None, cache: Path | None = None, declared: Dataset | None = None) -> str:
@@ -75,7 +76,7 @@ def fingerprint(data: Data, root: Path | None, cache: Path | None = None, declar
     cache folder) while files stay as they are, so that the next call reads no file.
     """
     if data.name == SCENES:
-        return look.fingerprint(data)
+        return scene_settings.fingerprint(data)
     form = format_of(data.name, declared)
     home = form.home(root)
     digests = Digests(cache or default_folder(), home)
@@ -129,7 +130,7 @@ def _decode_all(form: Format, samples: tuple[Sample, ...], data: Data) -> Iterat
     def pair(sample: Sample) -> tuple[ByteArray, ByteArray, PresenceArray]:
         pixels, labels = decode_pair(form, sample, data.classes)
         size = resized_size((labels.shape[0], labels.shape[1]), data.side)
-        return resize_photo(pixels, size), resize_labels(labels, size), presence(labels)
+        return resize_photo(pixels, size), resize_labels(labels, size), classes_present(labels)
 
     present = np.zeros(VOID + 1, dtype=np.bool_)
     for pixels, labels, own in in_threads(pair, samples):
@@ -163,7 +164,7 @@ def _misfit(sample: Sample, pixels: ByteArray, labels: ByteArray) -> str:
     )
 
 
-def presence(labels: ByteArray) -> PresenceArray:
+def classes_present(labels: ByteArray) -> PresenceArray:
     """(256,) bool: which values occur in labels (H, W)."""
     return np.bincount(labels.ravel(), minlength=VOID + 1) > 0
 

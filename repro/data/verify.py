@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from repro.data import imagenet, look
+from repro.data import imagenet, scene_settings
 from repro.data.decode import orientation, photo_size
 from repro.data.download import Progress
 from repro.data.fingerprint import Digests, of_samples
@@ -19,11 +19,11 @@ from repro.data.images import VOID
 from repro.data.source import (
     ONLY_MASKS,
     SCENES,
+    classes_present,
     decode_pair,
     fingerprint,
     format_of,
     only_masks,
-    presence,
 )
 from repro.data.threads import in_threads
 from repro.errors import InputError
@@ -68,8 +68,8 @@ def verify(
     that one call tells about all of them.
     """
     if name == SCENES:
-        data = Data(name=SCENES, classes=len(look.COLOURS))
-        return [Row("fingerprint", "", look.fingerprint(data), None)]
+        data = Data(name=SCENES, classes=len(scene_settings.COLOURS))
+        return [Row("fingerprint", "", scene_settings.fingerprint(data), None)]
     if name == IMAGENET:
         if root is None:
             raise InputError(f"--data: imagenet is read from a directory and none was given. {imagenet.GET}")
@@ -110,7 +110,7 @@ def _look_at(
     """Read every pair of files once, whatever splits it is in."""
     unique = {(sample.image, sample.labels): sample for samples in listed.values() for sample in samples}
 
-    def look(sample: Sample) -> _Pair:
+    def read(sample: Sample) -> _Pair:
         content = ""
         with suppress(OSError, InputError):  # decoding says it better
             content = digests.of(sample.image)
@@ -119,10 +119,10 @@ def _look_at(
             turned = orientation(sample.image) != 1
         except InputError as error:
             return _Pair(problem=str(error), content=content)
-        return _Pair((labels.shape[0], labels.shape[1]), presence(labels), turned=turned, content=content)
+        return _Pair((labels.shape[0], labels.shape[1]), classes_present(labels), turned=turned, content=content)
 
     seen = {}
-    for done, (files, pair) in enumerate(zip(unique, in_threads(look, tuple(unique.values())), strict=True), 1):
+    for done, (files, pair) in enumerate(zip(unique, in_threads(read, tuple(unique.values())), strict=True), 1):
         seen[files] = pair
         if progress is not None:
             progress(done, len(unique))
@@ -142,8 +142,8 @@ def _split_rows(
     first = f", the first: {again[0][1].listed}, after {again[0][0].listed}" if again else ""
     rows.append(Row(f"{split}: images listed again", "0", f"{len(again):,}{first}", not again))
     problems = [pair.problem for pair in pairs if pair.problem]
-    found = f"{len(problems):,}" + (f", the first: {problems[0]}" if problems else "")
-    rows.append(Row(f"{split}: damaged or unfitting files", "0", found, not problems))
+    damaged = f"{len(problems):,}" + (f", the first: {problems[0]}" if problems else "")
+    rows.append(Row(f"{split}: damaged or unfitting files", "0", damaged, not problems))
     if whole:
         heights, widths = zip(*(pair.size for pair in whole), strict=True)
         largest = (max(heights), max(widths))
@@ -155,13 +155,13 @@ def _split_rows(
         rows.append(Row(f"{split}: width x height", expected, span, fits))
         present = np.any([pair.present for pair in pairs if pair.present is not None], axis=0)
         missing = [str(k) for k in range(classes) if not present[k]]
-        told = "all" + (f" but {', '.join(missing)}" if missing else "") + (" and void" if present[VOID] else "")
-        told += f": {ONLY_MASKS}" if only_masks(present) else ""
+        summary = "all" + (f" but {', '.join(missing)}" if missing else "") + (" and void" if present[VOID] else "")
+        summary += f": {ONLY_MASKS}" if only_masks(present) else ""
         turned = [sample.image for sample, pair in zip(samples, pairs, strict=True) if pair.turned]
         if turned:
             shown = f"{len(turned):,}, the first: {turned[0]}"
             rows.append(Row(f"{split}: images turned as their EXIF orientation says", "", shown, None))
-        rows.append(Row(f"{split}: labels", f"all of 0 to {classes - 1}", told, not missing))
+        rows.append(Row(f"{split}: labels", f"all of 0 to {classes - 1}", summary, not missing))
     return rows
 
 
@@ -172,24 +172,24 @@ def _count(facts: Dataset, form: Format, split: str) -> str:
 
 def _verify_imagenet(facts: Dataset, root: Path, cache: Path | None, progress: Progress | None) -> list[Row]:
     """Count images and classes of the validation set; read every header."""
-    found = imagenet.validation(root)
+    images = imagenet.validation(root)
     problems = []
-    for done, labelled in enumerate(found, 1):
+    for done, labelled in enumerate(images, 1):
         try:
             photo_size(labelled.image)
         except InputError as error:
             problems.append(str(error))
         if progress is not None:
-            progress(done, len(found))
-    per_class = np.bincount([labelled.index for labelled in found], minlength=1)
-    told = f"{len(problems):,}" + (f", the first: {problems[0]}" if problems else "")
+            progress(done, len(images))
+    per_class = np.bincount([labelled.index for labelled in images], minlength=1)
+    summary = f"{len(problems):,}" + (f", the first: {problems[0]}" if problems else "")
     rows = [
-        Row("val: images", f"{facts.splits['val']:,}", f"{len(found):,}", len(found) == facts.splits["val"]),
+        Row("val: images", f"{facts.splits['val']:,}", f"{len(images):,}", len(images) == facts.splits["val"]),
         Row("val: classes", f"{imagenet.CLASSES:,}", f"{len(per_class):,}", len(per_class) == imagenet.CLASSES),
         Row("val: images per class", "50 to 50", f"{per_class.min()} to {per_class.max()}", set(per_class) == {50}),
-        Row("val: damaged files", "0", told, not problems),
+        Row("val: damaged files", "0", summary, not problems),
     ]
     if not problems:
-        samples = [Sample(f"{v.index}/{v.image.name}", v.image, v.image, str(v.image)) for v in found]
+        samples = [Sample(f"{v.index}/{v.image.name}", v.image, v.image, str(v.image)) for v in images]
         rows.append(Row("fingerprint", "", of_samples(samples, Digests(cache or default_folder(), root))[:20], None))
     return rows

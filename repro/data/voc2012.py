@@ -40,10 +40,10 @@ def _trainaug(home: Path) -> tuple[Sample, ...]:
     own = dict(ids(lists / "train.txt"))
     val = {name for name, _ in ids(lists / "val.txt")}
     sbd = nearby(home, _SBD)
-    found = {**_augmented_ids(lists, sbd, val), **own}
+    places = {**_augmented_ids(lists, sbd, val), **own}
     augmented = nearby(home, ("SegmentationClassAug",))
     chosen = []
-    for name, place in sorted(found.items()):
+    for name, place in sorted(places.items()):
         if name in own:
             labels = home / f"SegmentationClass/{name}.png"
         elif augmented is not None:
@@ -63,14 +63,14 @@ def _augmented_ids(lists: Path, sbd: Path | None, val: set[str]) -> dict[str, st
         return {name: place for name, place in both.items() if name not in val}
     for path in (lists / name for name in _AUGMENTED_LISTS):
         if path.exists():
-            found = dict(ids(path))
-            leaked = sorted(val & found.keys())
+            listed = dict(ids(path))
+            leaked = sorted(val & listed.keys())
             if leaked:
                 raise InputError(
-                    f"{found[leaked[0]]}: {leaked[0]} is an image of VOC's val, as are {len(leaked) - 1} more here. "
+                    f"{listed[leaked[0]]}: {leaked[0]} is an image of VOC's val, as are {len(leaked) - 1} more here. "
                     "A trainaug list without val has 10,582 ids."
                 )
-            return found
+            return listed
     raise InputError(f"{lists / _AUGMENTED_LISTS[0]}: no such list file, and SBD is not here. {_GET_SBD}")
 
 

@@ -82,16 +82,16 @@ def diagnose(suite: Suite, cell: Cell, recipe: Recipe) -> Diagnosis:
     reason = "stated"
     changed = [Deviation(k, published[k], own[k], reason, "unknown") for k in published if own[k] != published[k]]
     left = {d.key: d for d in departures(protocol, changed)}
-    found = [*_of_tables(suite, table.source.paper, published, own, left)]
-    found += _of_pitfalls(suite, table.source.paper, published, own, left)
-    found += [Departure((deviation,), None) for deviation in left.values()]
+    every = [*_of_tables(suite, table.source.paper, published, own, left)]
+    every += _of_pitfalls(suite, table.source.paper, published, own, left)
+    every += [Departure((deviation,), None) for deviation in left.values()]
     margin = judge_number([cell.published], cell.published).margin
-    sizes = [departure.points for departure in found if departure.points is not None]
+    sizes = [departure.points for departure in every if departure.points is not None]
     low, high = (cell.published + sum(size[end] for size in sizes) for end in (0, 1))
     known = {k for pitfall in suite.pitfalls if table.source.paper in pitfall.papers for k in pitfall.keys}
     unstated = [k for k in published if k not in recipe.settings and not k.startswith(RARELY_STATED)]
     unstated.sort(key=lambda key: key not in known)
-    ordered = sorted(found, key=lambda d: (d.points is None, min(d.points or (0, 0))))
+    ordered = sorted(every, key=lambda d: (d.points is None, min(d.points or (0, 0))))
     other = own["data.name"] if own["data.name"] != published["data.name"] else ""
     return Diagnosis(tuple(ordered), tuple(unstated), cell.published, low - margin, high + margin, margin, other)
 
@@ -166,8 +166,8 @@ def verdict(diagnosis: Diagnosis, got: float, unsized: Sequence[str]) -> str:
         )
     if got < diagnosis.low:
         rest = f"{diagnosis.low - got:.2f} points below that range: something else costs."
-        look = "Look at the departures without a known size" if unsized else "Look at what is not stated"
-        return f"{words} {rest} {look}, at the measurement (`repro score`) and at docs/pitfalls.md."
+        advice = "Look at the departures without a known size" if unsized else "Look at what is not stated"
+        return f"{words} {rest} {advice}, at the measurement (`repro score`) and at docs/pitfalls.md."
     return (
         f"{words} {got - diagnosis.high:.2f} points above that range: the sizes reported for other recipes are too "
         "large for yours, or something makes the number better than the paper's."

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.cores import cores
-from repro.data import look
+from repro.data import scene_settings
 from repro.errors import InputError, did_you_mean
 from repro.nets import weight_files
 from repro.plan.chain import Inputs
@@ -100,7 +100,7 @@ def inputs(options: Options, suite: Suite, store: Store, absent: dict[str, str] 
         one = {"train_split": split, "val_split": split, "train_images": images, "val_images": images}
         told = told.model_copy(update=one)
         if told.name == SCENES:
-            return look.fingerprint(told)
+            return scene_settings.fingerprint(told)
         from repro.data import source
 
         try:

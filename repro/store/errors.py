@@ -22,12 +22,12 @@ def errno_of(error: BaseException) -> int | None:
     """Return the error number behind `error`, or None.
 
     Writers in Rust (safetensors) raise exceptions of their own whose text ends in ``(os error 28)``;
-    a full disk must be told from a bug there too.
+    a full disk must be distinguished from a bug there too.
     """
     if isinstance(error, OSError):
         return error.errno
-    found = re.search(r"\(os error (\d+)\)", str(error))
-    return int(found.group(1)) if found else None
+    match = re.search(r"\(os error (\d+)\)", str(error))
+    return int(match.group(1)) if match else None
 
 
 def _behind(error: BaseException) -> Iterator[int]:

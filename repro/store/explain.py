@@ -49,15 +49,15 @@ class History:
 
     def alike(self, wanted: Mapping[str, Any]) -> list[Record]:
         """Return the records of the same settings and seed as `wanted`, whatever code and data, the newest first."""
-        found = self._alike.get(self._identity(wanted), [])
-        return sorted(found, key=lambda record: str(record.get("started", "")), reverse=True)
+        alike = self._alike.get(self._identity(wanted), [])
+        return sorted(alike, key=lambda record: str(record.get("started", "")), reverse=True)
 
     def _first(self, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return what `record` builds on: an evaluation's training, a training's parent."""
         first = record["training"] if "training" in record else record["parent"]
         if not isinstance(first, str):
-            found: Mapping[str, Any] | None = first
-            return found
+            nearest: Mapping[str, Any] | None = first
+            return nearest
         return self._trainings.get(first, {"key": first, "lost": True})
 
     def _identity(self, record: Mapping[str, Any]) -> str | None:

@@ -30,25 +30,25 @@ def in_micro_batches(plan: Plan, store: Store) -> Plan:
 
 
 def _planned(one: PlannedCell, fitting: _Fitting) -> PlannedCell:
-    found = {seed: fitting.evaluation(e) for seed, e in one.evaluations.items()}
+    evaluations = {seed: fitting.evaluation(e) for seed, e in one.evaluations.items()}
     parted = {
         f"{'pretrain' if new.task == 'presence' else 'train'}.micro_batch": new.settings.micro_batch
-        for seed, evaluation in found.items()
+        for seed, evaluation in evaluations.items()
         for new, old in zip(evaluation.training.chain(), one.evaluations[seed].training.chain(), strict=True)
         if new.settings.micro_batch != old.settings.micro_batch
     }
     if not parted or one.resolved is None:
-        return replace(one, evaluations=found)
+        return replace(one, evaluations=evaluations)
     protocol = one.resolved.protocol
     for section in ("train", "pretrain"):
         if (micro_batch := parted.get(f"{section}.micro_batch")) is not None:
-            told = getattr(protocol, section).model_copy(update={"micro_batch": micro_batch})
-            protocol = protocol.model_copy(update={section: told})
+            settings = getattr(protocol, section).model_copy(update={"micro_batch": micro_batch})
+            protocol = protocol.model_copy(update={section: settings})
     more = tuple(
         Deviation(key, None, micro_batch, "memory was short where it was computed", "lower")
         for key, micro_batch in parted.items()
     )
-    return PlannedCell(one.cell, Resolved(protocol, (*one.resolved.deviations, *more)), found)
+    return PlannedCell(one.cell, Resolved(protocol, (*one.resolved.deviations, *more)), evaluations)
 
 
 class _Fitting:
@@ -74,7 +74,7 @@ class _Fitting:
             return wanted
         if wanted.parent is not None and (parent := self.training(wanted.parent)) is not wanted.parent:
             return self._find(replace(wanted, parent=parent))
-        told = [failure["micro_batch"] for failure in self._store.failures(wanted.key) if "micro_batch" in failure]
-        if not told:
+        sizes = [failure["micro_batch"] for failure in self._store.failures(wanted.key) if "micro_batch" in failure]
+        if not sizes:
             return wanted
-        return self._find(replace(wanted, settings=wanted.settings.model_copy(update={"micro_batch": min(told)})))
+        return self._find(replace(wanted, settings=wanted.settings.model_copy(update={"micro_batch": min(sizes)})))

@@ -58,7 +58,7 @@ _LEFTOVER_SECONDS = 24 * 3600.0
 """Nothing takes a day to be written: what is older in incoming/ belongs to a process that was killed."""
 
 
-def say(message: str) -> None:
+def warn_user(message: str) -> None:
     """Write a warning to stderr."""
     print(message, file=sys.stderr)
 
@@ -68,7 +68,7 @@ class Store:
     """Records under `root`; `warn` gets one line for each damaged record. Can be sent to other processes."""
 
     root: Path
-    warn: Callable[[str], None] = say
+    warn: Callable[[str], None] = warn_user
 
     # -- places
 
@@ -153,15 +153,17 @@ class Store:
                 folder, lambda key: self.peek(kind, key)
             )
 
-    def _read(self, kind: Stored, key: str, look: Callable[[Path], Mapping[str, Any]]) -> Record | None:
+    def _read(self, kind: Stored, key: str, read_files: Callable[[Path], Mapping[str, Any]]) -> Record | None:
         folder = self.folder(kind, key)
         with as_input_error(folder):
             try:
-                return _load(folder, kind, key, look)
+                return _load(folder, kind, key, read_files)
             except Damaged as damage:
-                return self._set_aside(kind, key, look, str(damage))
+                return self._set_aside(kind, key, read_files, str(damage))
 
-    def _set_aside(self, kind: Stored, key: str, look: Callable[[Path], Mapping[str, Any]], why: str) -> Record | None:
+    def _set_aside(
+        self, kind: Stored, key: str, read_files: Callable[[Path], Mapping[str, Any]], why: str
+    ) -> Record | None:
         """Move a damaged record away; None, or the whole record that another process has put there meanwhile."""
         folder = self.folder(kind, key)
         try:
@@ -170,7 +172,7 @@ class Store:
             with self.lock("damaged"):
                 try:
                     # Between our look and this lock another process may have set it aside and redone it.
-                    return _load(folder, kind, key, look)
+                    return _load(folder, kind, key, read_files)
                 except Damaged:
                     target = self.root / "damaged" / f"{kind}-{key}-{secrets.token_hex(4)}"
                     _move(folder, target)
@@ -276,7 +278,7 @@ class Store:
 
     def failures(self, key: str) -> tuple[Record, ...]:
         """Return what went wrong with `key` so far, oldest first."""
-        found: list[Record] = []
+        records: list[Record] = []
         number = 1
         while os.path.lexists(path := self.root / "failures" / f"{key}-{number}.json"):
             number += 1
@@ -286,8 +288,8 @@ class Store:
             except (Damaged, OtherSchema, OSError) as error:
                 self.warn(f"{path}: {_reason(error)}. Ignored.")
             else:
-                found.append(record)
-        return tuple(found)
+                records.append(record)
+        return tuple(records)
 
     # -- locks
 
@@ -341,7 +343,7 @@ def _size(path: Path) -> dict[str, Any]:
     return {"bytes": regular(path).st_size}
 
 
-def _load(folder: Path, kind: Stored, key: str, look: Callable[[Path], Mapping[str, Any]]) -> Record | None:
+def _load(folder: Path, kind: Stored, key: str, read_files: Callable[[Path], Mapping[str, Any]]) -> Record | None:
     """Return the record in `folder`, its files compared with what `look` sees; None if there is nothing."""
     try:
         record = decode(read(folder / "record.json"))
@@ -361,7 +363,7 @@ def _load(folder: Path, kind: Stored, key: str, look: Callable[[Path], Mapping[s
         ) from None
     for name, expected in record["files"].items():
         try:
-            seen = look(folder / name)
+            seen = read_files(folder / name)
         except OSError as error:
             if not unreadable(error):
                 raise

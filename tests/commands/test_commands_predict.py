@@ -131,7 +131,7 @@ def test_what_is_not_trained_says_how_to_train_it(trained, tmp_path):
 def test_a_network_of_other_code_is_taken_and_said(trained, tmp_path, monkeypatch):
     _, shared = trained
     picture = _picture(tmp_path / "x.png", 20, 30)
-    monkeypatch.setattr("repro.data.look.COLOURS", ((1.0, 1.0, 1.0),) * 9)  # other data, another key
+    monkeypatch.setattr("repro.data.scene_settings.COLOURS", ((1.0, 1.0, 1.0),) * 9)  # other data, another key
     code, _, message = repro("predict", picture, "--from", "deep1/aspp", *shared, "--out", tmp_path)
     assert code == 0
     assert "taking training" in message

@@ -5,11 +5,11 @@ import hashlib
 import numpy as np
 import pytest
 
-from repro.data import look, scenes
+from repro.data import scene_settings, scenes
 from repro.errors import InputError
 from repro.spec.protocol import Data
 
-LOOK = look.Look()
+LOOK = scene_settings.SceneSettings()
 DATA = Data(name="scenes", classes=9, train_images=60, val_images=20)
 
 
@@ -86,10 +86,10 @@ def test_another_side_scales_the_scene():
 
 
 def test_fingerprint_tells_what_decides_the_bytes():
-    base = look.fingerprint(DATA)
-    assert base == look.fingerprint(DATA)
-    assert base != look.fingerprint(DATA.model_copy(update={"side": 65}))
-    assert base != look.fingerprint(DATA.model_copy(update={"train_images": 61}))
+    base = scene_settings.fingerprint(DATA)
+    assert base == scene_settings.fingerprint(DATA)
+    assert base != scene_settings.fingerprint(DATA.model_copy(update={"side": 65}))
+    assert base != scene_settings.fingerprint(DATA.model_copy(update={"train_images": 61}))
 
 
 def test_wrong_split_and_wrong_classes():

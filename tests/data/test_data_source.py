@@ -12,7 +12,7 @@ import pytest
 from data_trees import label_map, run_python, write_camvid, write_labels, write_photo
 from PIL import Image
 
-from repro.data import look, scenes, source, threads
+from repro.data import scene_settings, scenes, source, threads
 from repro.data.images import resize_labels, resize_photo
 from repro.errors import InputError
 from repro.spec.load import load_suite
@@ -278,7 +278,7 @@ def test_scenes_are_drawn_once(tmp_path, monkeypatch):
     assert np.array_equal(images.pixels, expected.pixels)
     assert np.array_equal(images.labels, expected.labels)
     assert images.names == expected.names
-    assert source.fingerprint(data, None) == look.fingerprint(data)
+    assert source.fingerprint(data, None) == scene_settings.fingerprint(data)
     monkeypatch.setattr(scenes, "load", lambda *_: pytest.fail("drawn again"))
     assert np.array_equal(source.load(data, "val", None, tmp_path).labels, expected.labels)
 
@@ -297,8 +297,8 @@ def test_no_torch_and_no_scipy():
 
 def test_the_scenes_number_of_images_is_the_declared_one():
     facts = load_suite().datasets["scenes"]
-    assert facts.splits == look.COUNTS
-    assert facts.count == len(look.COLOURS)
+    assert facts.splits == scene_settings.COUNTS
+    assert facts.count == len(scene_settings.COLOURS)
 
 
 @pytest.mark.parametrize("name", source.FORMATS)

@@ -8,7 +8,7 @@ from data_trees import FACTS, write_camvid, write_cityscapes, write_labels, writ
 from PIL import Image
 from test_data_imagenet import write_flat, write_kit
 
-from repro.data import look, source, verify
+from repro.data import scene_settings, source, verify
 from repro.errors import InputError
 from repro.spec.protocol import Data
 
@@ -172,7 +172,7 @@ def test_imagenet(tmp_path, monkeypatch):
 
 def test_scenes_and_no_folder():
     (row,) = verify.verify("scenes", FACTS["scenes"], None)
-    assert row.found == look.fingerprint(Data(name="scenes", classes=9))
+    assert row.found == scene_settings.fingerprint(Data(name="scenes", classes=9))
     for name in ("voc2012", "imagenet"):
         with pytest.raises(InputError, match=f"--data: {name} is read from a directory and none was given"):
             verify.verify(name, FACTS[name], None)

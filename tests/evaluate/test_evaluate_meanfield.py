@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate, one_hot
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from repro.data.look import COLOURS, Look
+from repro.data.scene_settings import COLOURS, SceneSettings
 from repro.data.scenes import draw
 from repro.errors import InputError
 from repro.evaluate import meanfield, permutohedral
@@ -32,7 +32,7 @@ SMALL = CRF(w1=4, sigma_alpha=20, sigma_beta=8, w2=3, sigma_gamma=2, iterations=
 def _scene(index, side=97, cut=(97, 97)):
     """A drawn scene and coarse, noisy probabilities from its labels."""
     height, width = cut
-    pixels, labels = draw(Look(side=side), "val", index)
+    pixels, labels = draw(SceneSettings(side=side), "val", index)
     pixels, labels = torch.from_numpy(pixels[:height, :width].copy()), torch.from_numpy(labels[:height, :width].copy())
     classes = len(COLOURS)
     exact = one_hot(torch.where(labels == 255, 0, labels).long(), classes).permute(2, 0, 1)[None].float()

@@ -22,7 +22,7 @@ from repro.run.executors.worker import STOP, End, Ready, main
 from repro.run.progress.events import Event
 from repro.store.store import Store
 
-START_METHOD = "spawn"
+START_METHOD: Literal["spawn"] = "spawn"
 """Of worker processes: a fork of a process with threads may hang."""
 _POLL_SECONDS = 0.2
 _GOODBYE_SECONDS = 10.0

@@ -11,7 +11,7 @@ from pathlib import Path
 _SEPARATORS = re.compile(r"[\\/]+")
 
 
-def beside(path: Path) -> str:
+def similar_name(path: Path) -> str:
     """Name, in a sentence that begins with a space, the file that `path` probably means; empty if there is none.
 
     It differs in capitals, in the form of accents, in the suffix, in how folders are separated (`train\\a.png`), in a
@@ -22,9 +22,9 @@ def beside(path: Path) -> str:
         return ""
     written = _SEPARATORS.split("/".join(rest))
     for start in range(len(written) if len(written) > len(rest) or written[0].endswith(":") else 1):
-        meant = _walk(here, [part for part in written[start:] if part])
-        if meant is not None:
-            return f" There is {meant}: {_difference(rest[-1], meant.name)}."
+        similar = _walk(here, [part for part in written[start:] if part])
+        if similar is not None:
+            return f" There is {similar}: {_difference(rest[-1], similar.name)}."
     return ""
 
 

@@ -26,7 +26,7 @@ COLOURS = (
 
 
 @dataclass(frozen=True)
-class Look:
+class SceneSettings:
     """Numbers that make a scene; pixels refer to a side of 129."""
 
     seed: int = 1706
@@ -47,11 +47,11 @@ class Look:
     """Range of the background colour, per channel."""
 
 
-def look_of(data: Data) -> Look:
+def settings_of(data: Data) -> SceneSettings:
     """The look that `data` asks for."""
     if data.classes != len(COLOURS):
         raise InputError(f"data.classes: {data.classes}; the embedded scenes have {len(COLOURS)}. Leave it out.")
-    return Look(side=data.side or Look.side)
+    return SceneSettings(side=data.side or SceneSettings.side)
 
 
 def count_of(data: Data, split: str) -> int:
@@ -65,5 +65,6 @@ def count_of(data: Data, split: str) -> int:
 def fingerprint(data: Data) -> str:
     """20 hex digits of what decides every byte of both splits."""
     counts = {s: count_of(data, s) for s in (data.train_split, data.val_split)}
-    told = repr((sorted(asdict(look_of(data)).items()), sorted(counts.items()), [list(colour) for colour in COLOURS]))
-    return hashlib.sha256(told.encode()).hexdigest()[:20]
+    colours = [list(colour) for colour in COLOURS]
+    text = repr((sorted(asdict(settings_of(data)).items()), sorted(counts.items()), colours))
+    return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from repro.data.spelling import beside
+from repro.data.similar_names import similar_name
 
 
 @pytest.fixture
@@ -30,15 +30,15 @@ def home(tmp_path):
     ],
 )
 def test_the_file_that_was_meant(home, name, meant, remedy):
-    message = beside(home / name)
+    message = similar_name(home / name)
     assert message.startswith(f" There is {home / meant}: ")
     assert remedy in message
 
 
 @pytest.mark.parametrize("name", ["Train/0002.jpg", "other/0001.jpg", "Train/0001.JPG/x.png", "C:/data/0003.jpg", ""])
 def test_nothing_is_made_up(home, name):
-    assert beside(home / name) == ""
+    assert similar_name(home / name) == ""
 
 
 def test_what_is_there_was_not_misspelt(home):
-    assert beside(home / "labels/0001.png") == ""
+    assert similar_name(home / "labels/0001.png") == ""
