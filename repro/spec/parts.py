@@ -17,13 +17,12 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import repro
 from repro.errors import InputError, did_you_mean
 from repro.spec.implementation import OUTPUT_STRIDE, Parameters, parameters_of, source_of
 
 PartKind = Literal["backbone", "head"]
 KINDS: tuple[PartKind, ...] = get_args(PartKind)
-PACKAGE = Path(repro.__file__).parent
+PACKAGE = Path(__file__).parents[1]
 NEEDED: dict[PartKind, tuple[str, ...]] = {"backbone": (OUTPUT_STRIDE,), "head": ("channels", "classes")}
 """Parameters without which no network can be made of it."""
 OFFERED: dict[PartKind, tuple[str, ...]] = {

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import repro
 from repro.files import settled, stamp
 
-PACKAGE = Path(repro.__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 
 def built_in() -> list[Path]:

@@ -15,7 +15,7 @@ def planned(version: str, images: str = "i0", seeds: int = 1, overrides: tuple[s
     suite = load_suite()
     inputs = Inputs(
         data=lambda _data, _split: images,
-        code=lambda _stage, _data: Code((("repro.nets.resnet", version), ("repro.train.loop", "same"))),
+        code=lambda _stage, _data: Code((("repro.of.this.version", version), ("repro.of.all", "same"))),
         classes=lambda _name: ("background",),
         weights=lambda _backbone: "",
     )
