@@ -184,7 +184,7 @@ def test_what_nobody_publishes_is_told(tmp_path: Path) -> None:
 
 
 def test_addresses_are_those_of_torchvision_and_timm() -> None:
-    for name in ("resnet50", "resnet101", "vgg16"):
+    for name in ("resnet50", "resnet101", "vgg16", "mobilenet_v2"):
         weights = theirs.get_model_weights(name)["IMAGENET1K_V1"]
         assert published(name).url == weights.url
         assert published(name).sha256 in weights.url
