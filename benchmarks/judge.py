@@ -36,7 +36,7 @@ def measure(repeats: int = 5) -> dict[str, Any]:
     import numpy as np
 
     from repro.judge.intervals import bootstrap_miou, replicate_miou, resample_images
-    from repro.judge.miou import class_sums, miou
+    from repro.metrics import class_sums, miou
 
     rng = np.random.default_rng(0)
     matrices = rng.integers(0, 2000, size=(IMAGES, CLASSES, CLASSES)).astype(np.int32)

@@ -113,12 +113,14 @@ def results(
 ) -> pd.DataFrame:  # fmt: skip
     """Return one row per cell and seed that a store holds, of these tables (default: all).
 
-    Columns: id, table, row, column, metric, scale, published (printed unit), seed, value (mean IOU in [0, 1]).
+    Columns: id, table, row, column, metric, scale, published (printed unit), seed, value (shares in [0, 1]).
     `scale`, `tables_dir`, `any_code`: as of `repro report`; seeds 0 to `seeds` - 1 are looked for.
     """
     import pandas as pd
 
     from repro.run.session import Options, load, make_plan
+    from repro.spec.metric import find_metric
+    from repro.store.metrics import metric_in
     from repro.store.store import Store
 
     options = Options(
@@ -129,6 +131,7 @@ def results(
     plan = make_plan(options, suite, place)
     rows = []
     for planned in plan.cells:
+        metric = find_metric(planned.cell.metric)
         for seed, evaluation in sorted(planned.evaluations.items()):
             record = place.peek("evaluation", evaluation.key)
             if record is not None:
@@ -137,7 +140,7 @@ def results(
                     {
                         "id": cell.id, "table": cell.table, "row": cell.row_label, "column": cell.column_label,
                         "metric": cell.metric, "scale": plan.request.scale, "published": cell.published, "seed": seed,
-                        "value": record["result"]["miou"],
+                        "value": metric_in(place, record, metric),
                     }
                 )  # fmt: skip
     columns = ["id", "table", "row", "column", "metric", "scale", "published", "seed", "value"]

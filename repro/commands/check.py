@@ -27,6 +27,7 @@ from repro.run.environment import environment
 from repro.run.progress.events import Event, Failed, TrainingDone
 from repro.run.session import Options
 from repro.spec.keys import flat_of
+from repro.spec.metric import find_metric
 from repro.spec.protocol import Protocol
 from repro.spec.table import TableSpec
 from repro.store.store import Store, Stored
@@ -281,14 +282,19 @@ def _change(path: Path, new: Baseline) -> str:
     same = sum(a.seeds == b.seeds and a.value == b.value for a, b in zip(old.cells, new.cells, strict=True))
     if same == len(new.cells):
         return "every cell as before"
-    moved = [abs(mean_of(b) - mean_of(a)) for a, b in zip(old.cells, new.cells, strict=True) if a.seeds and b.seeds]
-    largest = f", scores by at most {100 * max(moved):.3f} points" if moved else ""
+    moved: dict[str, float] = {}
+    for a, b in zip(old.cells, new.cells, strict=True):
+        if a.seeds and b.seeds:
+            metric = find_metric(b.metric)
+            change = metric.factor * abs(mean_of(b) - mean_of(a))
+            moved[metric.difference_unit] = max(moved.get(metric.difference_unit, 0.0), change)
+    largest = "".join(f", scores by at most {change:.3f} {unit}".rstrip() for unit, change in moved.items())
     return f"{len(new.cells) - same} of {len(new.cells)} cells changed{largest}"
 
 
 def mean_of(cell: CellBaseline) -> float:
     """Mean score over a cell's seeds."""
-    return sum(result.miou for result in cell.seeds.values()) / len(cell.seeds)
+    return sum(result.score for result in cell.seeds.values()) / len(cell.seeds)
 
 
 def _rounding(

@@ -9,8 +9,9 @@ from typing import Any
 from repro.commands.output import print_json, print_table, say
 from repro.plan.only import choose
 from repro.run.computed import counted, value_of
-from repro.spec.cell import METRICS, Cell
+from repro.spec.cell import Cell
 from repro.spec.load import Suite, load_suite
+from repro.spec.metric import find_metric
 from repro.spec.resolve import resolve
 from repro.spec.table import TableSpec
 
@@ -55,7 +56,7 @@ def _rows(suite: Suite, table: TableSpec, cells: Sequence[Cell], overrides: Sequ
             "row": cell.row_label,
             "column": cell.column_label,
             "metric": metric,
-            "unit": METRICS[metric].unit,
+            "unit": find_metric(metric).unit,
             "published": cell.published if cell.kind == "computed" else None,
             "value": value_of(metric, protocol),
             "decimals": cell.decimals if cell.kind == "computed" else DECIMALS,

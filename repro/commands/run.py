@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from repro.run.progress.state import Progress
 from repro.run.progress.table_view import TableView, table_view
 from repro.run.session import Options
 from repro.spec.bounds import PROCESSES, check_count
+from repro.store.record import recorded
 from repro.store.short_of_memory import in_micro_batches
 from repro.store.store import Store
 
@@ -121,10 +122,10 @@ def compute(plan: Plan, work: Sequence[Work], store: Store, executor: Executor) 
     return EXIT_CELL_FAILED if outcome.failed or progress.failed else EXIT_OK
 
 
-def known(plan: Plan, store: Store) -> dict[str, float]:
-    """Evaluation key -> mean IOU of what is stored."""
+def known(plan: Plan, store: Store) -> dict[str, Mapping[str, float]]:
+    """Evaluation key -> metrics of what is stored."""
     found = {key: store.peek("evaluation", key) for key in plan.evaluations}
-    return {key: float(record["result"]["miou"]) for key, record in found.items() if record is not None}
+    return {key: recorded(record) for key, record in found.items() if record is not None}
 
 
 def table_views(plan: Plan) -> tuple[TableView, ...]:

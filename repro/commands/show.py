@@ -9,10 +9,10 @@ from typing import Any
 from repro.commands.output import print_json, print_table
 from repro.plan.only import choose
 from repro.run.scale import default_scale
-from repro.spec.cell import METRICS
 from repro.spec.explain import shown
 from repro.spec.keys import flat_of
 from repro.spec.load import load_suite
+from repro.spec.metric import find_metric
 from repro.spec.protocol import Protocol
 from repro.spec.resolve import resolve
 from repro.spec.table import Cell, CellKind, TableSpec
@@ -130,7 +130,7 @@ def _printed(cell: Cell | None) -> str:
 
 def _unit(column: Sequence[Cell]) -> str:
     """The printed unit of a column that is not all of mean IOUs."""
-    units = {METRICS[cell.metric].unit for cell in column}
+    units = {find_metric(cell.metric).unit for cell in column}
     return "" if len(units) > 1 or {cell.metric for cell in column} == {"miou"} else f" [{units.pop()}]"
 
 

@@ -22,13 +22,14 @@ from repro.data.images import Images
 from repro.errors import InputError
 from repro.evaluate.adaptive_batches import AdaptiveBatch, in_adaptive_batches
 from repro.evaluate.canvas import outside, place, put_back, windows
-from repro.evaluate.confusion import VOID, class_iou, confusion, image_mean_iou, mean_iou, predicted
+from repro.evaluate.confusion import VOID, confusion, predicted
 from repro.evaluate.crf import refine
 from repro.evaluate.inference import probabilities
 from repro.evaluate.probabilities import Kept
 from repro.evaluate.region import distances, has_void, scored
 from repro.evaluate.search import Found, Sample, search
 from repro.evaluate.steps import Steps, steps
+from repro.metrics import class_iou, measured_values
 from repro.nets.build import build
 from repro.nets.deeplab import set_resizing
 from repro.nets.precision import autocast
@@ -72,11 +73,9 @@ class Measured:
     """Of convolutions and products."""
 
     @property
-    def miou(self) -> float:
-        """Mean IOU in [0, 1] of the whole set, or, where so asked, the mean over images of each one's own."""
-        if self.average == "image":
-            return image_mean_iou(self.matrices)
-        return mean_iou(self.matrices.sum(axis=0, dtype=np.int64))
+    def metrics(self) -> dict[str, float]:
+        """The suite's metrics by name, in [0, 1], of the whole set, or, where so asked, means over images."""
+        return measured_values(self.matrices, self.average)
 
     @property
     def class_iou(self) -> list[float | None]:

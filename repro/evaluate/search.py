@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 
 from repro.errors import InputError
-from repro.evaluate.confusion import confusion, mean_iou, predicted
+from repro.evaluate.confusion import confusion, predicted
 from repro.evaluate.crf import refine
 from repro.evaluate.meanfield import Kernels, batches, check
 from repro.evaluate.memory import freed_memory_kept
 from repro.files import Damaged, read, remove, seal, unseal, write
+from repro.metrics import miou
 from repro.spec.protocol import CRF
 
 
@@ -142,7 +143,7 @@ def search(
             if matrices is None:
                 return None
             for one, matrix in zip(group, matrices, strict=True):
-                done[one] = Trial(*one, mean_iou(matrix), level)
+                done[one] = Trial(*one, float(miou(matrix)), level)
             _write(notes, done.values(), before + time.monotonic() - began)
             on_trial(len(done), crf.combinations)
     names = tuple(sample.name for sample in samples)

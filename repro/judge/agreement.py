@@ -19,14 +19,15 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from repro.judge.effects import unit_factor
 from repro.judge.evidence import Evidence, cell_estimate
 from repro.judge.intervals import t_quantile
 from repro.judge.result import ClaimResult
 from repro.judge.scorecard import scorecard, sentences
 from repro.judge.wording import MINUS
 from repro.spec.departures import changed_line
+from repro.spec.metric import find_metric
 from repro.spec.table import Cell
 
 Closeness = Literal["within interval", "within tolerance", "off"]
@@ -97,14 +98,25 @@ class Counted:
     """Nothing is printed: the computed cells are compared with what the figure's definition gives."""
 
 
-def kendall(published: Sequence[float], measured: Sequence[float]) -> Tau:
-    """Return tau-b of two sequences (n,) with its 95 % interval: none below 4 cells, NaN where one is constant."""
-    above = np.triu_indices(len(published), 1)
+def kendall(published: Sequence[float], measured: Sequence[float], metrics: Sequence[str] = ()) -> Tau:
+    """Return tau-b of two sequences (n,) with its 95 % interval: none below 4 cells, NaN where one is constant.
+
+    `metrics`, where given: what each is a value of; only pairs of one metric have an order.
+    """
+    above = _pairs(metrics or [""] * len(published))
     # by hand: importing scipy.stats for it takes half a second, a quarter of a report
     first, second = (np.sign(np.subtract.outer(x, x))[above] for x in (np.asarray(published), np.asarray(measured)))
     untied = math.sqrt(float(np.sum(first != 0)) * float(np.sum(second != 0)))
     value = round(float(first @ second) / untied, 12) if untied else math.nan
     return Tau(value, *tau_interval(value, len(published)))
+
+
+def _pairs(metrics: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The two sides of all pairs of cells of one metric."""
+    first, second = np.triu_indices(len(metrics), 1)
+    names = np.array(metrics, dtype=object)
+    alike = names[first] == names[second]
+    return first[alike], second[alike]
 
 
 def tau_interval(value: float, cells: int) -> tuple[float, float]:
@@ -130,7 +142,7 @@ def agreement(
 
     `departures`: cell id -> keys of the settings that are not the published ones, where there are any.
     """
-    published, measured, distances = [], [], []
+    published, measured, metrics, distances = [], [], [], []
     closeness: dict[str, Closeness] = {}
     changed: list[Sequence[str]] = []
     wide = 0
@@ -138,19 +150,22 @@ def agreement(
         ours = cell_estimate(cell.id, evidence) if cell.kind == "measured" and cell.published is not None else None
         if ours is None or cell.published is None:
             continue
-        factor = unit_factor(cell.metric)
+        metric = find_metric(cell.metric)
+        factor = metric.factor
+        metrics.append(metric.name)
         published.append(cell.published)
         measured.append(ours.value)
         if scale == "paper" and (keys := (departures or {}).get(cell.id)):
             changed.append(keys)
             continue
         distance = abs(ours.value * factor - cell.published)
-        distances.append(distance)
+        if metric.is_share:
+            distances.append(distance)
         inside = ours.low * factor <= cell.published <= ours.high * factor
-        closeness[cell.id] = "within interval" if inside else _within(distance, tolerance)
-        wide += inside and (ours.high - ours.low) * factor > 2 * tolerance.points
-    tau = kendall(published, measured)
-    concordant, level = _concordant(published, measured)
+        closeness[cell.id] = "within interval" if inside else _within(distance, tolerance) if metric.is_share else "off"
+        wide += metric.is_share and inside and (ours.high - ours.low) * factor > 2 * tolerance.points
+    tau = kendall(published, measured, metrics)
+    concordant, level = _concordant(published, measured, metrics)
     settings = tuple(dict.fromkeys(key for keys in changed for key in keys))
     found = Agreement(scale, len(published), tau, concordant, changed=len(changed), settings=settings)
     if scale != "paper" or (changed and not closeness):
@@ -165,10 +180,10 @@ def _within(distance: float, tolerance: Tolerance) -> Closeness:
     return "within tolerance" if distance <= tolerance.points + 1e-9 else "off"
 
 
-def _concordant(published: Sequence[float], measured: Sequence[float]) -> tuple[float, float]:
+def _concordant(published: Sequence[float], measured: Sequence[float], metrics: Sequence[str]) -> tuple[float, float]:
     """Of the pairs that differ in the paper: the shares in its order here, and level here; NaN where none has one."""
     a, b = np.array(published), np.array(measured)
-    first, second = np.triu_indices(len(a), 1)
+    first, second = _pairs(metrics)
     differ = a[first] != a[second]
     signs = np.sign((a[first] - a[second]) * (b[first] - b[second]))[differ]
     return (float((signs > 0).mean()), float((signs == 0).mean())) if np.any(signs) else (math.nan, math.nan)

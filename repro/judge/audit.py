@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from repro.judge.published import audit, published_images
 from repro.judge.result import Published
 from repro.judge.wording import number
-from repro.spec.cell import METRICS, Basis, Cell
+from repro.spec.cell import Basis, Cell
 from repro.spec.load import Suite
+from repro.spec.metric import find_metric
 from repro.spec.naming import cell_label
 from repro.spec.resolve import resolve
 from repro.spec.table import TableSpec
@@ -199,7 +200,7 @@ def _headline(audit: Audit, places: Mapping[str, str]) -> tuple[str, ...]:
         for d in audit.doubles
     ]
     for same in _alike(audit.misprints):
-        cell, unit = same[0].cell, METRICS[same[0].cell.metric].unit
+        cell, unit = same[0].cell, find_metric(same[0].cell.metric).unit
         rows = " and ".join(f"({cell_label(m.cell)})" for m in same)
         lines.append(
             f"{places[cell.table]} {rows}: {printed_number(cell)} {unit} as printed; the network counts "

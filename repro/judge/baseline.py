@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from repro.errors import InputError
+from repro.spec.metric import MIOU
 
 KIND = (
     "platform", "cpu", "cpu_id", "vector", "kernels", "threads", "torch", "numpy", "device", "gpu", "precision",
@@ -28,8 +29,8 @@ class _Frozen(BaseModel):
 class SeedResult(_Frozen):
     """One measured cell with one seed."""
 
-    miou: float
-    """In [0, 1]."""
+    score: float = Field(validation_alias=AliasChoices("score", "miou"))
+    """The cell's metric in its internal unit; files made before there was another than mean IOU call it that."""
     course: float
     """Mean of the recorded losses of the cell's training."""
     openings: tuple[float, ...]
@@ -47,6 +48,8 @@ class CellBaseline(_Frozen):
 
     id: str
     kind: Literal["computed", "measured"]
+    metric: str = MIOU.name
+    """Of a measured cell."""
     settings: dict[str, Any] = {}
     """Dotted key -> value of the resolved protocol, where the table's cells differ; empty where computed."""
     data: str = ""
@@ -159,6 +162,8 @@ def differences(before: Baseline, now: Baseline, defaults: Mapping[str, Any]) ->
             continue
         if cell.kind != "measured":
             continue
+        if old.metric != cell.metric:
+            told.setdefault(f"metric {old.metric} -> {cell.metric}", []).append(cell.id)
         if old.data != cell.data:
             told.setdefault("other data", []).append(cell.id)
         was, is_ = before.protocol_of(old), now.protocol_of(cell)

@@ -22,7 +22,7 @@ from dataclasses import replace
 import numpy as np
 
 from repro.judge.intervals import Estimate, estimate
-from repro.judge.miou import Floats
+from repro.metrics import Floats
 
 LARGEST = math.log(1e300)
 """Logarithm of ratios beyond which an interval has no end."""

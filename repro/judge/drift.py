@@ -5,9 +5,10 @@ sums are rounded in another order, and a training is chaotic: after some tens of
 another network, as different as one from another seed. What may move, and how far, is then a matter of statistics.
 Three quantities are compared, seed by seed with the baseline's same seed:
 
-    score    mean IOU, mean over the n seeds. Explained by seeds: the standard deviation over the baseline's seeds, of
-             the cell or pooled over the table's cells, whichever is larger, times sqrt(2 / n) for a difference of two
-             means. (A pair shares its batches and first weights and is more alike than that: the test is strict.)
+    score    the cell's metric (mean IOU), mean over the n seeds. Explained by seeds: the standard deviation over the
+             baseline's seeds, of the cell or pooled over the table's cells of that metric, whichever is larger, times
+             sqrt(2 / n) for a difference of two means. (A pair shares its batches and first
+             weights and is more alike than that: the test is strict.)
     course   the training's mean loss, likewise. It tells something where the score can't: a network of 30 steps may
              call everything background, whatever was wrong with it.
     opening  the loss at the first step of every training in the chain. It follows from data, weights and network by one
@@ -22,18 +23,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from repro.judge.baseline import Baseline, CellBaseline, SeedResult, same_bits
 from repro.judge.intervals import t_quantile
+from repro.spec.metric import MIOU, Metric, find_metric
 
 FALSE_ALARMS = 0.01
 """Of runs on another kind of machine, per table."""
 SCORE_FLOOR = 0.001
-"""0.1 points of mean IOU: a few border pixels of a few images."""
+"""0.1 points of mean IOU: a few border pixels of a few images. Of a metric that is no share: part of the score."""
 COURSE_FLOOR = 0.01
 """Share of the course."""
 OPENING_FLOOR = {"float32": 1e-4, "bfloat16": 1e-3}
@@ -46,7 +48,7 @@ State = Literal["equal", "within", "moved", "failed"]
 
 @dataclass(frozen=True)
 class Shift:
-    """One comparison. Scores are in [0, 1]."""
+    """One comparison. Scores are in their metric's internal unit."""
 
     quantity: str
     """"score", "course", "opening" (of the cell's own training), "opening of training 1 of 2", "value"."""
@@ -55,6 +57,8 @@ class Shift:
     tolerance: float
     """Largest difference that is tolerated."""
     moved: bool
+    metric: Metric = MIOU
+    """Of a score."""
 
     @property
     def difference(self) -> float:
@@ -144,8 +148,8 @@ def _exact(old: CellBaseline, cell: CellBaseline) -> CheckedCell:
     """Every bit, for every seed."""
     told = [text for seed, result in cell.seeds.items() if (text := _other_bits(old.seeds[seed], result))]
     state: State = "moved" if told else "equal"
-    means = [float(np.mean([c.seeds[seed].miou for seed in cell.seeds])) for c in (old, cell)]
-    shift = Shift("score", means[0], means[1], 0.0, bool(told))
+    means = [float(np.mean([c.seeds[seed].score for seed in cell.seeds])) for c in (old, cell)]
+    shift = Shift("score", means[0], means[1], 0.0, bool(told), find_metric(cell.metric))
     of = f"{len(told)} of {len(cell.seeds)} seeds: " if told and len(cell.seeds) > 1 else ""
     return CheckedCell(cell.id, "measured", state, len(cell.seeds), (shift,), of + told[0] if told else "")
 
@@ -161,7 +165,7 @@ def _other_bits(old: SeedResult, new: SeedResult) -> str:
         trained = f"the weights{of} differ"
     a, b = old.images.split(), new.images.split()
     images = sum(x != y for x, y in zip(a, b, strict=False)) + abs(len(a) - len(b))
-    if old.confusion == new.confusion and old.miou == new.miou:
+    if old.confusion == new.confusion and old.score == new.score:
         return f"{trained}; every prediction is the same" if trained else ""
     if old.confusion == new.confusion:
         measured = "the score differs, the confusion matrices do not"
@@ -182,7 +186,11 @@ class _Tolerances:
         alike = all((k.get("device"), k.get("precision")) == ("cpu", self.precision) for k in kinds)
         own = [_deviations(cell) for cell in measured]
         self.dof = sum(max(len(cell.seeds) - 1, 0) for cell in measured)
-        self.score, self.course = (_rms([deviation[i] for deviation in own]) for i in (0, 1))
+        self.course = _rms([deviation[1] for deviation in own])
+        self.scores = {
+            name: _rms([d[0] for cell, d in zip(measured, own, strict=True) if cell.metric == name])
+            for name in dict.fromkeys(cell.metric for cell in measured)
+        }
         self.openings = [
             _rms([cell.rounding[i] for cell in measured if i < len(cell.rounding)])
             for i in range(max((len(cell.rounding) for cell in measured), default=0))
@@ -194,7 +202,8 @@ class _Tolerances:
 
     @property
     def spread(self) -> dict[str, float]:
-        told = {"score": self.score, "course": self.course}
+        names = {name: "score" if name == MIOU.name else name for name in self.scores}
+        told = {**{names[name]: spread for name, spread in self.scores.items()}, "course": self.course}
         return {**told, "opening": self.openings[-1]} if self.rounded else told
 
     def errors(self, dof: int) -> float:
@@ -205,13 +214,19 @@ class _Tolerances:
         seeds = [(old.seeds[seed], result) for seed, result in cell.seeds.items()]
         score_deviation, course_deviation = _deviations(old)
         times = self.errors(self.dof) * math.sqrt(2 / len(seeds))
+        metric = find_metric(cell.metric)
+        score_before = float(np.mean([a.score for a, _ in seeds]))
+        floor = SCORE_FLOOR * (1.0 if metric.is_share else abs(score_before))
         course_before = float(np.mean([a.course for a, _ in seeds]))
         shifts = [
-            _shift(
-                "score",
-                float(np.mean([a.miou for a, _ in seeds])),
-                float(np.mean([b.miou for _, b in seeds])),
-                max(times * max(self.score, score_deviation), SCORE_FLOOR),
+            replace(
+                _shift(
+                    "score",
+                    score_before,
+                    float(np.mean([b.score for _, b in seeds])),
+                    max(times * max(self.scores.get(cell.metric, 0.0), score_deviation), floor),
+                ),
+                metric=metric,
             ),
             _shift(
                 "course",
@@ -252,7 +267,7 @@ def _deviations(cell: CellBaseline) -> tuple[float, float]:
     if len(cell.seeds) < 2:
         return 0.0, 0.0
     results = cell.seeds.values()
-    return float(np.std([r.miou for r in results], ddof=1)), float(np.std([r.course for r in results], ddof=1))
+    return float(np.std([r.score for r in results], ddof=1)), float(np.std([r.course for r in results], ddof=1))
 
 
 def _rms(values: Sequence[float]) -> float:

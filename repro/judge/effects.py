@@ -16,20 +16,16 @@ from repro.judge.evidence import Evidence
 from repro.judge.groups import split
 from repro.judge.heterogeneity import exactly, heterogeneity
 from repro.judge.intervals import Estimate, estimate, exact
-from repro.judge.miou import Floats
 from repro.judge.result import ALPHA, Differences, Group, Interval, Pair, Part
 from repro.judge.significance import ROUNDING, contains, p_inside, p_outside
+from repro.metrics import Floats
+from repro.spec.metric import find_metric
 from repro.spec.questions import Contrast, Effect, Question
 
 RangeTest = Callable[[Estimate, float, float], float]
 
 FLOOR = 1e-12
 """Smallest value whose logarithm is taken: a ratio to a mean IOU of 0 is then huge, not undefined."""
-
-
-def unit_factor(metric: str) -> float:
-    """Return what an internal value is multiplied by for print: mean IOU in [0, 1] to points of per cent."""
-    return 100.0 if metric.endswith("iou") else 1.0
 
 
 @dataclass(frozen=True)
@@ -154,7 +150,7 @@ def _of_reference(contrast: Contrast, asked: Question, evidence: Evidence, seeds
 
 def _contrast_of(values: Floats, contrast: Contrast, asked: Question) -> Floats:
     """Return the weighted sum (...) of cells' values (cells, ...) on the scale on which the question is tested."""
-    factor = unit_factor(asked.claim.metric)
+    factor = find_metric(asked.claim.metric).factor
     scaled = np.log(np.maximum(values, FLOOR)) if asked.logarithmic else values * factor
     weights = np.array([weight for _, weight in contrast.weights])
     return np.asarray(np.tensordot(weights, scaled, axes=1))
@@ -197,8 +193,9 @@ def _printed(value: Estimate, asked: Question, limits: Interval) -> Estimate:
 
 def _limits(contrasts: Sequence[Contrast], asked: Question, noisy: bool) -> Interval:
     """Return the lowest and the highest value that a mean of contrasts can have, where what is measured are shares."""
-    if asked.logarithmic or not noisy:
+    metric = find_metric(asked.claim.metric)
+    if asked.logarithmic or not noisy or not metric.is_share:
         return Interval(0.0 if asked.logarithmic else -math.inf, math.inf)
-    unit = unit_factor(asked.claim.metric) / len(contrasts)
+    unit = metric.factor / len(contrasts)
     weights = [unit * weight for contrast in contrasts for _, weight in contrast.weights]
     return Interval(sum(w for w in weights if w < 0), sum(w for w in weights if w > 0))

@@ -17,14 +17,16 @@ from repro.judge.bounded import share
 from repro.judge.intervals import (
     REPLICATES,
     Estimate,
+    bootstrap,
     bootstrap_image_mean,
-    bootstrap_miou,
+    estimate,
     exact,
     resample_images,
 )
-from repro.judge.miou import Floats
 from repro.judge.reference import LEAST_SEEDS, ReferenceRuns
+from repro.metrics import Floats
 from repro.randomness import generator
+from repro.spec.metric import MIOU, Metric
 
 Key = tuple[str, int]
 """(cell id, seed)."""
@@ -32,7 +34,7 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything a table's claims are judged on; values in their internal unit, mean IOU in [0, 1]."""
+    """Everything a table's claims are judged on; values in their internal unit, shares in [0, 1]."""
 
     values: Mapping[Key, float]
     computed: Mapping[str, float] = field(default_factory=dict)
@@ -47,6 +49,8 @@ class Evidence:
 
     totals: Mapping[Key, NDArray[np.int64]] = field(default_factory=dict)
     """(C, C) counts of the whole set, [ground truth, prediction], of each entry of `replicates`."""
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    """Cell id -> its metric, where that is not mean IOU."""
     collapsed: Mapping[str, str] = field(default_factory=dict)
     """Cell id -> why its score says nothing, as a sentence's subject and end ("block4 answers ..."): it decides no
     claim."""
@@ -89,12 +93,13 @@ def gather(
     seed: int = 0,
     replicates: int = REPLICATES,
     image_means: Collection[Key] = (),
+    metrics: Mapping[str, Metric] | None = None,
 ) -> Evidence:
     """Resample the images of all measurements and return the evidence.
 
     `matrices`: per-image confusion counts (N, C, C), [image, truth, prediction], each read once (a mapping that reads
     them from disk when asked is welcome). The resampled images depend on `seed` and N only. `image_means`: the
-    measurements whose value is the mean over images of their own mean IOU.
+    measurements whose value is the mean over images of their own. `metrics`: as in the evidence.
     """
     weights: dict[int, Floats] = {}
     drawn: dict[Key, Floats] = {}
@@ -107,15 +112,15 @@ def gather(
         n, totals[key] = len(counts), counts.sum(axis=0, dtype=np.int64)
         if n not in weights:
             weights[n] = resample_images(n, replicates, generator(seed, "resampled images", n))
-        bootstrap = bootstrap_image_mean if key in image_means else bootstrap_miou
-        drawn[key], images[key] = bootstrap(counts, weights[n]), n
-    return Evidence(dict(values), dict(computed or {}), drawn, images, totals=totals)
+        draw = bootstrap_image_mean if key in image_means else bootstrap
+        drawn[key], images[key] = draw((metrics or {}).get(key[0], MIOU), counts, weights[n]), n
+    return Evidence(dict(values), dict(computed or {}), drawn, images, totals=totals, metrics=metrics or {})
 
 
 def cell_estimate(cell: str, evidence: Evidence) -> Estimate | None:
     """Return a cell's mean over its seeds with interval, in its internal unit; None if there is no value.
 
-    What is measured is a share in [0, 1], and its interval lies there.
+    The interval of a share lies in [0, 1].
     """
     if cell in evidence.computed:
         return exact(evidence.computed[cell])
@@ -123,7 +128,8 @@ def cell_estimate(cell: str, evidence: Evidence) -> Estimate | None:
     if not seeds:
         return None
     scores = np.array([evidence.values[cell, seed] for seed in seeds])
+    estimated = share if evidence.metrics.get(cell, MIOU).is_share else estimate
     if not evidence.has_replicates([cell], seeds):
-        return share(scores)
+        return estimated(scores)
     rows = np.stack([evidence.replicates[cell, seed] for seed in seeds])
-    return share(scores, rows, min(evidence.images[cell, seed] for seed in seeds))
+    return estimated(scores, rows, min(evidence.images[cell, seed] for seed in seeds))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from repro.judge.miou import Floats
+from repro.metrics import Floats
 from repro.spec.cell import Cell
 from repro.spec.naming import printed, word
 from repro.spec.questions import Contrast

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from repro.judge.intervals import MIXING, SMALLEST_TAIL, falling_root
-from repro.judge.miou import Floats
+from repro.metrics import Floats
 
 
 @dataclass(frozen=True)

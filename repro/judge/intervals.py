@@ -40,12 +40,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.judge.miou import Floats, class_sums, miou, miou_of_sums
+from repro.metrics import Floats, class_sums, function_of, miou_of_sums
+from repro.spec.metric import MIOU, Metric
 
 REPLICATES = 2000
 LEVEL = 0.95
 MIXING = 1.2
 """Power of the seeds' share of the variance; see above. Chosen by simulation, which a test repeats."""
+AT_ONCE = 16_000_000
+"""Numbers of replicates' matrices held in memory at a time."""
 SMALLEST_TAIL = 1e-12
 """Probabilities below are not told apart."""
 
@@ -126,9 +129,39 @@ def bootstrap_miou(matrices: NDArray[np.integer], weights: Floats) -> Floats:
     return replicate_miou(widened(intersection, union), union, weights)
 
 
-def bootstrap_image_mean(matrices: NDArray[np.integer], weights: Floats) -> Floats:
-    """Return the replicates (B,) of the mean over images of their own mean IOU; images without a class are left out."""
-    own = miou(matrices)
+def bootstrap(metric: Metric, matrices: NDArray[np.integer], weights: Floats) -> Floats:
+    """Return the replicates (B,) of a metric of images' matrices (N, C, C)."""
+    if metric == MIOU:  # two rows of an image say it all
+        return bootstrap_miou(matrices, weights)
+    classes = matrices.shape[-1]
+    rows = widened_rows(matrices).reshape(len(matrices), -1)
+    step = max(1, AT_ONCE // rows.shape[1])
+    function = function_of(metric)
+    parts = [
+        function(np.maximum(weights[k : k + step] @ rows, 0.0).reshape(-1, classes, classes))
+        for k in range(0, len(weights), step)
+    ]
+    return np.concatenate(parts)
+
+
+def widened_rows(matrices: NDArray[np.integer]) -> Floats:
+    """Return matrices (N, C, C) of images whose resampling shows the full spread of any metric, as `widened` does.
+
+    What an image's pixels of a class are taken for is set farther from what the whole set lets expect, by its share of
+    that class's pixels; the ground truth stays.
+    """
+    counts = matrices.astype(np.float64)
+    total, truth = counts.sum(axis=0), counts.sum(axis=-1, keepdims=True)
+    of_class = total.sum(axis=-1, keepdims=True)
+    expected = truth * np.divide(total, of_class, out=np.zeros_like(total), where=of_class > 0)
+    share = np.divide(truth, of_class, out=np.zeros_like(truth), where=of_class > 0)
+    root = np.broadcast_to(np.sqrt(1 - share), counts.shape)
+    return np.asarray(expected + np.divide(counts - expected, root, out=np.zeros_like(counts), where=root > 0))
+
+
+def bootstrap_image_mean(metric: Metric, matrices: NDArray[np.integer], weights: Floats) -> Floats:
+    """Return the replicates (B,) of the mean over images of their own value; images without one are left out."""
+    own = function_of(metric)(matrices)
     there = ~np.isnan(own)
     total, count = weights @ np.where(there, own, 0.0), weights @ there
     return np.asarray(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from repro.judge.intervals import Estimate, upper_tail
-from repro.judge.miou import Floats
+from repro.metrics import Floats
 
 ROUNDING = 1e-9
 """Two printed numbers that differ by less are the same: 77.21 - 75.95 is 1.2599999999999909 in binary."""

@@ -33,10 +33,12 @@ from repro.report.seed_coverage import covered
 from repro.report.stored_reference import fitting
 from repro.report.table_head import table_head
 from repro.spec.load import Suite
+from repro.spec.metric import MEASURED, MIOU, Metric, find_metric
 from repro.spec.protocol import Train
 from repro.spec.resolve import Deviation
 from repro.spec.table import TableSpec
 from repro.store.arrays import read_arrays
+from repro.store.metrics import CONFUSION, metric_in
 from repro.store.store import Record, Store
 
 NO_SCORE = "No pixel was scored: every label of the images measured is void, so the mean IOU is of no class."
@@ -168,15 +170,18 @@ def _evidence(suite: Suite, plan: Plan, store: Store, records: _Records, compute
     values: dict[Key, float] = {}
     files: dict[Key, Path] = {}
     image_means: set[Key] = set()
+    metrics: dict[str, Metric] = {}
     for planned in plan.cells:
+        metric = metrics[planned.cell.id] = find_metric(planned.cell.metric)
         for seed, evaluation in planned.evaluations.items():
             record = records.done.get(evaluation.key) or store.get("evaluation", evaluation.key)
-            if record is not None and math.isfinite(float(record["result"]["miou"])):
-                values[planned.cell.id, seed] = float(record["result"]["miou"])
-                files[planned.cell.id, seed] = store.file("evaluation", evaluation.key, "confusion.npz")
+            value = metric_in(store, record, metric) if record is not None else math.nan
+            if math.isfinite(value):
+                values[planned.cell.id, seed] = value
+                files[planned.cell.id, seed] = store.file("evaluation", evaluation.key, CONFUSION)
                 if evaluation.evaluate.average == "image":
                     image_means.add((planned.cell.id, seed))
-    found = gather(values, computed, _Matrices(files), image_means=image_means)
+    found = gather(values, computed, _Matrices(files), image_means=image_means, metrics=metrics)
     measured_by = {p.cell.id: " ".join(e.key for e in p.evaluations.values()) for p in plan.cells if p.evaluations}
     losses = {key: records.done[key]["result"]["curve"]["loss"] for key in records.trainings if key in records.done}
     names = {name: facts.names for name, facts in suite.datasets.items()}
@@ -196,9 +201,12 @@ def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, on
         told = f"python -m repro cost {cell.table}"
         value, estimate = evidence.computed[cell.id], cell_estimate(cell.id, evidence)
         return CellResult(cell, "computed", {0: value}, estimate, cell.note, command=told)
+    metric = find_metric(cell.metric)
     values = {s: evidence.values[cell.id, s] for s in planned.evaluations if (cell.id, s) in evidence.values}
     reason = records.reason(planned) or (
-        NO_SCORE if any(e.key in records.done for e in planned.evaluations.values()) else ""
+        (NO_SCORE if metric in MEASURED else f"{metric.title} has no finite value here.")
+        if any(e.key in records.done for e in planned.evaluations.values())
+        else ""
     )
     state: State = "done" if values else "failed" if reason else "missing"
     ious = [records.done[e.key]["result"]["class_iou"] for e in planned.evaluations.values() if e.key in records.done]
@@ -211,11 +219,11 @@ def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, on
         evaluations={s: e.key for s, e in planned.evaluations.items() if e.key in records.done},
         command=" ".join([one_cell, *(option(key, value) for key, value in cell.settings.items())]),
         departures=tuple(d.key for d in planned.resolved.departures) if planned.resolved else (),
-        class_iou=_mean_iou(ious),
+        class_iou=_class_means(ious) if metric == MIOU else (),
     )
 
 
-def _mean_iou(rows: list[list[float | None]]) -> tuple[float | None, ...]:
+def _class_means(rows: list[list[float | None]]) -> tuple[float | None, ...]:
     """Mean over seeds of each class's IOU; None where a class is absent in every seed."""
     out: list[float | None] = []
     for values in zip(*rows, strict=True):

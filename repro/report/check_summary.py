@@ -9,6 +9,7 @@ from typing import Any
 from repro.judge.drift import FALSE_ALARMS, CheckedCell, CheckedTable, Shift
 from repro.report.formats.markdown import bullets, fence, rows, text
 from repro.report.formats.markdown import code as code_span
+from repro.spec.metric import MIOU, Metric, find_metric
 
 HEADINGS = ("cell", "", "what", "baseline", "now", "difference", "tolerated")
 SHOWN = 40
@@ -49,7 +50,7 @@ def measure(table: CheckedTable, about: About) -> str:
         measured = any(cell.kind == "measured" for cell in table.cells)
         return "Compared bit for bit" + (": the baseline is from the same kind of machine." if measured else ".")
     seeds = max((cell.seeds for cell in table.cells), default=0)
-    spread = ", ".join(f"{name} {_value(name, value)}" for name, value in table.spread.items())
+    spread = ", ".join(f"{name} {_spread(name, value)}" for name, value in table.spread.items())
     return (
         f"Compared statistically, for the baseline is from another kind of machine ({'; '.join(about.kind)}): "
         f"{table.comparisons} comparisons with {seeds} seed{'s' if seeds > 1 else ''}, which together give a false "
@@ -65,14 +66,14 @@ def moved_rows(table: CheckedTable) -> list[tuple[str, ...]]:
             found.append((cell.id, "failed", cell.detail, "", "", "", ""))
         for shift in cell.moved:
             what = shift.quantity if not table.exact else cell.detail
-            numbers = (_value(shift.quantity, v) for v in (shift.before, shift.now))
+            numbers = (_value(shift, v) for v in (shift.before, shift.now))
             found.append((cell.id, cell.state, what, *numbers, _signed(shift), _tolerated(shift)))
     return found
 
 
 def shift_line(shift: Shift) -> str:
     """One comparison as a line."""
-    before, now = (_value(shift.quantity, value) for value in (shift.before, shift.now))
+    before, now = (_value(shift, value) for value in (shift.before, shift.now))
     mark = "MOVED" if shift.moved else "ok"
     return f"{shift.quantity}: {before} -> {now}, difference {_signed(shift)}, tolerated {_tolerated(shift)}: {mark}"
 
@@ -136,20 +137,30 @@ def _known(cell: CheckedCell, which: str) -> float | None:
     return float(getattr(cell.shifts[0], which)) if cell.shifts else None
 
 
-def _value(quantity: str, value: float) -> str:
-    """Scores in per cent, losses as they are, computed values in full."""
-    if quantity == "score":
-        return f"{100 * value:.3f} %"
-    return repr(value) if quantity == "value" else f"{value:.5f}"
+def _value(shift: Shift, value: float) -> str:
+    """Scores in their printed unit, losses as they are, computed values in full."""
+    if shift.quantity == "score":
+        return _score(shift.metric, value)
+    return repr(value) if shift.quantity == "value" else f"{value:.5f}"
+
+
+def _score(metric: Metric, value: float) -> str:
+    return f"{metric.factor * value:.3f} {metric.unit}".rstrip()
+
+
+def _spread(name: str, value: float) -> str:
+    if name in ("course", "opening"):
+        return f"{value:.5f}"
+    return _score(MIOU if name == "score" else find_metric(name), value)
 
 
 def _signed(shift: Shift) -> str:
     if shift.quantity == "score":
-        return f"{100 * shift.difference:+.3f}"
+        return f"{shift.metric.factor * shift.difference:+.3f}"
     return f"{shift.difference:+.5g}" if shift.quantity == "value" else f"{shift.difference:+.5f}"
 
 
 def _tolerated(shift: Shift) -> str:
     if shift.tolerance == 0:
         return "none"
-    return f"±{100 * shift.tolerance:.3f}" if shift.quantity == "score" else f"±{shift.tolerance:.5f}"
+    return f"±{shift.metric.factor * shift.tolerance:.3f}" if shift.quantity == "score" else f"±{shift.tolerance:.5f}"

@@ -14,6 +14,7 @@ from repro.judge.intervals import Estimate
 from repro.judge.paired import Side, difference, equal_bits
 from repro.report.formats.markdown import bullets, rows, text
 from repro.report.matched_stores import Matched, Measurement, SideBySide
+from repro.spec.metric import MIOU, Metric, find_metric
 from repro.store.arrays import read_arrays
 
 HEADINGS = ("cell", "scale", "seeds", "A %", "B %", "B - A", "95 %", "equal", "speed B/A")
@@ -23,7 +24,7 @@ NONE = "–"
 
 @dataclass(frozen=True)
 class Compared:
-    """One cell that both stores have; scores in [0, 1]."""
+    """One cell that both stores have; scores in the metric's internal unit."""
 
     side: SideBySide
     a: float
@@ -36,6 +37,16 @@ class Compared:
     same_images: bool
     speed: float | None
     """Images a second in training, B's over A's; None where not known."""
+
+    @property
+    def metric(self) -> Metric:
+        """Of the cell."""
+        return find_metric(self.side.cell.metric)
+
+    @property
+    def name(self) -> str:
+        """The cell, with its metric where that is not mean IOU."""
+        return self.side.name + ("" if self.metric == MIOU else f", {self.metric.label}")
 
     @property
     def all_equal(self) -> bool:
@@ -52,7 +63,8 @@ def _compared(side: SideBySide) -> Compared:
     seeds = side.seeds
     pairs = [(side.a[seed], side.b[seed]) for seed in seeds]
     same_images = all(_same(a, b, "data_fingerprint") for a, b in pairs)
-    sides = [_side({seed: own[seed] for seed in seeds}) for own in (side.a, side.b)]
+    metric = find_metric(side.cell.metric)
+    sides = [_side({seed: own[seed] for seed in seeds}, metric) for own in (side.a, side.b)]
     mean = pairs[0][0].evaluation["config"]["evaluate"].get("average") == "image"
     equal = sum(
         equal_bits(*(Side({s: one.scores[s]}, {s: one.matrices[s]} if s in one.matrices else {}) for one in sides))
@@ -73,11 +85,11 @@ def _same(a: Measurement, b: Measurement, key: str) -> bool:
     return bool(a.evaluation[key] == b.evaluation[key])
 
 
-def _side(own: Mapping[int, Measurement]) -> Side:
+def _side(own: Mapping[int, Measurement], metric: Metric) -> Side:
     matrices: dict[int, NDArray[np.integer]] = {}
     for seed, one in own.items():
         (matrices[seed],) = read_arrays(one.confusion, "matrices")
-    return Side({seed: one.score for seed, one in own.items()}, matrices)
+    return Side({seed: one.score(metric) for seed, one in own.items()}, matrices, metric)
 
 
 def _speed(pairs: Sequence[tuple[Measurement, Measurement]]) -> float | None:
@@ -95,11 +107,14 @@ def headline(found: Sequence[Compared], matched: Matched) -> str:
     equal = sum(one.all_equal for one in found)
     parts = [f"{equal} of {len(found)} cells equal to the last bit"]
     if equal < len(found):
-        largest = max(found, key=lambda one: abs(one.effect.value))
+        largest = max(found, key=lambda one: abs(one.metric.factor * one.effect.value))
         if largest.effect.value == 0:
             parts.append("every score the same")
         else:
-            parts.append(f"largest difference {100 * largest.effect.value:+.2f} points at {largest.side.name}")
+            unit = largest.metric.difference_unit or largest.metric.title
+            parts.append(
+                f"largest difference {largest.metric.factor * largest.effect.value:+.2f} {unit} at {largest.side.name}"
+            )
         known = [one for one in found if one.effect.covers not in ("nothing", "exact")]
         apart = sum(not one.effect.low <= 0 <= one.effect.high for one in known)
         if known:
@@ -114,17 +129,17 @@ def printed_rows(found: Sequence[Compared]) -> list[tuple[str, ...]]:
     """A row for each cell in `HEADINGS`."""
     out: list[tuple[str, ...]] = []
     for one in found:
-        value, side = one.effect, one.side
+        value, side, times = one.effect, one.side, one.metric.factor
         known = value.covers not in ("nothing", "exact")
         out.append(
             (
-                side.name + ("" if one.same_images else " (other images)"),
+                one.name + ("" if one.same_images else " (other images)"),
                 side.scale,
                 str(len(side.seeds)),
-                f"{100 * one.a:.2f}",
-                f"{100 * one.b:.2f}",
-                "0" if value.covers == "exact" else f"{100 * value.value:+.3f}",
-                f"{100 * value.low:+.2f} to {100 * value.high:+.2f}" if known else NONE,
+                f"{times * one.a:.2f}",
+                f"{times * one.b:.2f}",
+                "0" if value.covers == "exact" else f"{times * value.value:+.3f}",
+                f"{times * value.low:+.2f} to {times * value.high:+.2f}" if known else NONE,
                 f"{one.equal} of {len(side.seeds)}",
                 NONE if one.speed is None else f"{one.speed:.2f}",
             )
@@ -133,7 +148,7 @@ def printed_rows(found: Sequence[Compared]) -> list[tuple[str, ...]]:
 
 
 def json_rows(matched: Matched, found: Sequence[Compared]) -> list[dict[str, Any]]:
-    """One row for each cell that either store has; scores in [0, 1]."""
+    """One row for each cell that either store has; scores in the metric's internal unit."""
     by_side = {id(one.side): one for one in found}
     out = []
     for side in matched.cells:
@@ -144,6 +159,7 @@ def json_rows(matched: Matched, found: Sequence[Compared]) -> list[dict[str, Any
                 "id": side.cell.id,
                 "set": list(side.changed),
                 "kind": "measured",
+                "metric": side.cell.metric,
                 "table": side.cell.table,
                 "scale": side.scale,
                 "dataset": side.dataset,

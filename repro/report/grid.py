@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from repro.report.content import CellResult, ReportContent
 from repro.report.legend import Mark, mark_of
 from repro.report.number_format import NONE, factor, fixed, ranks, signed, span
+from repro.spec.metric import find_metric
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class GridCell:
     n: int
     """Seeds measured."""
     rank_published: int | None
-    """Among the table's measured cells of the same metric that have both numbers, 1 the highest."""
+    """Among the table's measured cells of the same metric that have both numbers, 1 the best."""
     rank_ours: int | None
 
 
@@ -86,14 +87,15 @@ def offset(content: ReportContent) -> float:
 
 
 def rank_pairs(cells: Sequence[CellResult]) -> dict[str, tuple[int, int]]:
-    """Return cell id -> (published rank, our rank) among the measured cells of each metric, 1 the highest."""
+    """Return cell id -> (published rank, our rank) among the measured cells of each metric, 1 the best."""
     pairs: dict[str, tuple[int, int]] = {}
     both = compared(cells)
     for metric in dict.fromkeys(c.cell.metric for c in both):
         group = [c for c in both if c.cell.metric == metric]
         # Printed decimals decide ties of the published numbers; ours have none to speak of.
-        published = ranks([c.cell.published or 0.0 for c in group])
-        ours = ranks([mean(c) or 0.0 for c in group])
+        better = find_metric(metric).better
+        published = ranks([c.cell.published or 0.0 for c in group], better)
+        ours = ranks([mean(c) or 0.0 for c in group], better)
         pairs |= {c.cell.id: pair for c, pair in zip(group, zip(published, ours, strict=True), strict=True)}
     return pairs
 

@@ -9,6 +9,7 @@ from repro.judge.agreement import TOLERANCE
 from repro.judge.result import Verdict
 from repro.report.content import CellResult
 from repro.report.number_format import factor
+from repro.spec.metric import find_metric
 
 Mark = Literal["agrees", "above", "below", "noisy", "incomparable", "failed", "missing", "quoted"]
 
@@ -75,9 +76,10 @@ def mark_of(result: CellResult, scale: str) -> Mark:
         return "noisy"
     low, high = estimate.low * times, estimate.high * times
     inside, away = low <= cell.published <= high, estimate.value * times - cell.published
-    if inside and high - low > WIDE:
+    share = find_metric(cell.metric).is_share  # what other units tolerate is not known
+    if share and inside and high - low > WIDE:
         return "noisy"
-    if inside or abs(away) <= TOLERANCE.points:
+    if inside or (share and abs(away) <= TOLERANCE.points):
         return "agrees"
     return "above" if away > 0 else "below"
 

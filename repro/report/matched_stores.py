@@ -24,9 +24,11 @@ from repro.plan.work import Evaluation
 from repro.report.overridden_settings import assignments, settings_of
 from repro.spec.cell import Cell
 from repro.spec.load import Suite
+from repro.spec.metric import Metric
 from repro.spec.protocol import Evaluate, Model, Pretrain, Train
 from repro.spec.resolve import resolve
 from repro.spec.table import TableSpec
+from repro.store.metrics import CONFUSION, metric_in
 from repro.store.store import FOLDERS, Record, Store
 
 Identity = str
@@ -52,16 +54,15 @@ class Measurement:
     @property
     def confusion(self) -> Path:
         """The file of its confusion matrices."""
-        return self.store.file("evaluation", str(self.evaluation["key"]), "confusion.npz")
+        return self.store.file("evaluation", str(self.evaluation["key"]), CONFUSION)
 
     def whole(self) -> bool:
         """Whether every byte of it is as it was stored; if not it is set aside."""
         return self.store.get("evaluation", str(self.evaluation["key"])) is not None
 
-    @property
-    def score(self) -> float:
-        """Mean IOU in [0, 1]."""
-        return float(self.evaluation["result"]["miou"])
+    def score(self, metric: Metric) -> float:
+        """A metric in its internal unit."""
+        return metric_in(self.store, self.evaluation, metric)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from repro.judge.effects import unit_factor
+from repro.spec.metric import Better, find_metric
 
 if TYPE_CHECKING:
     from repro.spec.table import Cell
@@ -17,7 +17,7 @@ NONE = "–"
 
 def factor(cell: Cell) -> float:
     """Return what a cell's internal unit is multiplied by for print."""
-    return unit_factor(cell.metric)
+    return find_metric(cell.metric).factor
 
 
 def fixed(value: float | None, decimals: int = 2) -> str:
@@ -111,7 +111,7 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
-def ranks(values: list[float]) -> list[int]:
-    """Return each value's rank, 1 for the largest; equal values share the smaller rank."""
-    ordered = sorted(values, reverse=True)
+def ranks(values: list[float], better: Better = "higher") -> list[int]:
+    """Return each value's rank, 1 for the best; equal values share the smaller rank."""
+    ordered = sorted(values, reverse=better == "higher")
     return [ordered.index(value) + 1 for value in values]

@@ -9,6 +9,7 @@ from repro.report.content import ReportContent
 from repro.report.grid import compared
 from repro.report.number_format import NONE, fixed, seconds, span
 from repro.spec.departures import asked_for, changed_line, named
+from repro.spec.metric import MIOU, Metric, find_metric
 
 SEEDS_FOR_JUDGING = 5
 COST_NOTE = (
@@ -160,12 +161,12 @@ def deviation_line(content: ReportContent) -> str:
 def rules(content: ReportContent) -> tuple[str, ...]:
     """Return how scores are measured, as far as it decides what they mean."""
     protocol = content.protocol
-    if not any(c.cell.kind == "measured" for c in content.cells):
+    measured = [c.cell for c in content.cells if c.cell.kind == "measured"]
+    if not measured:
         return ()
     canvas: Any = protocol.get("evaluate.canvas")
     found = [
-        "Mean IOU: one confusion matrix over the whole validation set; void pixels (255) are never counted; a class "
-        "that is absent from both ground truth and prediction is left out of the mean.",
+        *(_metric_rule(find_metric(name)) for name in dict.fromkeys(c.metric for c in measured)),
         "The last training step counts. No checkpoint is chosen by its score on the validation images.",
     ]
     if canvas:
@@ -176,6 +177,13 @@ def rules(content: ReportContent) -> tuple[str, ...]:
         "differences are paired."
     )
     return tuple(found)
+
+
+def _metric_rule(metric: Metric) -> str:
+    counted = "one confusion matrix over the whole validation set; void pixels (255) are never counted"
+    if metric == MIOU:
+        return f"Mean IOU: {counted}; a class that is absent from both ground truth and prediction is left out of the mean."
+    return f"{metric.title}: {counted}; {metric.better} is better."
 
 
 def table_line(content: ReportContent) -> str:

@@ -12,7 +12,9 @@ from repro.plan.plan import Plan
 from repro.plan.work import Evaluation, Training
 from repro.report.fingerprints import DIGITS, common_protocol, data_of, digest, environments_in_words, plain
 from repro.spec.keys import flat_of
+from repro.spec.metric import Metric, find_metric
 from repro.store.arrays import read_arrays
+from repro.store.metrics import metric_in
 from repro.store.store import Record, Store
 
 IMAGE_DIGITS = 6
@@ -44,19 +46,24 @@ def snapshot(
             cells.append(CellBaseline(id=name, kind="computed", value=computed.get(name)))
             continue
         seeds: dict[int, SeedResult] = {}
+        metric = find_metric(one.cell.metric)
         for seed, evaluation in one.evaluations.items():
             for part in (evaluation, evaluation.training):
                 modules.update(part.code.modules)
             found = _records(evaluation, store)
             if found is None:
                 continue
-            seeds[seed] = _result(evaluation, found, store)
+            seeds[seed] = _result(evaluation, found, store, metric)
             environments += [record["environment"] for record in found]
             newest = max(newest, *(str(record["started"]) for record in found))
         settings = {key: value for key, value in protocols[name].items() if key not in common}
         own = (rounding or {}).get(name, ())
         data = data_of(one)
-        cells.append(CellBaseline(id=name, kind="measured", settings=settings, data=data, seeds=seeds, rounding=own))
+        cells.append(
+            CellBaseline(
+                id=name, kind="measured", metric=metric.name, settings=settings, data=data, seeds=seeds, rounding=own
+            )
+        )
     return Baseline(
         table=table,
         scale=plan.request.scale,
@@ -84,13 +91,13 @@ def _records(evaluation: Evaluation, store: Store) -> list[Record] | None:
     return there if len(there) == len(found) else None
 
 
-def _result(evaluation: Evaluation, records: list[Record], store: Store) -> SeedResult:
+def _result(evaluation: Evaluation, records: list[Record], store: Store, metric: Metric) -> SeedResult:
     *trainings, measured = records
     losses = [training["result"]["curve"]["loss"] for training in trainings]
     (stored,) = read_arrays(store.file("evaluation", evaluation.key, "confusion.npz"), "matrices")
     matrices = np.ascontiguousarray(stored, dtype="<i8")
     return SeedResult(
-        miou=float(measured["result"]["miou"]),
+        score=metric_in(store, measured, metric),
         course=float(np.mean(losses[-1])),
         openings=tuple(float(loss[0]) for loss in losses),
         confusion=digest(matrices.tobytes(), DIGITS),

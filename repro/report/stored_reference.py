@@ -10,8 +10,10 @@ from repro.judge.reference import LEAST_SEEDS, CellReference, Reference, Referen
 from repro.plan.plan import Plan, PlannedCell
 from repro.report.fingerprints import common_protocol, data_of, environments_in_words, plain
 from repro.spec.keys import flat_of
+from repro.spec.metric import find_metric
 from repro.spec.places import references
 from repro.spec.protocol import Protocol
+from repro.store.metrics import metric_in
 from repro.store.store import Store
 
 
@@ -28,7 +30,9 @@ def collected(plan: Plan, table: str, store: Store) -> Reference:
     protocols = {one.cell.id: protocol_of(one) for one in planned}
     common = common_protocol(protocols.values())
     records = {}
+    scores: dict[str, dict[int, float]] = {}
     for one in planned:
+        metric = find_metric(one.cell.metric)
         for seed, evaluation in one.evaluations.items():
             record = store.peek("evaluation", evaluation.key)
             if record is None:
@@ -38,6 +42,7 @@ def collected(plan: Plan, table: str, store: Store) -> Reference:
                     "--any-code, where another version of the code has done so."
                 )
             records[one.cell.id, seed] = record
+            scores.setdefault(one.cell.id, {})[seed] = metric_in(store, record, metric)
     commits = dict.fromkeys(str(record["environment"].get("commit") or "unknown") for record in records.values())
     return Reference(
         table=table,
@@ -51,7 +56,8 @@ def collected(plan: Plan, table: str, store: Store) -> Reference:
                 id=one.cell.id,
                 settings={key: value for key, value in protocols[one.cell.id].items() if key not in common},
                 data=data_of(one),
-                scores={seed: float(records[one.cell.id, seed]["result"]["miou"]) for seed in one.evaluations},
+                metric=one.cell.metric,
+                scores=scores[one.cell.id],
             )
             for one in planned
         ),
@@ -79,7 +85,7 @@ def fitting(cells: Iterable[PlannedCell], scale: str) -> dict[str, ReferenceRuns
             files[table] = read(references(), table, scale)
         reference = files[table]
         if reference is not None:
-            scores = scores_of(reference, one.cell.id, protocol_of(one), data_of(one), defaults)
+            scores = scores_of(reference, one.cell.id, one.cell.metric, protocol_of(one), data_of(one), defaults)
             if scores:
                 found[one.cell.id] = ReferenceRuns(scores, reference.source())
     return found

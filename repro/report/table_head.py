@@ -6,8 +6,9 @@ from urllib.parse import quote
 
 from repro.judge.audit import short_name
 from repro.report.content import Table, TableKind
+from repro.spec.metric import find_metric
 from repro.spec.naming import word
-from repro.spec.table import METRICS, TableSpec
+from repro.spec.table import TableSpec
 
 PAPERS = ("v2", "v3", "v3plus", "model_zoo")
 """Ids of the papers that this suite reproduces; others are the user's own."""
@@ -28,7 +29,7 @@ def table_head(spec: TableSpec) -> Table:
         heading = (spec.axes[0].heading or word(spec.axes[0].key)) if spec.axes else ""
         headings, heads = (heading,), {k: (label,) for k, label in labels.items()}
     column_heading = spec.axes[1].heading if len(spec.axes) == 2 else ""
-    metrics = {name: f"{METRICS[name].title} [{METRICS[name].unit}]" for name in dict.fromkeys(c.metric for c in cells)}
+    metrics = {name: find_metric(name).label for name in dict.fromkeys(c.metric for c in cells)}
     arxiv = source.arxiv or paper.arxiv
     return Table(
         id=spec.id,

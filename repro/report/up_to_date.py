@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from repro.files import Damaged, read, seal, unseal, write
-from repro.plan.code import closure
+from repro.plan.code import Code, closure
 from repro.plan.plan import Plan
+from repro.spec.implementation import source_of
+from repro.spec.metric import Metric, find_metric
 from repro.spec.table import TableSpec
 from repro.store.store import Store, Stored
 
@@ -25,6 +27,9 @@ def digest(plan: Plan, table: TableSpec, store: Store, entry: str, told: Sequenc
     `entry` is the module that writes it: what it imports counts as its code. Records never change under their key.
     """
     parts: list[object] = [table.model_dump_json(), closure([entry]).digest, *told]
+    names = {cell.metric for cell in table.cells()} | {claim.metric for claim in table.claims}
+    for metric in (find_metric(name) for name in sorted(names)):
+        parts.append((repr(metric), own_code(metric).digest if metric.is_own else ""))
     for path in sorted((Path(__file__).parent / "formats" / "templates").rglob("*.*")):
         parts.append((path.name, path.stat().st_mtime_ns))
     for planned in plan.of_table(table.id):
@@ -37,6 +42,12 @@ def digest(plan: Plan, table: TableSpec, store: Store, entry: str, told: Sequenc
                 failed = not there and len(store.failures(key))
                 parts.append((key, there, failed))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def own_code(metric: Metric) -> Code:
+    """The code of a user's metric: its module, and what that imports of the same distribution."""
+    module = metric.name.partition(":")[0]
+    return closure([module], source_of(metric.name, module)[0])
 
 
 class Notes:

@@ -7,7 +7,7 @@ import io
 import math
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,8 +42,11 @@ from repro.run.progress.events import (
 )
 from repro.run.remarks import remarks
 from repro.run.tensorboard import ScalarWriter, scalars
+from repro.spec.metric import MIOU
 from repro.spec.protocol import Train
 from repro.store.errors import unwritable
+from repro.store.metrics import CONFUSION
+from repro.store.record import recorded
 from repro.store.store import Store
 from repro.train import checkpoint
 from repro.train.context import Hooks
@@ -84,7 +87,7 @@ def _execute(
     groups: dict[str, list[Evaluation]] = {}
     for evaluation in job.evaluations:
         if (stored := store.get("evaluation", evaluation.key)) is not None:
-            emit(EvaluationDone(evaluation.key, training.key, stored["result"]["miou"]))
+            emit(EvaluationDone(evaluation.key, training.key, recorded(stored)))
         else:
             # predictions are made once for all evaluations that only score them in other ways
             alike = repr((evaluation.strategy, evaluation.images))
@@ -196,15 +199,16 @@ def _evaluate(
             return False
         seconds = (time.monotonic() - began) / len(group)
         for evaluation, measured in zip(group, found, strict=True):
-            if np.isnan(measured.miou):
+            values = measured.metrics
+            if math.isnan(values[MIOU.name]):
                 _fail(evaluation, _nothing_scored(evaluation, len(measured.names)), "", store, started, emit)
                 left.remove(evaluation)
                 continue
-            record = _evaluation_record(evaluation, measured, started, seconds, device)
+            record = _evaluation_record(evaluation, measured, values, started, seconds, device)
             store.put("evaluation", evaluation.key, record, _files(measured))
             left.remove(evaluation)
-            written.evaluated(evaluation.evaluate, measured.miou, training.settings.iterations)
-            emit(EvaluationDone(evaluation.key, training.key, measured.miou))
+            written.evaluated(evaluation.evaluate, values, training.settings.iterations)
+            emit(EvaluationDone(evaluation.key, training.key, values))
     except InputError:
         raise
     except Exception as error:  # whatever it is, it is these evaluations': recorded with its reason, the others go on
@@ -229,7 +233,12 @@ def _nothing_scored(evaluation: Evaluation, images: int) -> str:
 
 
 def _evaluation_record(
-    evaluation: Evaluation, measured: Measured, started: str, seconds: float, device: torch.device
+    evaluation: Evaluation,
+    measured: Measured,
+    values: Mapping[str, float],
+    started: str,
+    seconds: float,
+    device: torch.device,
 ) -> dict[str, Any]:
     return {
         **evaluation.identity(),
@@ -243,7 +252,7 @@ def _evaluation_record(
             "precision": measured.precision,
         },
         "result": {
-            "miou": measured.miou,
+            "metrics": dict(values),
             "class_iou": measured.class_iou,
             "images": len(measured.matrices),
             "images_per_second": len(measured.matrices) / max(measured.seconds, 1e-9),
@@ -285,7 +294,7 @@ def _files(measured: Measured) -> dict[str, Path | Callable[[Path], None]]:
             _write_npz(path, **maps, label=np.array(told.label), names=np.array([told.name]))
 
     return {
-        "confusion.npz": confusion,
+        CONFUSION: confusion,
         "pictures.npz": kept,
         **({"steps.npz": mean_field} if measured.steps else {}),
     }

@@ -1,10 +1,10 @@
-"""ScalarWriter for TensorBoard: loss, learning rate and images per second by step, mean IOU at the end."""
+"""ScalarWriter for TensorBoard: loss, learning rate and images per second by step, metrics at the end."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,11 @@ class ScalarWriter:
         self._writer.add_scalar("train/learning_rate", settings.lr * multiplier(settings, step - 1), step)
         self._writer.add_scalar("train/images_per_second", settings.batch_size / max(seconds, 1e-9), step)
 
-    def evaluated(self, evaluate: Evaluate, miou: float, step: int) -> None:
-        """Write a mean IOU, in [0, 1]."""
+    def evaluated(self, evaluate: Evaluate, metrics: Mapping[str, float], step: int) -> None:
+        """Write metrics, in [0, 1], by name."""
         if self._writer is not None:
-            self._writer.add_scalar(f"miou/{evaluation_tag(evaluate)}", miou, step)
+            for name, value in metrics.items():
+                self._writer.add_scalar(f"{name}/{evaluation_tag(evaluate)}", value, step)
 
 
 def evaluation_tag(evaluate: Evaluate) -> str:

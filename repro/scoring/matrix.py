@@ -6,7 +6,6 @@ ground truth are never counted; a class that is in neither ground truth nor pred
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.judge.miou import class_iou, class_sums, miou_of_sums
+from repro.metrics import class_iou, frequency_weighted_iou, mean_accuracy, miou, pixel_accuracy
 from repro.spec.protocol import VOID as VOID
 
 Counts = NDArray[np.int64]
@@ -140,19 +139,13 @@ def count(prediction: NDArray[Any], truth: NDArray[Any], classes: int, void: int
 
 def scores(counts: NDArray[np.integer]) -> Scores:
     """(C, C) pixels, [ground truth, prediction] -> scores; one more column may hold pixels without an answer."""
-    both, union = class_sums(counts)
-    truth = counts.sum(axis=-1, dtype=np.float64)
-    pixels = truth.sum()
-    iou = class_iou(counts)
-    recall = np.divide(both, truth, out=np.full_like(both, np.nan), where=truth > 0)
-    occurs = truth > 0
     return Scores(
-        miou=float(miou_of_sums(both, union)),
-        class_iou=iou,
-        pixel_accuracy=float(both.sum() / pixels) if pixels else math.nan,
-        mean_accuracy=float(recall[occurs].mean()) if occurs.any() else math.nan,
-        frequency_weighted_iou=float((truth[occurs] * iou[occurs]).sum() / pixels) if pixels else math.nan,
-        pixels=int(pixels),
+        miou=float(miou(counts)),
+        class_iou=class_iou(counts),
+        pixel_accuracy=float(pixel_accuracy(counts)),
+        mean_accuracy=float(mean_accuracy(counts)),
+        frequency_weighted_iou=float(frequency_weighted_iou(counts)),
+        pixels=int(counts.sum()),
     )
 
 

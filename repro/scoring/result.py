@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from repro.judge.bounded import effective_images
 from repro.judge.bounded import share as share_of
 from repro.judge.intervals import REPLICATES, Estimate, replicate_miou, resample_images, widened
-from repro.judge.miou import miou
+from repro.metrics import miou
 from repro.scoring.matrix import Counts, Floats, Scores, scores
 from repro.scoring.pairs import Pair
 from repro.scoring.rules import RuleScore, image_scores, rule_scores

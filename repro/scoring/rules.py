@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.judge.miou import miou_of_sums
+from repro.metrics import miou_of_sums
 from repro.scoring.tally import BATCH, Tally
 
 Floats = NDArray[np.float64]

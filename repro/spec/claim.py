@@ -2,7 +2,7 @@
 
 A claim compares cells that selectors pick: pairs of cells that agree on every other setting. Where it makes several
 comparisons it says over what it speaks: `over = "every"`, each of them must bear it out, or `over = "mean"`, their mean
-must. Effects are in the metric's printed unit: points of per cent for mIOU.
+must. Effects are in the metric's printed unit: points of per cent for shares.
 
 | kind | says |
 | --- | --- |
@@ -11,7 +11,7 @@ must. Effects are in the metric's printed unit: points of per cent for mIOU.
 | ratio | low <= left / right <= high |
 | equal | abs(left - right) <= tolerance |
 | monotone | among the cells of `where`, ordered by `along`, the metric is increasing or decreasing |
-| best | left exceeds every other cell of `among` by more than margin |
+| best | left is better (higher or lower, as the metric says) than every other cell of `among` by more than margin |
 | largest-gain-at | left - right, seen along `along`, is largest at one of the values `at` |
 | text | cannot be put to this suite's numbers; `why` says why |
 """

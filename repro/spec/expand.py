@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from repro.errors import InputError, did_you_mean, shortened
+from repro.errors import InputError, shortened
 from repro.spec import bounds
-from repro.spec.cell import METRICS, Cell, CellKind
+from repro.spec.cell import Cell, CellKind
 from repro.spec.explain import brief
 from repro.spec.keys import Flat, build, flat_of, flatten, frozen, keys, unknown
+from repro.spec.metric import SHARE, Metric, find_metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,15 +134,13 @@ def _row_entries(table: TableSpec) -> list[_Entry]:
 
 def _column_entries(table: TableSpec) -> list[_Entry]:
     if not table.columns:
-        _known_metric(table.metric, f"{table.place}: metric")
-        title = METRICS[table.metric].title
+        title = _metric(table.metric, f"{table.place}: metric").title
         return [_Entry(title, slug(title), "", {}, table.metric)]
     out = []
     for i, column in enumerate(table.columns):
         metric = column.metric or table.metric
         place = f"{table.place}: columns[{i}]"
-        _known_metric(metric, f"{place}.metric")
-        label = column.label or METRICS[metric].title
+        label = column.label or _metric(metric, f"{place}.metric").title
         out.append(_Entry(label, slug(label), f"{place}.set", flatten(column.set, f"{place}.set"), metric, column.kind))
     return out
 
@@ -150,9 +149,11 @@ DECIMALS = 2
 """Of a value of ours that stands where the paper prints none; mIOUs are printed with two nearly everywhere."""
 
 
-def _known_metric(metric: str, place: str) -> None:
-    if metric not in METRICS:
-        raise InputError(f"{place}: {brief(metric)} is not one of {', '.join(METRICS)}.{did_you_mean(metric, METRICS)}")
+def _metric(name: str, place: str) -> Metric:
+    try:
+        return find_metric(name)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
 
 
 def _number(value: Any, place: str) -> tuple[float | None, int]:
@@ -182,9 +183,9 @@ def _grid(table: TableSpec) -> tuple[list[_Entry], list[_Entry]]:
     if set(table.published) != {table.metric}:
         given = ", ".join(table.published) or "nothing"
         raise InputError(f"{table.place}: published: {given} given; a table with axes needs published.{table.metric}.")
-    _known_metric(table.metric, f"{table.place}: metric")
+    title = _metric(table.metric, f"{table.place}: metric").title
     matrix, place = table.published[table.metric], f"{table.place}: published.{table.metric}"
-    rows = [_Entry(METRICS[table.metric].title, "", "", {})] if len(table.axes) == 1 else _axis_entries(table, 0)
+    rows = [_Entry(title, "", "", {})] if len(table.axes) == 1 else _axis_entries(table, 0)
     columns = _axis_entries(table, len(table.axes) - 1)
     if len(table.axes) == 1:
         matrix = [matrix]
@@ -201,7 +202,7 @@ def _kind(table: TableSpec, row: _Entry, column: _Entry) -> CellKind:
     """A computed column is computed in every row; else the row decides, then the table, then the metric."""
     if column.kind is not None:
         return column.kind
-    usual = METRICS[column.metric].kind
+    usual = find_metric(column.metric).kind
     return usual if usual == "computed" else row.kind or table.kind or usual
 
 
@@ -229,7 +230,7 @@ def expand(table: TableSpec) -> tuple[Cell, ...]:
             if own:
                 _check(table, row, column, own, shared)
             value, decimals = _number(row.published[j], printed)
-            if value is not None and METRICS[column.metric].unit == "%" and not 0 <= value <= 100:
+            if value is not None and find_metric(column.metric).unit == SHARE and not 0 <= value <= 100:
                 raise InputError(f"{printed}: {value:g} is no share of 100 %. Write the printed number, in per cent.")
             parts = [row.slug] if row.slug else []
             parts += [column.slug] if len(columns) > 1 or not parts else []

@@ -14,7 +14,6 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from repro.errors import InputError, did_you_mean, shortened
 from repro.memo import Memo, default_folder
-from repro.spec.cell import METRICS
 from repro.spec.claim import Claim
 from repro.spec.dataset import Dataset, Files, Labels
 from repro.spec.explain import brief, first, first_error
@@ -22,6 +21,7 @@ from repro.spec.files import toml_files
 from repro.spec.gpu import Gpu, own_gpus
 from repro.spec.ids import Id, file_stem
 from repro.spec.keys import flatten, keys, unknown
+from repro.spec.metric import find_metric
 from repro.spec.pitfall import Pitfall, Pitfalls
 from repro.spec.places import built_in
 from repro.spec.questions import question
@@ -154,9 +154,10 @@ class Suite:
         """Put a claim to the table's cells. Raises InputError that names the claim."""
         if claim.kind == "text":
             return
-        if claim.metric not in METRICS:
-            hint = did_you_mean(claim.metric, METRICS) or f" There are {', '.join(METRICS)}."
-            raise InputError(f"{place}: metric: there is no {brief(claim.metric)}.{hint}")
+        try:
+            find_metric(claim.metric)
+        except InputError as error:
+            raise InputError(f"{place}: metric: {error}") from None
         try:
             question(claim, self.cells_of(claim, own))
         except InputError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from repro.spec.cell import METRICS, Cell
+from repro.spec.cell import Cell
+from repro.spec.metric import MIOU, find_metric
 
 COUNTED = {
     "model.decoder_low_level_channels": "{} channels",
@@ -25,7 +26,7 @@ def printed(cell: Cell, label: str) -> str:
 
 
 def cell_label(cell: Cell) -> str:
-    """Return a cell's row and column as the paper prints them; "mIOU" in place of one of them is left out."""
-    score = METRICS["miou"].title
+    """Return a cell's row and column as the paper prints them; the metric in place of one of them is left out."""
+    score = find_metric(cell.metric).title if cell.kind == "measured" else MIOU.title
     words = [printed(cell, label) for label in (cell.row_label, cell.column_label) if label != score]
     return ", ".join(words) or cell.row_label

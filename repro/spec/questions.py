@@ -17,13 +17,15 @@ With `over = "every"` each contrast is an effect by itself. With `over = "mean"`
 another place of the table, at another block or backbone, are averaged into one: all pairs, or each step over its lines,
 or each place over its curves. A claim that makes one comparison has nothing to be "over".
 
+Where lower is better, the two sides of "best" and of gains change places.
+
 "largest-gain-at" may name several places; then the effects of one of these alternatives must all lie in range.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -31,10 +33,11 @@ from typing import Any
 from repro.errors import InputError
 from repro.spec.cell import Basis
 from repro.spec.claim import Claim
+from repro.spec.metric import METRICS, find_metric
 from repro.spec.naming import printed, word
 from repro.spec.scales import fits
 from repro.spec.select import alike, key_names, pairs, select, value_of
-from repro.spec.table import METRICS, Cell
+from repro.spec.table import Cell
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Effect:
     label: str
     contrasts: tuple[Contrast, ...]
     low: float
-    """-inf or inf: no such end. Points for mIOU, the printed unit for other metrics, natural logarithms for a ratio."""
+    """-inf or inf: no such end. Points for shares, the printed unit for others, natural logarithms for a ratio."""
     high: float
 
 
@@ -80,7 +83,7 @@ class Question:
     strict: bool
     """An end of a range does not belong to it: two equal numbers are not one "better"."""
     unit: str
-    """Of effects in print: "points" for mIOU, "x" for a ratio, else the metric's printed unit."""
+    """Of effects in print: "points" for shares, "x" for a ratio, else the metric's printed unit."""
 
     @property
     def effects(self) -> tuple[Effect, ...]:
@@ -123,7 +126,7 @@ def question(claim: Claim, cells: Iterable[Cell]) -> Question:
     if claim.over != "mean":
         alternatives = tuple(tuple(single for effect in a for single in _single(effect)) for a in alternatives)
     used = {cell for a in alternatives for e in a for c in e.contrasts for cell, _ in c.weights}
-    unit = "x" if claim.kind == "ratio" else "points" if claim.metric == "miou" else METRICS[claim.metric].unit
+    unit = "x" if claim.kind == "ratio" else find_metric(claim.metric).difference_unit
     return Question(
         claim, tuple(c for c in pool if c.id in used), alternatives,
         logarithmic=claim.kind == "ratio", strict=claim.kind not in ("gain", "ratio", "equal"), unit=unit,
@@ -175,7 +178,7 @@ def labels(cells: Sequence[Cell]) -> dict[str, str]:
     """Return cell id -> the shortest label that tells these cells apart: of table, row and column only what varies."""
     parts = [(c.table, printed(c, c.row_label), printed(c, c.column_label)) for c in cells]
     varies = [len({p[k] for p in parts}) > 1 for k in range(3)]
-    titles = {m.title for m in METRICS.values()}
+    titles = {m.title for m in METRICS.values()} | {find_metric(c.metric).title for c in cells}
     out = {}
     for cell, part in zip(cells, parts, strict=True):
         words = [word for word, keep in zip(part, varies, strict=True) if keep and word not in titles]
@@ -246,20 +249,28 @@ def _step_label(claim: Claim, values: tuple[Any, Any], pairs: Sequence[tuple[Cel
     return f"{word(claim.along or '')} {values[0]} to {values[1]}"
 
 
+def _in_order(claim: Claim) -> Callable[[Cell, Cell], tuple[Cell, Cell]]:
+    """Return how two cells stand in a difference that is positive where the first of them is better."""
+    higher = find_metric(claim.metric).better == "higher"
+    return lambda first, second: (first, second) if higher else (second, first)
+
+
 def _best(claim: Claim, pool: Sequence[Cell], names: Mapping[str, str]) -> tuple[Effect, ...]:
     lefts = select(pool, claim.left)
     others = [cell for cell in select(pool, claim.among or {}) if cell not in lefts]
     if not others:
         raise InputError(f"claim {claim.id}: `among` picks no cell but `left` itself. Widen it.")
-    contrasts = [_difference(left, other, names) for left in lefts for other in others]
+    better = _in_order(claim)
+    contrasts = [_difference(*better(left, other), names) for left in lefts for other in others]
     return tuple(Effect(c.label, (c,), claim.margin, math.inf) for c in contrasts)
 
 
 def _largest(claim: Claim, pool: Sequence[Cell], names: Mapping[str, str]) -> tuple[tuple[Effect, ...], ...]:
     along = claim.along or ""
     gains: dict[Any, list[tuple[Cell, Cell]]] = {}
+    better = _in_order(claim)
     for left, right in pairs(pool, claim.left, claim.right):
-        gains.setdefault(value_of(left, along), []).append((left, right))
+        gains.setdefault(value_of(left, along), []).append(better(left, right))
     there = [value for value in gains if fits(value, claim.at)]
     elsewhere = [value for value in gains if value not in there]
     if not there or not elsewhere:

@@ -12,11 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from repro.spec import bounds
 
-# Cell and METRICS are a table's words: other packages import them from here
-from repro.spec.cell import METRICS as METRICS
+# Cell is a table's word: other packages import it from here
 from repro.spec.cell import Cell as Cell
 from repro.spec.cell import CellKind as CellKind
-from repro.spec.cell import Metric as Metric
 from repro.spec.claim import Claim
 from repro.spec.expand import expand
 from repro.spec.ids import Id
@@ -142,6 +140,16 @@ class TableSpec(Form):
     _place: str = PrivateAttr(default="")
     _paper: Paper | None = PrivateAttr(default=None)
     _cells: tuple[Cell, ...] | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _claims_of_its_metric(cls, values: Any) -> Any:
+        """A claim that names no metric is about the table's."""
+        metric, claims = (values.get(key) for key in ("metric", "claims")) if isinstance(values, dict) else (None, None)
+        if not isinstance(metric, str) or not isinstance(claims, list | tuple):
+            return values
+        told = (c if not isinstance(c, dict) or c.get("kind") == "text" else {"metric": metric, **c} for c in claims)
+        return {**values, "claims": tuple(told)}
 
     @property
     def place(self) -> str:

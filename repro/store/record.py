@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from repro.files import Damaged, seal, unseal
+from repro.spec.metric import MIOU
 
 Kind = Literal["training", "evaluation", "failure"]
 
@@ -52,6 +53,14 @@ def check(record: Mapping[str, Any], kind: Kind, key: str) -> None:
         raise Damaged(f"the record lacks {', '.join(missing)}")
     if kind != "failure" and not _files(record["files"]):
         raise Damaged("the record does not name its files as records do")
+
+
+def recorded(record: Mapping[str, Any]) -> Mapping[str, float]:
+    """Return the metrics that an evaluation's record holds, by name."""
+    result = record["result"]
+    if "metrics" in result:
+        return {name: float(value) for name, value in result["metrics"].items()}
+    return {MIOU.name: float(result[MIOU.name])}  # records made before there was another
 
 
 def _files(files: Any) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 
 from repro.judge.bounded import effective_images, wilson
 from repro.judge.intervals import bootstrap_miou, estimate, resample_images, t_quantile, widened
-from repro.judge.miou import Floats, miou
+from repro.metrics import Floats, miou
 from repro.randomness import generator
 from repro.studies.worlds import World, without_seed_noise
 

@@ -14,8 +14,8 @@ from functools import cache, partial
 import numpy as np
 
 from repro.judge.intervals import bootstrap_miou, estimate, resample_images
-from repro.judge.miou import miou
 from repro.judge.power import power
+from repro.metrics import miou
 from repro.randomness import generator
 from repro.studies.first_trainings import FIRST_SEEDS, SEED, First, first
 from repro.studies.interval_ends import FOUND, HELD_BY, MUCH, ClassEnds, Ends, class_ends, ends

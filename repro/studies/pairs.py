@@ -15,9 +15,9 @@ import numpy as np
 
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence, gather
-from repro.judge.miou import Floats, miou
 from repro.judge.result import ClaimResult
 from repro.judge.significance import contains
+from repro.metrics import Floats, miou
 from repro.spec.cell import Cell
 from repro.spec.claim import Claim
 from repro.studies.worlds import World

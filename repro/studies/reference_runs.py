@@ -18,8 +18,8 @@ from repro.judge.borrowed import with_reference
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence, gather
 from repro.judge.intervals import estimate
-from repro.judge.miou import Floats, miou
 from repro.judge.reference import ReferenceRuns
+from repro.metrics import Floats, miou
 from repro.randomness import generator
 from repro.spec.cell import Cell
 from repro.studies.pairs import DEVIATION, SPREADS, better, grid_of

@@ -25,7 +25,7 @@ from repro.judge.bounded import share
 from repro.judge.claims import judge
 from repro.judge.evidence import gather
 from repro.judge.intervals import Estimate, bootstrap_miou, estimate, resample_images, t_quantile
-from repro.judge.miou import Floats, miou
+from repro.metrics import Floats, miou
 from repro.spec.claim import Claim
 from repro.spec.table import Cell
 

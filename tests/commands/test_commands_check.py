@@ -104,7 +104,7 @@ def test_another_kind_of_machine_is_held_to_tolerances(edited):
     assert "cpu: Another" in told
     for cell in content["cells"]:
         for result in cell["seeds"].values():
-            result["miou"] += 0.5
+            result["score"] += 0.5
     path.write_text(json.dumps(content))
     code, out, told = repro(*words, "--seeds", 3)
     assert code == 1
@@ -185,7 +185,7 @@ def test_update_says_what_changed(edited, monkeypatch):
     assert path.read_bytes() == before
     cell = next(cell for cell in content["cells"] if cell["kind"] == "measured")
     for result in cell["seeds"].values():
-        result["miou"] += 0.02
+        result["score"] += 0.02
     path.write_text(json.dumps(content))
     code, out, told = repro(*words, "--update", "--json")
     assert code == 0

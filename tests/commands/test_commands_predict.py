@@ -174,7 +174,7 @@ def test_what_predict_writes_of_a_split_scores_as_the_evaluation_did(trained, tm
     assert code == 0, told
     scored = json.loads(out)["miou"]
     records = [json.loads(path.read_text()) for path in (folder / "runs/evaluations").glob("*/record.json")]
-    assert any(record["result"]["miou"] == pytest.approx(scored, abs=1e-9) for record in records)
+    assert any(record["result"]["metrics"]["miou"] == pytest.approx(scored, abs=1e-9) for record in records)
     # again: nothing is made anew; another network does not mix in
     before = {path: path.stat().st_mtime_ns for path in maps.iterdir()}
     code, _, told = repro(*words)

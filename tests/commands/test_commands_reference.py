@@ -53,7 +53,7 @@ def test_the_file_holds_the_scores_of_the_store(made):
     assert [(row["id"], row["path"], row["seeds"]) for row in rows] == [("deep/table2", str(path), [0, 1, 2, 3, 4])]
     content = json.loads(path.read_text())
     stored = sorted(
-        json.loads(record.read_text())["result"]["miou"]
+        json.loads(record.read_text())["result"]["metrics"]["miou"]
         for record in (folder / "runs/evaluations").glob("*/record.json")
     )
     assert sorted(score for cell in content["cells"] for score in cell["scores"].values()) == pytest.approx(stored)

@@ -45,7 +45,7 @@ def test_the_same_weights_score_the_same_and_nothing_is_trained(trained, tmp_pat
     assert code == 0, told
     (path,) = (tmp_path / "runs/evaluations").glob("*/record.json")
     own = json.loads(path.read_text())
-    assert own["result"]["miou"] == record["result"]["miou"]
+    assert own["result"]["metrics"]["miou"] == record["result"]["metrics"]["miou"]
     (path,) = (tmp_path / "runs/trainings").glob("*/record.json")
     training = json.loads(path.read_text())
     assert training["result"]["iterations"] == 0

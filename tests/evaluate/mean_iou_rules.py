@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from repro.evaluate.confusion import confusion, image_mean_iou, mean_iou
+from repro.evaluate.confusion import confusion
+from repro.metrics import measured_value, miou
+from repro.spec.metric import MIOU
 
 CLASSES, VOID = 4, 255
 Labels = np.ndarray
@@ -77,7 +79,7 @@ def _only_in_first(labels: Labels, label: int) -> Labels:
 def ours(case: Case) -> float:
     """One int64 matrix over everything, in whatever batches."""
     total = sum(_confusion(*batch).sum(axis=0) for batch in case.batches)
-    return mean_iou(total)
+    return float(miou(total))
 
 
 def _confusion(truth: Labels, prediction: Labels) -> np.ndarray:
@@ -191,7 +193,7 @@ RULES = (
     Rule("absent classes count 1", lambda c: by_definition(c.truth, c.prediction, 1.0), "0 / 0 taken for agreement"),
     Rule("classes in the truth alone", lambda c: by_definition(c.truth, c.prediction, in_truth=True),
          "what is only predicted costs nothing of its own"),
-    Rule("mean over images", lambda c: image_mean_iou(_confusion(c.truth, c.prediction)),
+    Rule("mean over images", lambda c: measured_value(MIOU, _confusion(c.truth, c.prediction), "image"),
          "each image's own mean, over the classes it has; `evaluate.average = \"image\"`, a known mistake"),
     Rule("mean over pairs of image and class", lambda c: mean_over_pairs(c.truth, c.prediction),
          "images with many classes count more"),

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from repro.evaluate.confusion import class_iou, confusion, image_mean_iou, mean_iou, predicted
+from repro.evaluate.confusion import confusion, predicted
+from repro.metrics import class_iou, measured_value, miou
+from repro.spec.metric import MIOU
 
 
 def _maps(seed, images=4, classes=5):
@@ -48,35 +50,35 @@ def test_any_split_into_batches_gives_the_same_counts(seed, batch):
 def test_a_class_in_neither_truth_nor_prediction_is_left_out():
     matrix = np.array([[8, 2, 0], [0, 10, 0], [0, 0, 0]])
     assert np.isnan(class_iou(matrix)[2])
-    assert mean_iou(matrix) == pytest.approx((8 / 10 + 10 / 12) / 2)
+    assert miou(matrix) == pytest.approx((8 / 10 + 10 / 12) / 2)
 
 
 def test_a_class_that_is_only_predicted_counts_as_zero():
     matrix = np.array([[8, 0, 2], [0, 10, 0], [0, 0, 0]])
-    assert mean_iou(matrix) == pytest.approx((0.8 + 1 + 0) / 3)
+    assert miou(matrix) == pytest.approx((0.8 + 1 + 0) / 3)
 
 
 def test_void_in_the_truth_is_never_counted():
     truth = torch.full((1, 4, 4), 255)
     assert confusion(truth, torch.zeros(1, 4, 4, dtype=torch.long), 3).sum() == 0
-    assert math.isnan(mean_iou(np.zeros((3, 3), dtype=np.int64)))
+    assert math.isnan(miou(np.zeros((3, 3), dtype=np.int64)))
 
 
 def test_renaming_classes_does_not_change_the_mean():
     truth, prediction = _maps(5)
     matrix = confusion(truth, prediction, 5).sum(0).numpy()
     order = np.array([3, 1, 4, 0, 2])
-    assert mean_iou(matrix[order][:, order]) == pytest.approx(mean_iou(matrix))
+    assert miou(matrix[order][:, order]) == pytest.approx(miou(matrix))
 
 
 def test_the_mean_over_images_is_the_mean_of_each_images_own():
     truth, prediction = _maps(1)
     truth[2] = 255
     matrices = confusion(truth, prediction, 5).numpy()
-    expected = np.mean([mean_iou(matrices[i]) for i in (0, 1, 3)])
-    assert image_mean_iou(matrices) == pytest.approx(expected)
-    assert image_mean_iou(matrices) != pytest.approx(mean_iou(matrices.sum(0)))
-    assert math.isnan(image_mean_iou(matrices[2:3]))
+    expected = np.mean([miou(matrices[i]) for i in (0, 1, 3)])
+    assert measured_value(MIOU, matrices, "image") == pytest.approx(expected)
+    assert measured_value(MIOU, matrices, "image") != pytest.approx(miou(matrices.sum(0)))
+    assert math.isnan(measured_value(MIOU, matrices[2:3], "image"))
 
 
 def test_a_label_outside_the_classes_is_refused():

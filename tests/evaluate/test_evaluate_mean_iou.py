@@ -28,7 +28,8 @@ from mean_iou_rules import (
     smp,
 )
 
-from repro.evaluate.confusion import confusion, mean_iou
+from repro.evaluate.confusion import confusion
+from repro.metrics import miou
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "mean-iou.md"
 BEGIN, END = "<!-- written by tests/evaluate/test_evaluate_mean_iou.py -->", "<!-- end -->"
@@ -109,7 +110,7 @@ def test_equal_for_any_split_into_batches_and_workers_in_any_order(seed, images,
     prediction = rng.integers(0, rng.integers(1, CLASSES + 1), truth.shape).astype(np.uint8)
     whole = confusion(torch.from_numpy(truth), torch.from_numpy(prediction), CLASSES)
     assert whole.dtype == torch.int64
-    expected = mean_iou(whole.sum(0).numpy())
+    expected = miou(whole.sum(0).numpy())
     order = data.draw(st.permutations(range(images)))
     cuts = sorted(data.draw(st.lists(st.integers(0, images), max_size=4)))
     workers: list[np.ndarray] = [np.zeros((CLASSES, CLASSES), np.int64) for _ in range(3)]
@@ -119,7 +120,7 @@ def test_equal_for_any_split_into_batches_and_workers_in_any_order(seed, images,
             part = confusion(torch.from_numpy(truth[batch]), torch.from_numpy(prediction[batch]), CLASSES)
             # as records keep them: int32 for each image
             workers[data.draw(st.integers(0, 2))] += part.to(torch.int32).numpy().sum(axis=0, dtype=np.int64)
-    found = mean_iou(sum(workers))
+    found = miou(sum(workers))
     assert found == expected or (np.isnan(found) and np.isnan(expected))
     assert np.array_equal(sum(workers), whole.sum(0).numpy())
 
@@ -130,7 +131,7 @@ def test_counts_beyond_float32_and_int32_stay_exact():
     total = sum(matrix for _ in range(3))
     assert total.dtype == np.int64
     assert total[0, 0] == 3 * (2**33 + 1)
-    assert mean_iou(total) == pytest.approx(((2**33 + 1) / (2**33 + 2) + 2**33 / (2**33 + 1)) / 2, abs=1e-15)
+    assert miou(total) == pytest.approx(((2**33 + 1) / (2**33 + 2) + 2**33 / (2**33 + 1)) / 2, abs=1e-15)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

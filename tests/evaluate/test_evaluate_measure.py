@@ -6,8 +6,8 @@ import torch
 
 from repro.data.images import Images
 from repro.evaluate import measure as module
-from repro.evaluate.confusion import mean_iou
 from repro.evaluate.measure import Workshop, measure
+from repro.metrics import miou
 from repro.nets.deeplab import build
 from repro.nets.init import initialise
 from repro.spec.protocol import CRF, Evaluate, Model
@@ -43,13 +43,13 @@ def test_measured_together_or_alone_is_the_same(images, state):
     for way, found in zip(ways, together, strict=True):
         (alone,) = measure(MODEL, 3, [way], state, images, CPU)
         assert np.array_equal(alone.matrices, found.matrices)
-        assert alone.miou == found.miou
+        assert alone.metrics == found.metrics
     plain, trimap, background, image = together
     assert (trimap.matrices.sum((1, 2)) < plain.matrices.sum((1, 2))).all()
     inside = images.sizes.prod(axis=1)
     assert np.array_equal(background.matrices.sum((1, 2)), inside)
     assert np.array_equal(image.matrices, plain.matrices)
-    assert image.miou == pytest.approx(np.mean([mean_iou(m) for m in plain.matrices]))
+    assert image.metrics["miou"] == pytest.approx(np.mean([miou(m) for m in plain.matrices]))
 
 
 def test_the_crf_sees_each_image_without_its_padding(images, state, monkeypatch):
@@ -88,7 +88,7 @@ def test_searched_parameters_are_those_that_measure(images, state, tmp_path):
     (alone,) = measure(MODEL, 3, [fixed], state, images, CPU)
     assert alone.search is None
     assert np.array_equal(alone.matrices, searched.matrices)
-    assert best.miou == pytest.approx(mean_iou(alone.matrices[:3].sum(0)), abs=0.02)  # from half precision
+    assert best.miou == pytest.approx(miou(alone.matrices[:3].sum(0)), abs=0.02)  # from half precision
     assert (searched.boundaries, band.boundaries) == (None, "void")
     again = measure(MODEL, 3, evaluates, state, images, CPU, workshop=shop)
     assert again[0].search.trials == searched.search.trials

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from repro.errors import InputError
 from repro.evaluate import search as module
-from repro.evaluate.confusion import confusion, mean_iou
+from repro.evaluate.confusion import confusion
 from repro.evaluate.crf import refine
 from repro.evaluate.probabilities import Kept
 from repro.evaluate.search import Sample, Trial, around, best_of, coarse, search
+from repro.metrics import miou
 from repro.spec.protocol import CRF
 
 CPU = torch.device("cpu")
@@ -56,7 +57,7 @@ def _by_hand(samples, one, crf):
             [torch.from_numpy(sample.probabilities()).float()], [torch.from_numpy(sample.pixels)], fixed
         )
         total += confusion(torch.from_numpy(sample.truth)[None], marginals.argmax(0)[None], CLASSES)[0].numpy()
-    return mean_iou(total)
+    return float(miou(total))
 
 
 def test_every_combination_scores_as_by_hand_and_the_best_wins(samples, tmp_path):

@@ -5,7 +5,8 @@ import pytest
 
 from repro.judge.evidence import cell_estimate, gather
 from repro.judge.intervals import bootstrap_image_mean
-from repro.judge.miou import miou
+from repro.metrics import miou
+from repro.spec.metric import MIOU
 
 
 def _matrices(images=60):
@@ -19,7 +20,7 @@ def test_the_replicates_are_plain_resampled_means():
     matrices = _matrices()
     weights = np.zeros((2, 60))
     weights[0], weights[1, [3, 7]] = 1, [4, 2]
-    found = bootstrap_image_mean(matrices, weights)
+    found = bootstrap_image_mean(MIOU, matrices, weights)
     assert found[0] == pytest.approx(np.nanmean(miou(matrices)))
     assert found[1] == pytest.approx(miou(matrices)[3])
 

@@ -12,8 +12,10 @@ KIND = {"cpu": "One", "vector": "avx2", "device": "cpu", "precision": "float32"}
 OTHER = {**KIND, "cpu": "Two"}
 
 
-def result(miou=0.5, course=1.0, openings=(0.7, 2.2), confusion="c", images="a b c", weights=("w", "v")):
-    return SeedResult(miou=miou, course=course, openings=openings, confusion=confusion, images=images, weights=weights)
+def result(score=0.5, course=1.0, openings=(0.7, 2.2), confusion="c", images="a b c", weights=("w", "v")):
+    return SeedResult(
+        score=score, course=course, openings=openings, confusion=confusion, images=images, weights=weights
+    )
 
 
 def baseline(cells, kind=KIND):
@@ -43,7 +45,7 @@ def test_the_same_kind_of_machine_has_the_same_bits():
     for other, words in (
         (result(weights=("w", "x")), "the weights of training 2 of 2 differ; every prediction is the same"),
         (result(confusion="d", images="a x y"), "the weights are the same; the confusion matrices of 2 of 3 images"),
-        (result(miou=0.5 + 1e-16 * 2), "the score differs, the confusion matrices do not"),
+        (result(score=0.5 + 1e-16 * 2), "the score differs, the confusion matrices do not"),
     ):
         found = check(baseline([[result()]]), baseline([[other]]))
         assert found.exact
@@ -97,7 +99,7 @@ def test_a_shift_of_many_deviations_is_found():
     rng = np.random.default_rng(1)
     found = 0
     for _ in range(100):
-        now = [[result(r.miou - 0.06, r.course) for r in cell] for cell in drawn(rng, 20, 3)]
+        now = [[result(r.score - 0.06, r.course) for r in cell] for cell in drawn(rng, 20, 3)]
         found += not check(baseline(drawn(rng, 20, 3)), baseline(now, OTHER)).passed
     assert found >= 99
 

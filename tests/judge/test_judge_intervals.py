@@ -11,6 +11,7 @@ from scipy import stats
 
 from repro.judge.intervals import (
     REPLICATES,
+    bootstrap,
     bootstrap_miou,
     dof_of_quantile,
     estimate,
@@ -24,8 +25,9 @@ from repro.judge.intervals import (
     upper_tail,
     widened,
 )
-from repro.judge.miou import class_sums, miou
+from repro.metrics import class_sums, function_of, miou, pixel_accuracy
 from repro.randomness import generator
+from repro.spec.metric import METRICS
 
 
 def confusions(images: int, classes: int, seed: int) -> np.ndarray:
@@ -171,6 +173,30 @@ def test_two_part_quantile_covers_as_promised(seeds: int, share: float) -> None:
 
 def test_exact_has_no_width() -> None:
     assert exact(81.02).low == exact(81.02).high == 81.02
+
+
+def test_any_metrics_replicates_have_the_spread_of_its_values_over_sets_of_images() -> None:
+    """40 images with 12 classes, each image with its own accuracy: the spread over 2,000 such sets is known."""
+    rng = np.random.default_rng(3)
+
+    def images(count: int) -> np.ndarray:
+        pixels = rng.multinomial(900, np.full(12, 1 / 12), size=count)  # (count, C)
+        right = rng.binomial(pixels, rng.beta(6, 2, size=(count, 1)))
+        wrong = np.roll(np.eye(12, dtype=int), 1, axis=1) * (pixels - right)[..., None]
+        return np.eye(12, dtype=int) * right[..., None] + wrong
+
+    sets = np.add.reduce(images(40 * 2000).reshape(2000, 40, 12, 12), axis=1)
+    weights = resample_images(40, 500, rng)
+    for name in ("pixel_accuracy", "mean_accuracy", "frequency_weighted_iou", "miou"):
+        truth = np.std(function_of(METRICS[name])(sets))
+        found = np.mean([np.std(bootstrap(METRICS[name], images(40), weights)) for _ in range(30)])
+        assert found == pytest.approx(truth, rel=0.06), name
+
+
+def test_where_all_images_are_alike_nothing_spreads() -> None:
+    matrices = np.repeat(np.random.default_rng(0).integers(0, 20, size=(1, 4, 4)), 7, axis=0)
+    found = bootstrap(METRICS["pixel_accuracy"], matrices, resample_images(7, 30, np.random.default_rng(1)))
+    assert found == pytest.approx([float(pixel_accuracy(matrices[0]))] * 30)
 
 
 def test_bootstrap_of_a_set_of_vocs_size_takes_less_than_three_seconds() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from repro.judge.miou import miou
 from repro.judge.paired import Side, difference
+from repro.metrics import miou
 
 
 def matrices(rng, images=60, accuracy=0.8):

@@ -91,13 +91,14 @@ def test_few_seeds_in_common_are_refused(tmp_path: Path) -> None:
 def test_protocol_and_images_must_match() -> None:
     reference = made()
     own = {**PROTOCOL, "model.width": 1}
-    same = scores_of(reference, "a/t/1", own, "d" * 20, DEFAULTS)
+    same = scores_of(reference, "a/t/1", "miou", own, "d" * 20, DEFAULTS)
     assert same == reference.cells[0].scores
-    assert not scores_of(reference, "a/t/3", own, "d" * 20, DEFAULTS)
-    assert not scores_of(reference, "a/t/1", own, "e" * 20, DEFAULTS)
-    assert not scores_of(reference, "a/t/2", own, "d" * 20, DEFAULTS)  # that cell's width is 2
-    assert not scores_of(reference, "a/t/1", {**own, "train.lr": 0.01}, "d" * 20, DEFAULTS)
-    assert not scores_of(reference, "a/t/1", {k: v for k, v in own.items() if k != "train.crop"}, "d" * 20, {})
+    assert not scores_of(reference, "a/t/1", "pixel_accuracy", own, "d" * 20, DEFAULTS)
+    assert not scores_of(reference, "a/t/3", "miou", own, "d" * 20, DEFAULTS)
+    assert not scores_of(reference, "a/t/1", "miou", own, "e" * 20, DEFAULTS)
+    assert not scores_of(reference, "a/t/2", "miou", own, "d" * 20, DEFAULTS)  # that cell's width is 2
+    assert not scores_of(reference, "a/t/1", "miou", {**own, "train.lr": 0.01}, "d" * 20, DEFAULTS)
+    assert not scores_of(reference, "a/t/1", "miou", {k: v for k, v in own.items() if k != "train.crop"}, "d" * 20, {})
     # a setting that the file does not know, at its default and elsewhere
-    assert scores_of(reference, "a/t/1", {**own, "train.new": 3}, "d" * 20, DEFAULTS) == same
-    assert not scores_of(reference, "a/t/1", {**own, "train.new": 4}, "d" * 20, DEFAULTS)
+    assert scores_of(reference, "a/t/1", "miou", {**own, "train.new": 3}, "d" * 20, DEFAULTS) == same
+    assert not scores_of(reference, "a/t/1", "miou", {**own, "train.new": 4}, "d" * 20, DEFAULTS)

@@ -161,7 +161,7 @@ def test_a_search_is_shown_while_it_runs():
     tell(Searching("t0", 5, 12))
     assert lines[-1].startswith("row, column: step 0/10; row, column: CRF search 5/12")
     assert any("CRF search 5/12" in line for line in picture(progress))
-    tell(EvaluationDone("e0", "t0", 0.5))
+    tell(EvaluationDone("e0", "t0", {"miou": 0.5}))
     assert not any("CRF search" in line for line in picture(progress))
     tell(Searching("t0", 6, 12))
     assert any("CRF search 6/12" in line for line in picture(progress))

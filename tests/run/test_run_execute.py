@@ -65,7 +65,7 @@ def test_every_training_of_the_chain_starts_from_the_one_before(store, monkeypat
         with np.load(store.file("evaluation", evaluation.key, "confusion.npz")) as archive:
             counts.append(archive["matrices"].sum())
     assert counts[1] < counts[0] == counts[2] < counts[3] == 3 * 33 * 33
-    assert records[2]["result"]["miou"] != records[0]["result"]["miou"]
+    assert records[2]["result"]["metrics"]["miou"] != records[0]["result"]["metrics"]["miou"]
 
 
 def test_a_failure_is_recorded_for_each_way_of_scoring(store, monkeypatch):

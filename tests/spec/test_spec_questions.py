@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from repro.errors import InputError
-from repro.spec.cell import METRICS
 from repro.spec.claim import Claim
 from repro.spec.load import Suite, load_suite
+from repro.spec.metric import METRICS
 from repro.spec.questions import Question, mean_contrast, question
 from repro.spec.table import Cell
 from repro.studies.worlds import table_of

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from repro.judge.miou import miou
 from repro.judge.power import power
+from repro.metrics import miou
 from repro.studies.judge_study import SKEWED, TINY, WORLDS, Covered, Found, Likeness, simulate, tasks
 from repro.studies.worlds import World, coverage, greater, verdicts, without_seed_noise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -43,11 +44,11 @@ class Searching:
 
 @dataclass(frozen=True)
 class EvaluationDone:
-    """Evaluation `key` of training `training` is stored; `miou` in [0, 1]."""
+    """Evaluation `key` of training `training` is stored; `metrics` by name, in [0, 1]."""
 
     key: str
     training: str
-    miou: float
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from repro.run.progress.events import EvaluationDone, Event, Failed, Message, Stopped, TrainingDone, Waiting
 from repro.run.progress.state import Progress, Running, in_words
+from repro.spec.metric import MIOU
 
 _HEARTBEAT_SECONDS = 30.0
 
@@ -41,7 +42,8 @@ class Lines:
             case EvaluationDone():
                 done, of = self._progress.evaluations
                 label = self._progress.label(event.key)
-                return f"[{done}/{of}] {label}: mIOU {100 * event.miou:.2f} %{self._time_left()}"
+                value = f"{MIOU.title} {MIOU.factor * event.metrics[MIOU.name]:.2f} %"
+                return f"[{done}/{of}] {label}: {value}{self._time_left()}"
             case Failed() | Stopped() | Waiting() | Message():
                 return say(self._progress, event)
             case _:

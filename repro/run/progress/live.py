@@ -86,12 +86,12 @@ def visible(count: int, active: int, room: int) -> range:
 
 
 def cell_text(state: CellState, cell_view: CellView) -> str:
-    """Return what a cell shows: a value in per cent, a share of the work, or a sign (see the legend)."""
+    """Return what a cell shows: a value in its printed unit, a share of the work, or a sign (see the legend)."""
     if state.state == "fixed":
         return cell_view.text
-    value = "" if state.miou is None else f"{100 * state.miou:.{cell_view.decimals}f}"
+    value = "" if state.value is None else f"{cell_view.metric.factor * state.value:.{cell_view.decimals}f}"
     if state.state == "done":
-        return value
+        return value or "done"
     if state.of > 1 and value:
         value += f" {state.done}/{state.of} "
     sign = {"waiting": "·", "elsewhere": "~", "failed": "x", "training": f"> {100 * state.fraction:.0f} %"}

@@ -27,14 +27,15 @@ from repro.run.progress.table_view import CellView, TableView
 
 @dataclass(frozen=True)
 class CellState:
-    """How far a cell is. `done` of `of` seeds are measured, with mean `miou` in [0, 1]; `fraction` of the
+    """How far a cell is. `done` of `of` seeds are measured, with mean `value` of the cell's metric, where it is at
+    hand; `fraction` of the
     work for all of them is done.
     """
 
     state: Literal["fixed", "waiting", "elsewhere", "training", "done", "failed"]
     done: int = 0
     of: int = 0
-    miou: float | None = None
+    value: float | None = None
     fraction: float = 0.0
 
 
@@ -60,20 +61,21 @@ class Progress:
     """The state after the events so far.
 
     `costs`: for each training that the run has to do, how long it takes with its evaluations, in any common unit;
-    `known`: evaluations that were stored before, with their miou; `workers`: how many trainings run at a time.
+    `known`: evaluations that were stored before, with their metrics by name; `workers`: how many trainings run at a
+    time.
     """
 
     table_views: Sequence[TableView]
     costs: Mapping[str, float]
     workers: int
-    known: Mapping[str, float] = field(default_factory=dict)
+    known: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         self.began = self.clock()
         self.running: dict[str, Running] = {}
         self.searching: dict[str, Searching] = {}  # training -> how far the search of an evaluation of it is
-        self.miou: dict[str, float] = dict(self.known)
+        self.measured: dict[str, Mapping[str, float]] = dict(self.known)
         self.failed: dict[str, str] = {}
         self.elsewhere: set[str] = set()
         self.finished: set[str] = set()
@@ -87,7 +89,7 @@ class Progress:
         }
         self._open: dict[str, set[str]] = {training: set() for training in self._training_of.values()}
         for evaluation, training in self._training_of.items():
-            if evaluation not in self.miou:
+            if evaluation not in self.measured:
                 self._open[training].add(evaluation)
 
     def apply(self, event: Event) -> None:
@@ -108,7 +110,7 @@ class Progress:
                 self.searching[event.key] = event
             case EvaluationDone():
                 self.searching.pop(event.training, None)
-                self.miou[event.key] = event.miou
+                self.measured[event.key] = event.metrics
                 self._open.get(event.training, set()).discard(event.key)
                 self._finish_training(event.training)
             case Failed():
@@ -154,8 +156,10 @@ class Progress:
         of = len(cell_view.evaluations)
         if of == 0:
             return CellState("fixed")
-        measured = [self.miou[key] for key in cell_view.evaluations if key in self.miou]
-        miou = fmean(measured) if measured else None
+        measured = [self.measured[key] for key in cell_view.evaluations if key in self.measured]
+        name = cell_view.metric.name
+        values = [metrics[name] for metrics in measured if name in metrics]
+        value = fmean(values) if values else None
         fraction = (len(measured) + sum(self.running[k].fraction for k in self._running_of(cell_view))) / of
         state: Literal["waiting", "elsewhere", "training", "done", "failed"] = "waiting"
         if len(measured) == of:
@@ -166,18 +170,20 @@ class Progress:
             state = "training"
         elif any(key in self.elsewhere for key in cell_view.trainings):
             state = "elsewhere"
-        return CellState(state, len(measured), of, miou, fraction)
+        return CellState(state, len(measured), of, value, fraction)
 
     def _running_of(self, cell_view: CellView) -> list[str]:
         """Return the trainings of `cell_view` that run, without those that it needs no more."""
         pairs = zip(cell_view.trainings, cell_view.evaluations, strict=True)
-        return [training for training, evaluation in pairs if training in self.running and evaluation not in self.miou]
+        return [
+            training for training, evaluation in pairs if training in self.running and evaluation not in self.measured
+        ]
 
     @property
     def evaluations(self) -> tuple[int, int]:
         """How many evaluations are done or failed, and how many there are."""
         settled = [
-            evaluation in self.miou or evaluation in self.failed or training in self.failed
+            evaluation in self.measured or evaluation in self.failed or training in self.failed
             for evaluation, training in self._training_of.items()
         ]
         return sum(settled), len(settled)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from repro.plan.plan import PlannedCell
 from repro.spec.cell import Cell
+from repro.spec.metric import MIOU, Metric, find_metric
 from repro.spec.naming import word
 from repro.spec.reading import spelt
 
@@ -24,6 +25,7 @@ class CellView:
     trainings: tuple[str, ...]
     text: str = ""
     """What a cell that needs no training shows."""
+    metric: Metric = MIOU
     name: str = ""
     """The cell in words, where row and column do not say it."""
 
@@ -61,6 +63,7 @@ def _cell_view(planned: PlannedCell, alone: bool) -> CellView:
         tuple(evaluation.key for evaluation in evaluations),
         tuple(evaluation.training.key for evaluation in evaluations),
         "" if evaluations else published,
+        find_metric(cell.metric),
         _name(cell, alone),
     )
 

@@ -33,7 +33,7 @@ STORY = (
     (7.0, Message("runs: another run works on this store too.")),
     (7.0, Waiting("t10")),
     (15.0, TrainingDone("t00", 9.0)),
-    (16.0, EvaluationDone("e00", "t00", 0.71234)),
+    (16.0, EvaluationDone("e00", "t00", {"miou": 0.71234})),
     (17.0, Failed("t01", "RuntimeError: the loss is not finite")),
     (17.5, TrainingStarted("t11", 200)),
     (60.0, TrainingStep("t11", 84, 0.4567, 2.5)),

@@ -32,7 +32,7 @@ def test_results_of_another_run_are_told_without_its_training(clock):
     lines = []
     listener = Lines(run_story.begin(clock), lines.append)
     listener(TrainingDone("t10", 9.0))
-    listener(EvaluationDone("e10", "t10", 0.5))
+    listener(EvaluationDone("e10", "t10", {"miou": 0.5}))
     assert lines == ["[1/4] (1, 2, 1), block4: mIOU 50.00 %"]
 
 

@@ -46,7 +46,7 @@ def test_the_picture_before_anything_and_after_a_training(clock):
 def test_everything_done_has_no_time_left_and_no_legend(clock):
     progress = run_story.begin(clock)
     for cell_view in run_story.CELLS:
-        progress.apply(EvaluationDone(cell_view.evaluations[0], cell_view.trainings[0], 0.5))
+        progress.apply(EvaluationDone(cell_view.evaluations[0], cell_view.trainings[0], {"miou": 0.5}))
     progress.finished.add("first")
     lines = picture(progress)
     assert "left" not in "".join(lines)
@@ -78,7 +78,7 @@ def test_many_rows_are_shown_around_the_one_in_work(clock):
     cells = tuple(CellView(row, 0, f"row {row}", "value", 2, (f"e{row}",), (f"t{row}",)) for row in range(50))
     progress = Progress((TableView("long", cells),), {f"t{row}": 1.0 for row in range(50)}, 1, {}, clock)
     for row in range(30):
-        progress.apply(EvaluationDone(f"e{row}", f"t{row}", 0.5))
+        progress.apply(EvaluationDone(f"e{row}", f"t{row}", {"miou": 0.5}))
     progress.apply(TrainingStarted("t30", 10))
     lines = picture(progress, room=7)
     assert len(lines) <= 7 + 7  # rows, and what _LINES_AROUND counts plus one training less the prompt
@@ -101,13 +101,13 @@ def test_the_board_in_work_is_shown(clock):
     cells = [CellView(0, 0, "row", "", 2, (f"e{n}",), (f"t{n}",)) for n in range(3)]
     progress = Progress([TableView(f"table {n}", (cells[n],)) for n in range(3)], {}, 1, {}, clock)
     assert table_in_work(progress) == 0
-    progress.apply(EvaluationDone("e0", "t0", 0.5))
+    progress.apply(EvaluationDone("e0", "t0", {"miou": 0.5}))
     assert table_in_work(progress) == 1
     progress.apply(TrainingStarted("t2", 10))
     assert table_in_work(progress) == 2
     assert "table 2 (table 3 of 3)" in picture(progress)[0]
     for n in (1, 2):
-        progress.apply(EvaluationDone(f"e{n}", f"t{n}", 0.5))
+        progress.apply(EvaluationDone(f"e{n}", f"t{n}", {"miou": 0.5}))
     assert table_in_work(progress) == 2
 
 

@@ -55,7 +55,7 @@ def test_a_cell_goes_through_its_states(clock):
     assert state.cell(one).fraction == 0.5
     state.apply(TrainingDone("t00-0", 20.0))
     assert state.cell(one) == CellState("training", 0, 1, None, 1.0)
-    state.apply(EvaluationDone("e00-0", "t00-0", 0.7123))
+    state.apply(EvaluationDone("e00-0", "t00-0", {"miou": 0.7123}))
     assert state.cell(one) == CellState("done", 1, 1, 0.7123, 1.0)
     assert state.running == {}
     assert state.evaluations == (1, 1)
@@ -63,13 +63,13 @@ def test_a_cell_goes_through_its_states(clock):
 
 def test_seeds_are_averaged_and_counted(clock):
     one = cell_view(0, 0, seeds=4)
-    state = progress(clock, [one], {key: 1.0 for key in one.trainings}, known={"e00-0": 0.5})
+    state = progress(clock, [one], {key: 1.0 for key in one.trainings}, known={"e00-0": {"miou": 0.5}})
     assert state.cell(one) == CellState("waiting", 1, 4, 0.5, 0.25)
-    state.apply(EvaluationDone("e00-1", "t00-1", 0.7))
+    state.apply(EvaluationDone("e00-1", "t00-1", {"miou": 0.7}))
     state.apply(TrainingStarted("t00-2", 100, 50))
     seen = state.cell(one)
     assert (seen.state, seen.done, seen.of, seen.fraction) == ("training", 2, 4, 0.625)
-    assert seen.miou == pytest.approx(0.6)
+    assert seen.value == pytest.approx(0.6)
 
 
 def test_a_training_with_several_evaluations_runs_until_the_last(clock):
@@ -77,10 +77,10 @@ def test_a_training_with_several_evaluations_runs_until_the_last(clock):
     state = progress(clock, cells, {"t": 1.0})
     state.apply(TrainingStarted("t", 10))
     state.apply(TrainingDone("t", 1.0))
-    state.apply(EvaluationDone("e00-0", "t", 0.5))
+    state.apply(EvaluationDone("e00-0", "t", {"miou": 0.5}))
     assert [state.cell(one).state for one in cells] == ["done", "training"]
     assert state.fraction < 1 or "t" in state.running
-    state.apply(EvaluationDone("e10-0", "t", 0.6))
+    state.apply(EvaluationDone("e10-0", "t", {"miou": 0.6}))
     assert state.running == {}
     assert state.fraction == 1.0
 
@@ -91,7 +91,7 @@ def test_failures_of_trainings_and_of_evaluations(clock):
     state.apply(TrainingStarted("t", 10))
     state.apply(TrainingDone("t", 1.0))
     state.apply(Failed("e00-0", "no images"))
-    state.apply(EvaluationDone("e10-0", "t", 0.6))
+    state.apply(EvaluationDone("e10-0", "t", {"miou": 0.6}))
     assert state.running == {}
     state.apply(TrainingStarted("t20-0", 10))
     state.apply(Failed("t20-0", "killed"))
@@ -133,7 +133,7 @@ def test_time_left_is_unknown_then_from_speed_then_from_what_is_finished(clock):
     assert state.seconds_left() == pytest.approx(2.0 * 39 / 2)
     clock.now += 30
     state.apply(TrainingDone("t00-0", 30.0))
-    state.apply(EvaluationDone("e00-0", "t00-0", 0.5))
+    state.apply(EvaluationDone("e00-0", "t00-0", {"miou": 0.5}))
     assert state.seconds_left() == pytest.approx(3.0 * 30 / 2)
     assert state.fraction == pytest.approx(0.25)
 
@@ -151,7 +151,7 @@ def test_a_resumed_training_says_nothing_of_a_whole_one(clock):
     state.apply(TrainingStarted("t00-0", 100, 99))
     clock.now += 1
     state.apply(TrainingDone("t00-0", 60.0))
-    state.apply(EvaluationDone("e00-0", "t00-0", 0.5))
+    state.apply(EvaluationDone("e00-0", "t00-0", {"miou": 0.5}))
     assert state.seconds_left() is None
 
 
@@ -161,7 +161,7 @@ def test_results_of_another_run_count_as_done(clock):
     state.apply(Waiting("presence"))
     state.apply(TrainingDone("presence", 5.0))
     state.apply(TrainingDone("t00-0", 5.0))
-    state.apply(EvaluationDone("e00-0", "t00-0", 0.5))
+    state.apply(EvaluationDone("e00-0", "t00-0", {"miou": 0.5}))
     assert state.fraction == 1.0
     assert state.elsewhere == set()
     assert state.cell(one).state == "done"
