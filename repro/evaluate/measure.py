@@ -36,6 +36,7 @@ from repro.nets.precision import autocast
 from repro.nets.resize import scaled_side
 from repro.nets.trust import trusted
 from repro.spec.protocol import CRF, Evaluate, Model, Precision
+from repro.spec.sliding import passes_of
 
 PICTURES = 4
 """The first images of the split are kept as pictures: fixed before any result is seen."""
@@ -122,7 +123,9 @@ def measure(
     network.load_state_dict(dict(state))
     network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     height, width = evaluate.canvas
-    sizes = [(evaluate.batch_size, scaled_side(height, s), scaled_side(width, s)) for s in evaluate.scales]
+    scaled = [(scaled_side(height, s), scaled_side(width, s)) for s in evaluate.scales]
+    seen = [passes_of(size, evaluate.window, evaluate.window_stride)[1] for size in scaled]
+    sizes = [(evaluate.batch_size, *size) for size in seen]
     numbers = trusted(network, device, evaluate.precision, sizes, tell, learning=False)
     evaluate = evaluate.model_copy(update={"precision": numbers})
     widest = max((one.trimap_px for one in evaluates if one.trimap_px is not None), default=0)

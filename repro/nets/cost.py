@@ -39,6 +39,7 @@ from repro.nets.deeplab import DeepLab
 from repro.nets.layers import Add, GlobalMean, Subsample
 from repro.nets.resize import scaled_side
 from repro.spec.protocol import Model
+from repro.spec.sliding import passes_of
 
 IMAGENET_STRIDE = 32
 """Of classification networks."""
@@ -93,13 +94,17 @@ def cost(
     canvas: tuple[int, int] = (513, 513),
     scales: tuple[float, ...] = (1.0,),
     flip: bool = False,
+    window: tuple[int, int] | None = None,
+    stride: tuple[int, int] | None = None,
 ) -> Cost:
     """Count the network that `model` describes on a canvas (height, width), at every scale, twice each if `flip`.
 
+    With a `window` and its `stride`, down and across: on every window that lies on the canvas at a scale.
     Raises ValueError where the backbone cannot make `output_stride`.
     """
     network, parameters = _built(model, classes, output_stride)
-    runs = [_one_pass(model, classes, output_stride, tuple(scaled_side(side, s) for side in canvas)) for s in scales]
+    seen = [passes_of((scaled_side(canvas[0], s), scaled_side(canvas[1], s)), window, stride) for s in scales]
+    runs = [run for count, size in seen for run in [_one_pass(model, classes, output_stride, size)] * count]
     times = 2 if flip else 1
     convs = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     weights = sum(m.weight.numel() for m in convs)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from repro.plan.layers import multiply_adds
+from repro.plan.layers import multiply_adds, scaled
 from repro.plan.work import Evaluation, Training
 from repro.spec.dataset import VOC_VAL
 from repro.spec.protocol import CRF, Model, Pretrain
+from repro.spec.sliding import passes_of
 
 FULL_SIZE = 9 * 12
 """Multiply-adds per pixel that full-size logits, loss and augmentation cost: about 12 channels of 3x3."""
@@ -38,13 +39,27 @@ def evaluation_cost(evaluation: Evaluation) -> float:
     evaluate, split = evaluation.evaluate, evaluation.images
     images = split.config()["images"] or VOC_VAL
     height, width = evaluate.canvas
-    area = sum(scale**2 for scale in evaluate.scales) * (2 if evaluate.flip else 1)
-    one = image_cost(evaluation.training.model, evaluate.output_stride, height, width) * area
+    one = _passes_cost(evaluation) * (2 if evaluate.flip else 1)
     if evaluate.crf is None:
         return one * images
     refined = crf_cost(evaluate.crf, split.data.classes, height * width)
     searched = min(evaluate.crf.search_images, images) * evaluate.crf.combinations if evaluate.crf.searched else 0
     return (one + refined) * images + refined * searched
+
+
+def _passes_cost(evaluation: Evaluation) -> float:
+    """One image at every scale, not flipped; through windows as many as lie on a whole canvas."""
+    evaluate, model = evaluation.evaluate, evaluation.training.model
+    height, width = evaluate.canvas
+    if evaluate.window is None:
+        whole = image_cost(model, evaluate.output_stride, height, width)
+        return whole * sum(scale**2 for scale in evaluate.scales)
+    total = 0.0
+    for scale in evaluate.scales:
+        canvas = (scaled(height, scale), scaled(width, scale))
+        count, seen = passes_of(canvas, evaluate.window, evaluate.window_stride)
+        total += count * image_cost(model, evaluate.output_stride, *seen)
+    return total
 
 
 def crf_cost(crf: CRF, classes: int, pixels: int) -> float:

@@ -26,9 +26,9 @@ def weights_name(model: Model) -> str:
     return next(fitting, model.backbone.rpartition(":")[2])
 
 
-def _without_none(settings: dict[str, Any], name: str) -> dict[str, Any]:
-    """A setting that is nearly always off is not in records: they stay as they were before there was one."""
-    return {key: value for key, value in settings.items() if key != name or value is not None}
+def _without_none(settings: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Settings that are nearly always off are not in records: they stay as they were before there were any."""
+    return {key: value for key, value in settings.items() if key not in names or value is not None}
 
 
 def _key(told: dict[str, Any]) -> str:
@@ -148,7 +148,8 @@ class Evaluation:
 
     def config(self) -> dict[str, Any]:
         """The resolved settings, as records keep them."""
-        return {"data": self.images.config(), "evaluate": self.evaluate.model_dump(mode="json")}
+        told = _without_none(self.evaluate.model_dump(mode="json"), "window", "window_stride")
+        return {"data": self.images.config(), "evaluate": told}
 
     def identity(self) -> dict[str, Any]:
         """What determines the result, in the form of a record's head (its training in the same form)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from repro.report.content import ReportContent
@@ -171,12 +172,19 @@ def rules(content: ReportContent) -> tuple[str, ...]:
     ]
     if canvas:
         height, width = canvas
-        found.append(f"Whole images are measured, padded to {height} × {width} pixels; padding is void.")
+        window = protocol.get("evaluate.window")
+        seen = "Whole images are measured" if window is None else f"Images are seen through {_windows(protocol)}"
+        found.append(f"{seen}, padded to {height} × {width} pixels; padding is void.")
     found.append(
         "Every cell is measured on the same images, and cells of one seed share the order of their training data: "
         "differences are paired."
     )
     return tuple(found)
+
+
+def _windows(protocol: Mapping[str, Any]) -> str:
+    window, stride = (" × ".join(map(str, protocol[f"evaluate.{key}"])) for key in ("window", "window_stride"))
+    return f"windows of {window} pixels, {stride} pixels apart, their logits averaged where they overlap"
 
 
 def _metric_rule(metric: Metric) -> str:

@@ -44,6 +44,8 @@ def counted(protocol: Protocol) -> Counted:
             evaluate.canvas,
             evaluate.scales,
             evaluate.flip,
+            evaluate.window,
+            evaluate.window_stride,
         )
     except ValueError as error:
         raise InputError(f"evaluate.output_stride: {error}. Choose another, or another model.") from error

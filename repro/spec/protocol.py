@@ -249,6 +249,11 @@ class Evaluate(Section):
     """Images are resized to cover this size, and only the centre is seen and scored: a known mistake."""
     rescale: Literal["canvas", "image"] = "canvas"
     """Scales resize the padded canvas; "image", which is padded up to the canvas afterwards, is a known mistake."""
+    window: Size | None = None
+    """Height and width of overlapping windows through which each image is seen (v2, section 4.4.4, on Cityscapes;
+    mmsegmentation's "slide"); logits are averaged where they overlap. None: the whole canvas at once."""
+    window_stride: Size | None = None
+    """From one window to the next, down and across; at most the window."""
     pooling_px: Annotated[int, Field(ge=2, le=16_384)] | None = None
     """Image pooling takes the mean over windows of so many pixels' side (None: the whole map): tied to a crop that is
     smaller than the canvas, a known mistake."""
@@ -262,6 +267,25 @@ class Evaluate(Section):
     def _one_view(self) -> Evaluate:
         if self.squash is not None and self.centre_crop is not None:
             raise ValueError("squash and centre_crop exclude each other; give one of them.")
+        return self
+
+    @model_validator(mode="after")
+    def _windows(self) -> Evaluate:
+        if (self.window is None) != (self.window_stride is None):
+            lacking = "window" if self.window is None else "window_stride"
+            raise ValueError(f"window and window_stride belong together; give {lacking} too, as [513, 513].")
+        if self.window is None or self.window_stride is None:
+            return self
+        for stride, side in zip(self.window_stride, self.window, strict=True):
+            if stride > side:
+                raise ValueError(
+                    f"window_stride {list(self.window_stride)} is larger than window {list(self.window)}: pixels in "
+                    "between would not be seen. Make it at most as large."
+                )
+        whole = {"squash": None, "centre_crop": None, "pooling_px": None, "rescale": "canvas"}
+        other = [name for name, value in whole.items() if getattr(self, name) != value]
+        if other:
+            raise ValueError(f"window and {other[0]} exclude each other; leave one of them out.")
         return self
 
 

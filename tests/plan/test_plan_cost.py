@@ -56,6 +56,34 @@ def test_predictions_are_paid_for_once():
     assert costs[made[1].key] == costs[made[3].key] < whole / 10
 
 
+def test_windows_cost_one_pass_each():
+    protocol = Protocol(data=Data(classes=2, val_images=10), train=Train(start="random"))
+    training = training_of(protocol, 0, INPUTS)
+
+    def made(**settings):
+        return evaluation_of(protocol.model_copy(update={"evaluate": Evaluate(**settings)}), training, INPUTS)
+
+    whole = made(canvas=(1025, 2049))
+    slid = made(canvas=(1025, 2049), window=(769, 769), window_stride=(513, 513))
+    one = image_cost(training.model, 16, 769, 769)
+    assert evaluation_cost(slid) == pytest.approx(10 * 8 * one)
+    counts = [cost(training.model, 2, 16, (1025, 2049), window=w, stride=s).plain_multiply_adds / 1e6
+              for w, s in (((769, 769), (513, 513)), (None, None))]  # fmt: skip
+    assert counts[0] == pytest.approx(8 * one, rel=0.01)
+    assert counts[1] == pytest.approx(evaluation_cost(whole) / 10, rel=0.01)
+    both = made(canvas=(513, 513), scales=(0.5, 1.0), flip=True, window=(385, 513), window_stride=(128, 513))
+    expected = image_cost(training.model, 16, 257, 257) + 2 * image_cost(training.model, 16, 385, 513)
+    assert evaluation_cost(both) == pytest.approx(10 * 2 * expected)
+
+
+def test_a_key_without_windows_is_that_of_records_made_before_there_were_any():
+    protocol = Protocol(data=Data(classes=2), train=Train(start="random"))
+    training = training_of(protocol, 0, INPUTS)
+    assert not any(key.startswith("window") for key in evaluation_of(protocol, training, INPUTS).config()["evaluate"])
+    slid = protocol.model_copy(update={"evaluate": Evaluate(window=(257, 257), window_stride=(128, 128))})
+    assert evaluation_of(slid, training, INPUTS).config()["evaluate"]["window"] == [257, 257]
+
+
 def test_a_crf_adds_its_iterations():
     protocol = Protocol(data=Data(classes=2, val_images=10), train=Train(start="random"))
     training = training_of(protocol, 0, INPUTS)
