@@ -108,7 +108,7 @@ def stored(root: Path, seeds: int = 10) -> Plan:
 
         files = {"confusion.npz": confusion, "pictures.npz": pictures}
         record = {**evaluation.identity(), "training": evaluation.training.key, "seed": evaluation.training.seed}
-        result = {"miou": 0.1, "class_iou": [0.1] * 9, "images": 120, "images_per_second": 1.0}
+        result = {"metrics": {"miou": 0.1}, "class_iou": [0.1] * 9, "images": 120, "images_per_second": 1.0}
         store.put("evaluation", key, {**record, **provenance(), "result": result}, files)
     return plan
 

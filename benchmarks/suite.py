@@ -123,7 +123,7 @@ def write(root: Path, count: int) -> None:
         key = f"{k:020x}"
         folder = root / "evaluations" / key
         folder.mkdir(parents=True)
-        result = {"miou": 0.5, "class_iou": [0.5] * 9, "images": 120, "images_per_second": 10.0}
+        result = {"metrics": {"miou": 0.5}, "class_iou": [0.5] * 9, "images": 120, "images_per_second": 10.0}
         code = {"digest": "0" * 20, "modules": {f"repro.module{m}": "0" * 12 for m in range(60)}}
         record = {
             "schema": 1, "kind": "evaluation", "key": key, "training": key, "seed": k % 5, "config": {"evaluate": {}},

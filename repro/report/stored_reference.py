@@ -13,7 +13,6 @@ from repro.spec.keys import flat_of
 from repro.spec.metric import find_metric
 from repro.spec.places import references
 from repro.spec.protocol import Protocol
-from repro.store.metrics import metric_in
 from repro.store.store import Store
 
 
@@ -22,6 +21,8 @@ def collected(plan: Plan, table: str, store: Store) -> Reference:
 
     Raises InputError where the plan has too few seeds, or a cell is not stored with all of them.
     """
+    from repro.store.metrics import metric_in  # NumPy, which planning does without
+
     if plan.request.seeds < LEAST_SEEDS:
         raise InputError(f"--seeds {plan.request.seeds}: a reference takes {LEAST_SEEDS} seeds or more.")
     planned = [one for one in plan.of_table(table) if one.cell.kind == "measured"]
