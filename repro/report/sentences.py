@@ -190,7 +190,8 @@ def _windows(protocol: Mapping[str, Any]) -> str:
 def _metric_rule(metric: Metric) -> str:
     counted = "one confusion matrix over the whole validation set; void pixels (255) are never counted"
     if metric == MIOU:
-        return f"Mean IOU: {counted}; a class that is absent from both ground truth and prediction is left out of the mean."
+        absent = "a class that is absent from both ground truth and prediction is left out of the mean"
+        return f"Mean IOU: {counted}; {absent}."
     return f"{metric.title}: {counted}; {metric.better} is better."
 
 
