@@ -250,7 +250,7 @@ class Evaluate(Section):
     rescale: Literal["canvas", "image"] = "canvas"
     """Scales resize the padded canvas; "image", which is padded up to the canvas afterwards, is a known mistake."""
     window: Size | None = None
-    """Height and width of overlapping windows through which each image is seen (v2, section 4.4.4, on Cityscapes;
+    """Height and width of overlapping windows through which each image is seen (v2, section 4.4, on Cityscapes;
     mmsegmentation's "slide"); logits are averaged where they overlap. None: the whole canvas at once."""
     window_stride: Size | None = None
     """From one window to the next, down and across; at most the window."""
