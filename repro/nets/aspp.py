@@ -63,7 +63,7 @@ class ASPP(nn.Module):
         branches: list[nn.Module] = [ConvBN(c_in, width, 1)]
         for rate in rates_at(model.atrous_rates, output_stride, reference=16):
             if model.separable:
-                branches.append(SeparableConvBN(c_in, width, rate=rate))
+                branches.append(SeparableConvBN(c_in, width, rate=rate, between=model.depthwise_batch_norm))
             else:
                 branches.append(ConvBN(c_in, width, 3, rate=rate))
         if model.image_pooling:

@@ -32,7 +32,8 @@ class Join(nn.Module):
         refine: list[nn.Module] = []
         for _ in range(model.decoder_convs):
             if model.separable and model.decoder_kernel > 1:
-                refine.append(SeparableConvBN(channels, model.decoder_channels, kernel=model.decoder_kernel))
+                kernel, between = model.decoder_kernel, model.depthwise_batch_norm
+                refine.append(SeparableConvBN(channels, model.decoder_channels, kernel=kernel, between=between))
             else:
                 refine.append(ConvBN(channels, model.decoder_channels, model.decoder_kernel))
             channels = model.decoder_channels

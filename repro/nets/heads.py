@@ -29,8 +29,8 @@ class CascadeHead(nn.Module):
 @register_head(
     "aspp",
     settings=(
-        "atrous_rates", "image_pooling", "head_channels", "separable", "dropout", "decoder",
-        "decoder_low_level_channels", "decoder_convs", "decoder_kernel", "decoder_channels",
+        "atrous_rates", "image_pooling", "head_channels", "separable", "depthwise_batch_norm",
+        "dropout", "decoder", "decoder_low_level_channels", "decoder_convs", "decoder_kernel", "decoder_channels",
     ),
 )  # fmt: skip
 class ASPPHead(nn.Module):

@@ -128,7 +128,7 @@ class ConvBN(nn.Sequential):
 
 
 class SeparableConvBN(nn.Module):
-    """Depthwise 3x3, then pointwise 1x1, batch normalisation after both.
+    """Depthwise 3x3, then pointwise 1x1, batch normalisation after both, or, a known mistake, not `between` them.
 
     Paper v3+, section 3.1: an atrous separable convolution has its rate in the depthwise part. ReLU follows both parts
     (`relu=True`: ASPP, decoder, last module of Xception) or none (modules of Xception that begin with a ReLU).
@@ -144,9 +144,14 @@ class SeparableConvBN(nn.Module):
         rate: int = 1,
         eps: float = 1e-5,
         relu: bool = True,
+        between: bool = True,
     ) -> None:
         super().__init__()
-        self.depthwise = ConvBN(c_in, c_in, kernel, stride=stride, rate=rate, groups=c_in, eps=eps, relu=relu)
+        self.depthwise = (
+            ConvBN(c_in, c_in, kernel, stride=stride, rate=rate, groups=c_in, eps=eps, relu=relu)
+            if between
+            else SameConv2d(c_in, c_in, kernel, stride=stride, rate=rate, groups=c_in, bias=False)
+        )
         self.pointwise = ConvBN(c_in, c_out, 1, eps=eps, relu=relu)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -207,7 +207,7 @@ def _head(model: Model, channels: int, stride: int, classes: int, low: dict[str,
     width = model.head_channels
     yield Layer(channels, width, 1, stride, kept=3.0)  # once more where the branches are joined
     for _ in model.atrous_rates:
-        yield from _separable(channels, width, 3, stride, model.separable, kept=3.0)
+        yield from _separable(model, channels, width, 3, stride, kept=3.0)
     if model.image_pooling:
         yield Layer(channels, width, 1, stride, pooled=True)
     joined = (1 + len(model.atrous_rates) + model.image_pooling) * width
@@ -219,17 +219,15 @@ def _head(model: Model, channels: int, stride: int, classes: int, low: dict[str,
         yield Layer(depth, own, 1, stride, kept=3.0)
         channels += own
         for _ in range(model.decoder_convs):
-            separable = model.separable and model.decoder_kernel > 1
-            yield from _separable(channels, model.decoder_channels, model.decoder_kernel, stride, separable)
+            yield from _separable(model, channels, model.decoder_channels, model.decoder_kernel, stride)
             channels = model.decoder_channels
     yield classifier(channels, classes, 1, stride)
 
 
-def _separable(
-    inputs: int, outputs: int, kernel: int, stride: int, separable: bool, kept: float = 2.0
-) -> Iterator[Layer]:
-    if separable:
-        yield Layer(inputs, inputs, kernel, stride, depthwise=True)
+def _separable(model: Model, inputs: int, outputs: int, kernel: int, stride: int, kept: float = 2.0) -> Iterator[Layer]:
+    if model.separable and kernel > 1:
+        normed = model.depthwise_batch_norm
+        yield Layer(inputs, inputs, kernel, stride, depthwise=True, normed=normed, kept=2.0 if normed else 1.0)
         yield Layer(inputs, outputs, 1, stride, kept=kept)
     else:
         yield Layer(inputs, outputs, kernel, stride, kept=kept)

@@ -26,9 +26,9 @@ def weights_name(model: Model) -> str:
     return next(fitting, model.backbone.rpartition(":")[2])
 
 
-def _without_none(settings: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Settings that are nearly always off are not in records: they stay as they were before there were any."""
-    return {key: value for key, value in settings.items() if key not in names or value is not None}
+def _without(settings: dict[str, Any], **usual: Any) -> dict[str, Any]:
+    """Settings that nearly always have this value are not in records: they stay as they were before there were any."""
+    return {key: value for key, value in settings.items() if key not in usual or value != usual[key]}
 
 
 def _key(told: dict[str, Any]) -> str:
@@ -90,7 +90,7 @@ class Training:
         if self.settings.micro_batch is None:
             del train["micro_batch"]  # batches computed at once, as in nearly all: nothing to say
         told: dict[str, Any] = {
-            "model": _without_none(self.model.model_dump(mode="json"), "implementation"),
+            "model": _without(self.model.model_dump(mode="json"), implementation=None, depthwise_batch_norm=True),
             "data": self.images.config(),
             "train": train,
         }
@@ -148,7 +148,7 @@ class Evaluation:
 
     def config(self) -> dict[str, Any]:
         """The resolved settings, as records keep them."""
-        told = _without_none(self.evaluate.model_dump(mode="json"), "window", "window_stride")
+        told = _without(self.evaluate.model_dump(mode="json"), window=None, window_stride=None)
         return {"data": self.images.config(), "evaluate": told}
 
     def identity(self) -> dict[str, Any]:

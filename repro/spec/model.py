@@ -27,6 +27,7 @@ SWITCHES = (
     "atrous_rates",
     "image_pooling",
     "separable",
+    "depthwise_batch_norm",
     "decoder",
     "last_block",
     "multi_grid",
@@ -93,6 +94,9 @@ class Model(Section):
     decoder_channels: Channels = 256
     separable: bool = False
     """v3+ 'SC': depthwise separable 3x3 convolutions in ASPP and decoder."""
+    depthwise_batch_norm: bool = True
+    """Batch normalisation and ReLU after the depthwise part of `separable`'s convolutions too (v3+, section 3); false,
+    after the pointwise part alone, is a known mistake."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     input: Literal["right"] | WrongInput = "right"
     """The values that images reach the network in: right is what its initial weights were made with; the others are
@@ -151,6 +155,10 @@ class Model(Section):
             heeded = head.takes(name) or (backbone.takes(name) and name != "decoder")
             if getattr(self, name) != type(self).model_fields[name].default and not heeded:
                 return f"{name} needs {parts.takers(name)}; {nothing}"
+        if not (self.separable or self.depthwise_batch_norm):
+            return (
+                "depthwise_batch_norm needs separable; without it there is no depthwise part, and it would do nothing."
+            )
         if lacking := [level for level in self.decoder if level not in taps]:
             return f"decoder needs a backbone that hands on {lacking[0]}; {nothing}"
         for name in facts.needs:

@@ -66,6 +66,14 @@ def test_known_mistakes_and_what_nobody_measured(suite):
     assert found.high == pytest.approx(77.21 - 3 + found.margin)
 
 
+def test_separable_convolutions_without_batch_normalisation_in_between_are_known(suite):
+    own = {"model.separable": True, "model.depthwise_batch_norm": False}
+    found = diagnosed(suite, own, "pitfalls/deeplabv3plus", "as published")
+    causes = [departure.cause for departure in found.departures]
+    assert "separable convolutions without batch normalisation and ReLU after the depthwise part (v3+)" in causes
+    assert any("without batch normalisation and ReLU between" in c for d in found.departures for c in d.commands)
+
+
 def test_nobody_can_explain_74_94_by_less(suite):
     """tensorflow/models#5116: 74.94 for 78.85 with small batches by device and the script's default flags."""
     settings = {"model.multi_grid": [1, 1, 1], "model.separable": True, "train.batch_norm_parts": 4}

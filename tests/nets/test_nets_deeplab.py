@@ -113,6 +113,7 @@ CHANGES: list[tuple[dict[str, Any], str, Any]] = [
     (V3PLUS, "decoder_kernel", 1),
     (V3PLUS, "decoder_channels", 6),
     (V3PLUS, "separable", True),
+    ({**V3PLUS, "separable": True}, "depthwise_batch_norm", False),
     (KINDS["vgg16-aspp"][0], "fc_kernel", 7),
     (KINDS["vgg16-aspp"][0], "fc_channels", 6),
     (KINDS["vgg16-aspp"][0], "vgg_batch_norm", False),

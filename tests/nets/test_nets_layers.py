@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from repro.nets.layers import SameConv2d
+from repro.nets.layers import ConvBN, SameConv2d, SeparableConvBN
 
 
 @given(
@@ -64,3 +64,26 @@ def test_a_map_may_be_narrow_in_one_direction_only():
     gradient = conv.weight.grad[0, 0]
     assert gradient[0].tolist() == gradient[2].tolist() == [0, 0, 0]
     assert gradient[1].tolist() == [48, 60, 48]
+
+
+@pytest.mark.parametrize("between", [True, False])
+def test_a_separable_convolution_with_and_without_batch_normalisation_in_between(between: bool) -> None:
+    """v3+, section 3: after each 3x3 depthwise convolution too; computed here from its own weights."""
+    torch.manual_seed(0)
+    layer = SeparableConvBN(4, 6, rate=2, between=between).eval()
+    norms = [module for module in layer.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(norms) == (2 if between else 1)
+    for norm in norms:
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+
+    def normed(x: torch.Tensor, norm: nn.BatchNorm2d) -> torch.Tensor:
+        return functional.relu(functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias))
+
+    x = torch.randn(2, 4, 9, 7)
+    depthwise = layer.depthwise[0] if isinstance(layer.depthwise, ConvBN) else layer.depthwise
+    y = functional.conv2d(x, depthwise.weight, padding=2, dilation=2, groups=4)
+    if between:
+        y = normed(y, norms[0])
+    expected = normed(functional.conv2d(y, layer.pointwise[0].weight), norms[-1])
+    torch.testing.assert_close(layer(x), expected)

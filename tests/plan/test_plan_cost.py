@@ -26,6 +26,7 @@ INPUTS = Inputs(lambda *_: "data", lambda *_: Code(()), lambda _name: ("a", "b")
         Model(backbone="vgg16", head="fc", atrous_rates=(6, 12, 18, 24), width=8, fc_channels=32),
         Model(backbone="xception65", **ASPP),
         Model(backbone="xception71", **ASPP, separable=True, decoder=("conv2",)),
+        Model(backbone="resnet50", **ASPP, separable=True, depthwise_batch_norm=False, decoder=("conv2",)),
         Model(backbone="xception65", width=8, stem_width=8, units=(1, 1, 1, 2), **ASPP, head_channels=32),
     ],
     ids=lambda model: f"{model.backbone}-{model.head}",

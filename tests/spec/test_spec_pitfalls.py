@@ -17,6 +17,7 @@ TWO_KEYS = {
     "multi-grid missing and separable head",
     "step policy",
     "corners not aligned",
+    "separable convolutions without batch normalisation and ReLU between depthwise and pointwise",
     "multi-scale test, images rescaled before padding",
 }
 """Rows in which two keys make the mistake together."""

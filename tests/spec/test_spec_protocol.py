@@ -26,6 +26,8 @@ def test_units_follow_from_the_backbone(backbone: str, units: tuple[int, ...]) -
         ({"backbone": "vgg16", "head": "aspp", "decoder": ("conv2",)}, "decoder needs a backbone that hands on conv2"),
         ({"image_pooling": True}, "image_pooling needs head"),
         ({"separable": True}, "separable needs head"),
+        ({"depthwise_batch_norm": False}, "depthwise_batch_norm needs head"),
+        ({"head": "aspp", "depthwise_batch_norm": False}, "depthwise_batch_norm needs separable"),
         ({"backbone": "xception65", "last_block": 5}, 'last_block needs backbone "resnet50" or "resnet101"'),
         ({"backbone": "vgg16", "multi_grid": (1, 2, 1)}, "multi_grid needs"),
         ({"vgg_batch_norm": True}, 'vgg_batch_norm needs backbone "vgg16"'),
