@@ -33,7 +33,8 @@ import pandas as pd
 from pathlib import Path
 from repro.store.store import Store
 rows = [
-    {"key": r["key"], "training": r["training"], "seed": r["seed"], "seconds": r["seconds"], **r["result"]}
+    {"key": r["key"], "training": r["training"], "seed": r["seed"], "seconds": r["seconds"],
+     **r["result"], **r["result"]["metrics"]}
     for r in Store(Path(sys.argv[1])).records("evaluation")
 ]
 frame = pd.DataFrame(rows)

@@ -110,8 +110,9 @@ def test_torchmetrics_mean_iou(case: tuple[np.ndarray, np.ndarray, dict[str, flo
 
 @pytest.mark.parametrize("with_void", [True, False])
 def test_trimap_is_that_of_evaluations(tmp_path: Path, with_void: bool) -> None:
-    from repro.evaluate.confusion import confusion, mean_iou
+    from repro.evaluate.confusion import confusion
     from repro.evaluate.region import distances
+    from repro.metrics import miou
 
     truth, prediction = labels(5)
     if not with_void:
@@ -123,7 +124,7 @@ def test_trimap_is_that_of_evaluations(tmp_path: Path, with_void: bool) -> None:
     for width, value in score.trimap[::7]:
         band = whole.masked_fill(away > width, 255)
         matrix = confusion(band, answer, CLASSES).sum(dim=0).numpy()
-        assert value == pytest.approx(mean_iou(matrix), nan_ok=True), width
+        assert value == pytest.approx(float(miou(matrix)), nan_ok=True), width
     assert score.trimap_around == ("void" if with_void else "class transitions")
 
 
