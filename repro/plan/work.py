@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -26,9 +27,13 @@ def weights_name(model: Model) -> str:
     return next(fitting, model.backbone.rpartition(":")[2])
 
 
-def _without(settings: dict[str, Any], **usual: Any) -> dict[str, Any]:
-    """Settings that nearly always have this value are not in records: they stay as they were before there were any."""
-    return {key: value for key, value in settings.items() if key not in usual or value != usual[key]}
+MODEL_UNSAID = {"implementation": None, "depthwise_batch_norm": True}
+EVALUATE_UNSAID = {"window": None, "window_stride": None}
+"""Settings that nearly always have this value are not in records: they stay as they were before there were any."""
+
+
+def _without(settings: dict[str, Any], unsaid: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in unsaid or value != unsaid[key]}
 
 
 def _key(told: dict[str, Any]) -> str:
@@ -90,7 +95,7 @@ class Training:
         if self.settings.micro_batch is None:
             del train["micro_batch"]  # batches computed at once, as in nearly all: nothing to say
         told: dict[str, Any] = {
-            "model": _without(self.model.model_dump(mode="json"), implementation=None, depthwise_batch_norm=True),
+            "model": _without(self.model.model_dump(mode="json"), MODEL_UNSAID),
             "data": self.images.config(),
             "train": train,
         }
@@ -148,7 +153,7 @@ class Evaluation:
 
     def config(self) -> dict[str, Any]:
         """The resolved settings, as records keep them."""
-        told = _without(self.evaluate.model_dump(mode="json"), window=None, window_stride=None)
+        told = _without(self.evaluate.model_dump(mode="json"), EVALUATE_UNSAID)
         return {"data": self.images.config(), "evaluate": told}
 
     def identity(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from repro.plan.work import EVALUATE_UNSAID, MODEL_UNSAID
 from repro.spec.keys import keys
 from repro.spec.reading import spelt
 
@@ -30,9 +31,9 @@ def settings_of(chain: Sequence[tuple[str, Mapping[str, Any]]], evaluation: Mapp
         stage, last = last, rest.pop()[1]
         found |= {f"train.second_stage.{key}": stage["train"][key] for key in STAGE}
         found["train.second_stage.train_split"] = stage["data"]["split"]
-    found |= {f"model.{key}": value for key, value in last["model"].items()}
+    found |= {f"model.{key}": value for key, value in {**MODEL_UNSAID, **last["model"]}.items()}
     found |= {f"train.{key}": value for key, value in last["train"].items()}
-    found |= {f"evaluate.{key}": value for key, value in evaluation["evaluate"].items()}
+    found |= {f"evaluate.{key}": value for key, value in {**EVALUATE_UNSAID, **evaluation["evaluate"]}.items()}
     found |= _data(last["data"], "train") | _data(evaluation["data"], "val")
     for task, config in rest:
         section = "pretrain" if task == "presence" else "coco"
