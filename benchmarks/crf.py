@@ -44,7 +44,7 @@ from repro.data.scenes import draw
 from repro.evaluate.crf import refine
 from repro.evaluate.meanfield import Kernels, batches, bilateral
 from repro.evaluate.probabilities import Kept
-from repro.evaluate.search import Sample, search
+from repro.evaluate.search import SearchImage, search
 from repro.spec.presets import CRF_PRESETS
 from repro.spec.protocol import CRF
 
@@ -187,7 +187,7 @@ def timed_search(pixels: list[Tensor], device: str, counts: Sequence[int]) -> di
             kept = Kept(Path(folder), count)
             kept.fill(lambda batch: [soft(pixels[k], k) for k in range(batch.start, batch.stop)], 1, lambda: False)
             samples = [
-                Sample(str(k), partial(kept.read, k), pixels[k].numpy(), kept.read(k).argmax(0).astype(np.uint8))
+                SearchImage(str(k), partial(kept.read, k), pixels[k].numpy(), kept.read(k).argmax(0).astype(np.uint8))
                 for k in range(count)
             ]
             began, used = time.perf_counter(), time.process_time()

@@ -27,7 +27,7 @@ from repro.evaluate.crf import refine
 from repro.evaluate.inference import probabilities
 from repro.evaluate.probabilities import Kept
 from repro.evaluate.region import distances, has_void, scored
-from repro.evaluate.search import Found, Sample, search
+from repro.evaluate.search import SearchImage, SearchResult, search
 from repro.evaluate.steps import Steps, steps
 from repro.metrics import class_iou, measured_values
 from repro.nets.build import build
@@ -62,7 +62,7 @@ class Measured:
     pictures: Pictures
     seconds: float
     average: Literal["set", "image"] = "set"
-    search: Found | None = None
+    search: SearchResult | None = None
     """How the CRF's parameters were found, where they were searched."""
     boundaries: Literal["void", "transitions"] | None = None
     """What a trimap's band lies around; None where all pixels are scored."""
@@ -85,7 +85,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class SearchCache:
     """Where a search keeps what it may need again, and whom it tells how far it is."""
 
     folder: Path
@@ -104,7 +104,7 @@ def measure(
     images: Images,
     device: torch.device,
     should_stop: Callable[[], bool] = lambda: False,
-    workshop: Workshop | None = None,
+    search_cache: SearchCache | None = None,
     tell: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=2),
 ) -> list[Measured] | None:
     """Measure trained weights once for each of `evaluates`; None if asked to stop.
@@ -134,7 +134,7 @@ def measure(
     crf, found = evaluate.crf, None
     mean_field_steps: Steps | None = None
     if crf is not None and crf.searched:
-        found = _searched(network, images, classes, evaluate, crf, device, should_stop, workshop)
+        found = _searched(network, images, classes, evaluate, crf, device, should_stop, search_cache)
         if found is None:
             return None
         best = found.best
@@ -228,12 +228,12 @@ def _searched(
     crf: CRF,
     device: torch.device,
     should_stop: Callable[[], bool],
-    workshop: Workshop | None,
-) -> Found | None:
+    search_cache: SearchCache | None,
+) -> SearchResult | None:
     """The CRF's parameters, searched on the first images; None if asked to stop."""
-    if workshop is None:
+    if search_cache is None:
         with tempfile.TemporaryDirectory() as folder:
-            own = Workshop(Path(folder))
+            own = SearchCache(Path(folder))
             return _searched(network, images, classes, evaluate, crf, device, should_stop, own)
     count = min(crf.search_images, len(images.names))
     sizes = [(slice(0, h), slice(0, w)) for h, w in images.sizes[:count].tolist()]
@@ -242,11 +242,11 @@ def _searched(
         _, scores = _scores(network, images, batch, evaluate, device)
         return [image[:, h, w] for image, (h, w) in zip(scores, sizes[batch], strict=True)]
 
-    kept = Kept(workshop.folder, count, workshop.tell)
+    kept = Kept(search_cache.folder, count, search_cache.tell)
     if not kept.fill(predict, evaluate.batch_size, should_stop):
         return None
     samples = [
-        Sample(
+        SearchImage(
             images.names[k],
             partial(kept.read, k),
             np.ascontiguousarray(images.pixels[k][cut]),
@@ -255,8 +255,8 @@ def _searched(
         for k, cut in enumerate(sizes)
     ]
     digest = hashlib.sha256(crf.model_dump_json().encode()).hexdigest()[:20]
-    notes = workshop.folder / f"search-{digest}.json"
-    return search(samples, classes, crf, device, notes, should_stop, workshop.on_trial, workshop.tell)
+    notes = search_cache.folder / f"search-{digest}.json"
+    return search(samples, classes, crf, device, notes, should_stop, search_cache.on_trial, search_cache.tell)
 
 
 def _pictures(images: Images, predictions: npt.NDArray[np.uint8]) -> Pictures:

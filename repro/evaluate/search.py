@@ -51,7 +51,7 @@ Numbers = tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search leaves."""
 
     trials: tuple[Trial, ...]
@@ -66,7 +66,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Sample:
+class SearchImage:
     """A search image: `probabilities()` reads (C, H, W) float16 from disk, pixels (H, W, 3) and truth (H, W) uint8."""
 
     name: str
@@ -111,7 +111,7 @@ def _axes(crf: CRF) -> tuple[Numbers, Numbers, Numbers]:
 
 @freed_memory_kept()
 def search(
-    samples: Sequence[Sample],
+    samples: Sequence[SearchImage],
     classes: int,
     crf: CRF,
     device: torch.device,
@@ -119,7 +119,7 @@ def search(
     should_stop: Callable[[], bool] = lambda: False,
     on_trial: Callable[[int, int], None] = lambda _done, _of: None,
     tell: Callable[[str], None] = lambda _text: None,
-) -> Found | None:
+) -> SearchResult | None:
     """Search `crf`'s lists on `samples`; None if asked to stop.
 
     `notes` is a file in an existing folder: what was tried is kept there and not tried again; `tell` hears where it was
@@ -147,7 +147,7 @@ def search(
             _write(notes, done.values(), before + time.monotonic() - began)
             on_trial(len(done), crf.combinations)
     names = tuple(sample.name for sample in samples)
-    return Found(tuple(done.values()), names, before + time.monotonic() - began)
+    return SearchResult(tuple(done.values()), names, before + time.monotonic() - began)
 
 
 def _by_sigmas(combinations: Sequence[Combination]) -> Iterator[list[Combination]]:
@@ -160,7 +160,7 @@ def _by_sigmas(combinations: Sequence[Combination]) -> Iterator[list[Combination
 
 def _matrices(
     group: Sequence[Combination],
-    samples: Sequence[Sample],
+    samples: Sequence[SearchImage],
     classes: int,
     crf: CRF,
     device: torch.device,

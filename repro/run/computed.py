@@ -37,7 +37,7 @@ def counted(protocol: Protocol) -> Counted:
 
     evaluate = protocol.evaluate
     try:
-        found = cost(
+        network_cost = cost(
             protocol.model,
             protocol.data.classes,
             evaluate.output_stride,
@@ -50,7 +50,10 @@ def counted(protocol: Protocol) -> Counted:
     except ValueError as error:
         raise InputError(f"evaluate.output_stride: {error}. Choose another, or another model.") from error
     return Counted(
-        found.multiply_adds / 1e9, found.plain_multiply_adds / 1e9, found.parameters / 1e6, found.field_of_view
+        network_cost.multiply_adds / 1e9,
+        network_cost.plain_multiply_adds / 1e9,
+        network_cost.parameters / 1e6,
+        network_cost.field_of_view,
     )
 
 
@@ -61,11 +64,11 @@ def value_of(metric: str, protocol: Protocol) -> float | None:
     """
     if metric.startswith("valid_"):
         return _valid_share(int(metric.removeprefix("valid_")), protocol.model, protocol)
-    found = counted(protocol)
+    counts = counted(protocol)
     values = {
-        "multiply_adds": found.multiply_adds,
-        "parameters": found.parameters,
-        "field_of_view": found.field_of_view,
+        "multiply_adds": counts.multiply_adds,
+        "parameters": counts.parameters,
+        "field_of_view": counts.field_of_view,
     }
     if metric not in values:
         raise InputError(f"{metric}: cannot be computed; there are {', '.join(values)} and valid_9, valid_4, valid_1.")
@@ -108,8 +111,8 @@ def published_values(suite: Suite, cells: Iterable[Cell]) -> dict[str, float]:
 
 def cells_for(suite: Suite, tables: Iterable[TableSpec]) -> list[Cell]:
     """The computed cells of tables, and those of other tables that their claims speak of."""
-    found: dict[str, Cell] = {}
+    cells: dict[str, Cell] = {}
     for table in tables:
         spoken = (cell for claim in table.claims for cell in suite.cells_of(claim, table))
-        found.update({cell.id: cell for cell in (*table.cells(), *spoken) if cell.kind == "computed"})
-    return list(found.values())
+        cells.update({cell.id: cell for cell in (*table.cells(), *spoken) if cell.kind == "computed"})
+    return list(cells.values())

@@ -63,25 +63,25 @@ def _version(package: str) -> str | None:
 def _cpuinfo() -> dict[str, str]:
     """Return what Linux says of the first processor; empty elsewhere."""
     linux = Path("/proc/cpuinfo")
-    told: dict[str, str] = {}
+    facts: dict[str, str] = {}
     for line in linux.read_text().splitlines() if linux.exists() else ():
         name, colon, value = line.partition(":")
-        if not colon and told:
+        if not colon and facts:
             break
-        told[name.strip()] = value.strip()
-    return told
+        facts[name.strip()] = value.strip()
+    return facts
 
 
 def _cpu() -> str:
     """Return the processor's model name, else its architecture."""
-    told = _cpuinfo().get("model name") or _output("sysctl", "-n", "machdep.cpu.brand_string")
-    return told or platform.processor() or platform.machine()
+    name = _cpuinfo().get("model name") or _output("sysctl", "-n", "machdep.cpu.brand_string")
+    return name or platform.processor() or platform.machine()
 
 
 def _cpu_id() -> str | None:
     """Return the processor's family, model and cache: on rented machines the name alone says little."""
-    told = [_cpuinfo().get(key, "") for key in ("cpu family", "model", "stepping", "cache size")]
-    return " ".join(part for part in told if part) or None
+    parts = [_cpuinfo().get(key, "") for key in ("cpu family", "model", "stepping", "cache size")]
+    return " ".join(part for part in parts if part) or None
 
 
 def _vector() -> str | None:

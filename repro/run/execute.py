@@ -19,8 +19,8 @@ import torch
 
 from repro.errors import InputError
 from repro.evaluate.adaptive_batches import batch_remarks
-from repro.evaluate.measure import Measured, Workshop, measure
-from repro.evaluate.search import Found
+from repro.evaluate.measure import Measured, SearchCache, measure
+from repro.evaluate.search import SearchResult
 from repro.files import read, write
 from repro.plan.parts import smaller
 from repro.plan.work import Evaluation, Training
@@ -180,7 +180,7 @@ def _evaluate(
     left = list(group)
     try:
         images = images_of(group[0].images, job, store)
-        found = measure(
+        all_measured = measure(
             training.model,
             group[0].images.data.classes,
             [evaluation.evaluate for evaluation in group],
@@ -188,17 +188,17 @@ def _evaluate(
             images,
             device,
             should_stop,
-            Workshop(
+            SearchCache(
                 store.cache / "crf" / group[0].predictions_key,
                 lambda done, of: emit(Searching(training.key, done, of)),
                 store.warn,
             ),
             lambda text: emit(Message(text)),
         )
-        if found is None:
+        if all_measured is None:
             return False
         seconds = (time.monotonic() - began) / len(group)
-        for evaluation, measured in zip(group, found, strict=True):
+        for evaluation, measured in zip(group, all_measured, strict=True):
             values = measured.metrics
             if math.isnan(values[MIOU.name]):
                 _fail(evaluation, _nothing_scored(evaluation, len(measured.names)), "", store, started, emit)
@@ -263,17 +263,17 @@ def _evaluation_record(
     }
 
 
-def _search(found: Found) -> dict[str, Any]:
+def _search(result: SearchResult) -> dict[str, Any]:
     """The parameters that a search chose, and everything it tried."""
-    best = found.best
-    rows = [[t.w1, t.sigma_alpha, t.sigma_beta, None if np.isnan(t.miou) else t.miou, t.round] for t in found.trials]
+    best = result.best
+    rows = [[t.w1, t.sigma_alpha, t.sigma_beta, None if np.isnan(t.miou) else t.miou, t.round] for t in result.trials]
     return {
         "w1": best.w1,
         "sigma_alpha": best.sigma_alpha,
         "sigma_beta": best.sigma_beta,
         "trials": {"columns": ["w1", "sigma_alpha", "sigma_beta", "miou", "round"], "rows": rows},
-        "images": list(found.images),
-        "seconds": found.seconds,
+        "images": list(result.images),
+        "seconds": result.seconds,
     }
 
 
@@ -288,10 +288,14 @@ def _files(measured: Measured) -> dict[str, Path | Callable[[Path], None]]:
         _write_npz(path, **shown, names=np.array(pictures.names))
 
     def mean_field(path: Path) -> None:
-        told = measured.steps
-        if told is not None:
-            maps = {"scores": told.scores, "beliefs": told.beliefs, "iterations": np.array(told.iterations)}
-            _write_npz(path, **maps, label=np.array(told.label), names=np.array([told.name]))
+        mean_field_steps = measured.steps
+        if mean_field_steps is not None:
+            maps = {
+                "scores": mean_field_steps.scores,
+                "beliefs": mean_field_steps.beliefs,
+                "iterations": np.array(mean_field_steps.iterations),
+            }
+            _write_npz(path, **maps, label=np.array(mean_field_steps.label), names=np.array([mean_field_steps.name]))
 
     return {
         CONFUSION: confusion,
@@ -312,7 +316,7 @@ def _now() -> str:
 
 def _seconds_before(folder: Path) -> float:
     """Seconds that earlier runs spent on a training which this one resumes; 0 where that is not known."""
-    if not checkpoint.found(folder):
+    if not checkpoint.saved(folder):
         return 0.0
     try:
         seconds = float(read(folder / "seconds.txt"))

@@ -43,11 +43,11 @@ def memory_limit(device: str) -> MemoryLimit | None:
 
 
 def _main_bytes() -> float:
-    found = [float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")]
+    limits = [float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")]
     for path in _LIMITS:
         with suppress(OSError, ValueError):
-            found.append(float(path.read_text()))
-    return min(found)
+            limits.append(float(path.read_text()))
+    return min(limits)
 
 
 def _gpu_bytes() -> float | None:
@@ -56,8 +56,8 @@ def _gpu_bytes() -> float | None:
     if shutil.which(command[0]) is None:
         return None
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.split()
-        return min(float(size) for size in told) * 2**20
+        sizes = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.split()
+        return min(float(size) for size in sizes) * 2**20
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
 
@@ -71,7 +71,7 @@ def too_large(
     """
     needs = [(training_bytes(t, bfloat16=there.bfloat16) / RESERVE / processes, t, True) for t in trainings]
     needs += [(evaluation_bytes(e) / RESERVE, e.training, False) for e in evaluations]
-    need, training, learning = max(needs, key=lambda one: one[0], default=(0.0, None, False))
+    need, training, learning = max(needs, key=lambda entry: entry[0], default=(0.0, None, False))
     if training is None or need <= there.bytes:
         return ""
     name, settings = training_label(training, plan.cells), training.settings
@@ -81,15 +81,15 @@ def too_large(
             "Choose a smaller evaluate.canvas or smaller evaluate.scales."
         )
     at_once = settings.micro_batch or settings.batch_size
-    told = (
+    sentence = (
         f"{name}: training on {at_once} image{'s' * (at_once > 1)} at once, {settings.crop} x {settings.crop}, needs "
         f"about {_size(need)} of memory, and {there.of} {_size(there.bytes)}."
     )
     for count in fitting(training, processes):
         parted = replace(training, settings=settings.model_copy(update={"micro_batch": count}))
         if (fits := training_bytes(parted, bfloat16=there.bfloat16) / processes) <= there.bytes:
-            return f"{told} --micro-batch {count} would need about {_size(fits)} (a departure; docs/scale-out.md)."
-    return f"{told} No micro-batch fits. Choose a smaller train.crop or model.width, or a larger machine."
+            return f"{sentence} --micro-batch {count} would need about {_size(fits)} (a departure; docs/scale-out.md)."
+    return f"{sentence} No micro-batch fits. Choose a smaller train.crop or model.width, or a larger machine."
 
 
 def _size(count: float) -> str:

@@ -50,7 +50,7 @@ def label(pictures: Sequence[Pixels], network: Network, store: Store, device: to
         evaluate = evaluate.model_copy(update={"crf": evaluate.crf.model_copy(update=network.crf)})
     state = load_weights(store, network.key)
     data = evaluation.images.data
-    found = []
+    labels = []
     for picture in pictures:
         own = (picture.shape[0], picture.shape[1])
         size = seen_size(own, data.side, evaluate.canvas)
@@ -64,11 +64,11 @@ def label(pictures: Sequence[Pixels], network: Network, store: Store, device: to
         measured = measure(evaluation.training.model, data.classes, [evaluate], state, shown, device)
         if measured is None:
             raise RuntimeError("stopped although nobody asked for it")
-        found.append(resize_labels(measured[0].pictures.prediction[0], own))
-    return found
+        labels.append(resize_labels(measured[0].pictures.prediction[0], own))
+    return labels
 
 
 def found_crf(record: dict[str, Any] | None) -> dict[str, float] | None:
     """The CRF parameters that a stored evaluation searched; None where it searched none."""
-    told = (record or {}).get("result", {}).get("search")
-    return {name: float(told[name]) for name in ("w1", "sigma_alpha", "sigma_beta")} if told else None
+    search = (record or {}).get("result", {}).get("search")
+    return {name: float(search[name]) for name in ("w1", "sigma_alpha", "sigma_beta")} if search else None

@@ -11,14 +11,16 @@ from repro.train.loop import BatchLayout
 def remarks(settings: Train | Pretrain, layouts: Sequence[BatchLayout]) -> list[str]:
     """A sentence for each layout that departs from a batch computed at once."""
     frozen = isinstance(settings, Train) and settings.batch_norm != "train"
-    found = []
+    sentences = []
     for layout in layouts:
         together = layout.processes * layout.micro_batch
         if together >= settings.batch_size:
             continue
         since = f"from step {layout.from_step} on, " if layout.from_step else ""
-        said = f"{since}batches of {settings.batch_size} were computed {together} images at a time, gradients summed"
+        sentence = (
+            f"{since}batches of {settings.batch_size} were computed {together} images at a time, gradients summed"
+        )
         if not frozen:
-            said += f"; batch normalisation used the statistics of {together} images, not of the whole batch"
-        found.append(said)
-    return found
+            sentence += f"; batch normalisation used the statistics of {together} images, not of the whole batch"
+        sentences.append(sentence)
+    return sentences

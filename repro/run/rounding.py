@@ -33,7 +33,11 @@ def shortened(plan: Plan) -> dict[str, Training]:
 
     Trainings that others start from are left whole.
     """
-    firsts = {one.cell.id: next(iter(one.evaluations.values())).training for one in plan.cells if one.evaluations}
+    firsts = {
+        planned.cell.id: next(iter(planned.evaluations.values())).training
+        for planned in plan.cells
+        if planned.evaluations
+    }
     parents = {training.key for last in firsts.values() for training in last.chain()[:-1]}
     return {
         cell: last
@@ -45,7 +49,7 @@ def shortened(plan: Plan) -> dict[str, Training]:
 
 def chains(trainings: Mapping[str, Training]) -> list[Training]:
     """These trainings with those they start from, each once, after the one it starts from."""
-    return [*{one.key: one for last in trainings.values() for one in last.chain()}.values()]
+    return [*{training.key: training for last in trainings.values() for training in last.chain()}.values()]
 
 
 def repeat(
@@ -62,8 +66,13 @@ def repeat(
     with store.temporary_folder("rounding") as folder:
         temporary = replace(store, root=folder)
         work = [
-            Work(one.key, Job(one, (), data_root, weights), one.parent.key if one.parent else None, 1.0)
-            for one in wanted
+            Work(
+                training.key,
+                Job(training, (), data_root, weights),
+                training.parent.key if training.parent else None,
+                1.0,
+            )
+            for training in wanted
         ]
         chosen = platform.machine().lower() in ("x86_64", "amd64")
         with _environment(OTHER_KERNELS if chosen else {}):

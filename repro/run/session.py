@@ -94,21 +94,21 @@ def inputs(options: Options, suite: Suite, store: Store, absent: dict[str, str] 
         return closure([ENTRIES[stage], "repro.data.images", format_of(name, suite.dataset(name)).module])
 
     @cache
-    def data(told: Data, split: str) -> str:
+    def data(wanted: Data, split: str) -> str:
         # both splits set to the one that is read: what is measured on does not bear on what is trained on
-        images = told.val_images if split == told.val_split else told.train_images
-        one = {"train_split": split, "val_split": split, "train_images": images, "val_images": images}
-        told = told.model_copy(update=one)
-        if told.name == SCENES:
-            return scene_settings.fingerprint(told)
+        images = wanted.val_images if split == wanted.val_split else wanted.train_images
+        one_split = {"train_split": split, "val_split": split, "train_images": images, "val_images": images}
+        wanted = wanted.model_copy(update=one_split)
+        if wanted.name == SCENES:
+            return scene_settings.fingerprint(wanted)
         from repro.data import source
 
         try:
-            return source.fingerprint(told, options.data_root, store.cache, declared(told.name))
+            return source.fingerprint(wanted, options.data_root, store.cache, declared(wanted.name))
         except InputError as error:
             if absent is None:
                 raise
-            absent.setdefault(told.name, str(error))
+            absent.setdefault(wanted.name, str(error))
             return NOT_HERE
 
     def declared(name: str) -> Dataset | None:
@@ -129,7 +129,7 @@ def inputs(options: Options, suite: Suite, store: Store, absent: dict[str, str] 
 
     return Inputs(
         data,
-        lambda stage, told: code(stage, told.name),
+        lambda stage, dataset: code(stage, dataset.name),
         lambda name: suite.dataset(name).names,
         weights,
         declared,
@@ -372,6 +372,6 @@ def _check_execution(trainings: Iterable[Training], plan: Plan, execution: Execu
         what = "a micro-batch" if batches[odd[0]].settings.micro_batch else "a batch"
         raise InputError(
             f"--gpus-per-training {execution.processes}: {what} of {odd[0]} images "
-            f"({training_label(batches[odd[0]], plan.cells)}) cannot be parted evenly among so many. "
+            f"({training_label(batches[odd[0]], plan.cells)}) is not divisible by the number of processes. "
             f"What is computed at once are {sizes} images: choose {fitting[0]}, or a table at a time."
         )

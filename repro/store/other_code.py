@@ -26,8 +26,10 @@ def with_any_code(plan: Plan, store: Store) -> Plan:
     """
     taken = _Taken(store)
     cells = tuple(
-        PlannedCell(one.cell, one.resolved, {seed: taken.evaluation(e) for seed, e in one.evaluations.items()})
-        for one in plan.cells
+        PlannedCell(
+            planned.cell, planned.resolved, {seed: taken.evaluation(e) for seed, e in planned.evaluations.items()}
+        )
+        for planned in plan.cells
     )
     return of_cells(plan.request, cells, frozenset(taken.others))
 

@@ -40,7 +40,7 @@ class Checkpoint:
     notes: Mapping[str, Any]
 
 
-def found(folder: Path) -> list[Path]:
+def saved(folder: Path) -> list[Path]:
     """The checkpoints in a training's folder, newest first, looked at by name only."""
     return sorted(folder.glob("step-*[0-9]"), reverse=True)
 
@@ -63,13 +63,13 @@ def save(folder: Path, state: Checkpoint) -> None:
         remove(place)  # of an earlier run that was stopped at this very step: the same numbers
         temporary.rename(place)
         sync(folder)
-    for old in found(folder)[KEPT:]:
+    for old in saved(folder)[KEPT:]:
         remove(old)
 
 
 def load(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
     """The newest whole checkpoint, on the CPU, or None; damaged ones are moved aside, `tell` hears of each."""
-    for path in found(folder):
+    for path in saved(folder):
         try:
             return _read(path)
         except Exception as error:  # torch, safetensors and json raise many kinds; most mean the same here
@@ -77,7 +77,7 @@ def load(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
                 raise
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             _set_aside(path, reason)
-            left = found(folder)
+            left = saved(folder)
             then = f"the training goes on from {left[0].name}" if left else "the training begins again"
             tell(f"{path}: damaged checkpoint set aside ({reason}); {then}")
     return None
@@ -85,17 +85,17 @@ def load(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
 
 def _read(path: Path) -> Checkpoint:
     try:
-        told = unseal(read(path / _PROGRESS))
+        progress = unseal(read(path / _PROGRESS))
     except Damaged as error:
         raise Damaged(f"{_PROGRESS} {error}") from None
-    for name, expected in told["files"].items():
+    for name, expected in progress["files"].items():
         if digest(path / name) != expected:
             raise Damaged(f"{name} does not match its checksum")
-    if path.name != _name(told["step"]):
-        raise Damaged(f"it is of step {told['step']}")
+    if path.name != _name(progress["step"]):
+        raise Damaged(f"it is of step {progress['step']}")
     network = safetensors.torch.load_file(path / _NETWORK)
     optimizer = torch.load(path / _OPTIMIZER, map_location="cpu", weights_only=True)
-    return Checkpoint(told["step"], network, optimizer, told["notes"])
+    return Checkpoint(progress["step"], network, optimizer, progress["notes"])
 
 
 def _name(step: int) -> str:

@@ -51,7 +51,7 @@ class Captured:
             assert self._before is not None
             # the same tensors as in the step before: the set itself, which lies on the device and never changes
             pairs = zip(batch.tensors(), self._before.tensors(), strict=True)
-            held = self._held = Batch(*(one if one is same else one.clone() for one, same in pairs))
+            held = self._held = Batch(*(tensor if tensor is same else tensor.clone() for tensor, same in pairs))
             self._replay = self._record(lambda: self._step(held))
         else:
             for place, tensor in zip(self._held.tensors(), batch.tensors(), strict=True):

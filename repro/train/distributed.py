@@ -7,7 +7,6 @@ from one process is rounding, and the masks of dropout.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -39,11 +38,11 @@ class DistributedContext:
         return self.rank == 0
 
     def shard(self, count: int) -> slice:
-        """This process's part of a batch of `count` samples. Raises InputError where they can't be parted evenly."""
+        """This process's part of a batch of `count` samples. Raises InputError for a count that is not divisible."""
         if count % self.size:
             raise InputError(
-                f"--gpus-per-training {self.size}: a batch of {count} images cannot be parted evenly among so many. "
-                f"Choose a divisor of {count}."
+                f"--gpus-per-training {self.size}: a batch of {count} images is not divisible by the number of "
+                f"processes. Choose a divisor of {count}."
             )
         each = count // self.size
         return slice(self.rank * each, (self.rank + 1) * each)
@@ -214,13 +213,14 @@ def _synced(norm: nn.BatchNorm2d) -> nn.Module:
 
 
 @contextmanager
-def process_group(device: torch.device) -> Iterator[DistributedContext]:
-    """Join the processes that torchrun started, each with a GPU of its own or on the CPU; this one's place among them.
+def process_group(device: torch.device, rank: int, size: int, port: int) -> Iterator[DistributedContext]:
+    """Join the processes of this machine that train together, each with a GPU of its own or all on the CPU.
 
-    Sums of tensors on GPUs go over NCCL, those on the CPU over Gloo.
+    They meet at the TCPStore that listens at `port`. Sums of tensors on GPUs go over NCCL, those on the CPU over Gloo.
     """
-    dist = DistributedContext(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
-    yield dist
+    store = distributed.TCPStore("127.0.0.1", port, is_master=False, timeout=_TIMEOUT)  # type: ignore[attr-defined]
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_TIMEOUT)
+    yield DistributedContext(rank, size)
     # not after a failure: others may wait in a sum that never comes, and NCCL would have this process wait for them
     distributed.destroy_process_group()

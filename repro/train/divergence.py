@@ -112,13 +112,13 @@ def _module(name: str) -> str:
 @contextmanager
 def _watched(network: nn.Module) -> Iterator[list[str]]:
     """Within, the names of modules without parts whose map is bad although what they are given is good, in order."""
-    found: list[str] = []
+    bad_modules: list[str] = []
 
     def hook(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
         def look(_module: nn.Module, given: tuple[Any, ...], out: Any) -> None:
             tensors = [t for t in given if isinstance(t, Tensor)]
             if isinstance(out, Tensor) and not _good(out) and all(map(_good, tensors)):
-                found.append(name)
+                bad_modules.append(name)
 
         return look
 
@@ -128,7 +128,7 @@ def _watched(network: nn.Module) -> Iterator[list[str]]:
         if not next(module.children(), None)
     ]
     try:
-        yield found
+        yield bad_modules
     finally:
         for handle in handles:
             handle.remove()

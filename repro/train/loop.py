@@ -100,11 +100,11 @@ def fit(
         network.load_state_dict(dict(state.network))
         optimizer.load_state_dict(dict(state.optimizer))
         curve, start = TrainingCurve(**state.notes["curve"]), state.step
-        layouts = [BatchLayout(**one) for one in state.notes["layouts"]]
+        layouts = [BatchLayout(**fields) for fields in state.notes["layouts"]]
     mine = dist.shard(train.batch_size)
     layout = _layout(start, context, numbers)
     if not layouts or replace(layout, from_step=layouts[-1].from_step) != layouts[-1]:
-        layouts = [*(one for one in layouts if one.from_step < start), layout]
+        layouts = [*(earlier for earlier in layouts if earlier.from_step < start), layout]
     began_with = State(start, copied(network.state_dict()), copied(optimizer.state_dict()))
     hold_rates(optimizer, device, captured=captures(layout.launch))
     keep_averages_per_step(network, train.batch_size // (train.micro_batch or train.batch_size))
@@ -112,14 +112,14 @@ def fit(
 
     def save(step: int) -> None:
         if hooks.folder is not None and dist.is_main:
-            notes = {"curve": vars(curve), "layouts": [vars(one) for one in layouts]}
+            notes = {"curve": vars(curve), "layouts": [vars(earlier) for earlier in layouts]}
             checkpoint.save(hooks.folder, Checkpoint(step, network.state_dict(), optimizer.state_dict(), notes))
 
     with Prefetcher(images, order, train, seed, mine, device) as prefetcher:
         compute = _compute(network, optimizer, context, layout, prefetcher)
         hooks.on_start(start)
         saved, apart = time.monotonic(), hooks.checkpoint_seconds
-        told, told_at = start, time.monotonic()
+        reported, reported_at = start, time.monotonic()
         for step in range(start, train.iterations):
             set_rates(optimizer, train.lr * multiplier(train, step))
             loss = compute(step)
@@ -138,8 +138,8 @@ def fit(
                 curve.lr.append(train.lr * multiplier(train, step))
                 # a GPU's host runs ahead: only between two waits is there a time that a step took
                 now = time.monotonic()
-                hooks.on_step(step + 1, value, (now - told_at) / (step + 1 - told))
-                told, told_at = step + 1, now
+                hooks.on_step(step + 1, value, (now - reported_at) / (step + 1 - reported))
+                reported, reported_at = step + 1, now
             stop = dist.broadcast(hooks.should_stop()) and not last
             due = hooks.checkpoint_steps is not None and (step + 1) % hooks.checkpoint_steps == 0
             if stop or due or time.monotonic() - saved > apart:

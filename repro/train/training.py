@@ -87,7 +87,7 @@ def order_of(labels: npt.NDArray[np.uint8], twice: Sequence[int]) -> npt.NDArray
 
     v3, section 4.3: images of hard classes are duplicated in the training set.
     """
-    again = [i for i, one in enumerate(labels) if np.isin(one, np.array(twice, dtype=np.uint8)).any()]
+    again = [i for i, label_map in enumerate(labels) if np.isin(label_map, np.array(twice, dtype=np.uint8)).any()]
     return np.concatenate([np.arange(len(labels)), np.array(again, dtype=np.int64)])
 
 

@@ -161,7 +161,7 @@ def attack(orders: Orders) -> None:
 
     def trained(job, store, *rest):
         stored = store.file("training", job.training.key, "record.json").exists()
-        there = checkpoint.found(store.root / "checkpoints" / job.training.key)
+        there = checkpoint.saved(store.root / "checkpoints" / job.training.key)
         newest = int(there[0].name.removeprefix("step-")) if there else 0
         note(orders, did="train", key=job.training.key, stored=stored, newest=newest)
         train(job, store, *rest)

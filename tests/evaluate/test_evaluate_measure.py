@@ -6,7 +6,7 @@ import torch
 
 from repro.data.images import Images
 from repro.evaluate import measure as module
-from repro.evaluate.measure import Workshop, measure
+from repro.evaluate.measure import SearchCache, measure
 from repro.metrics import miou
 from repro.nets.deeplab import build
 from repro.nets.init import initialise
@@ -78,8 +78,8 @@ SEARCHED = CRF(
 def test_searched_parameters_are_those_that_measure(images, state, tmp_path):
     told = []
     evaluates = [Evaluate(canvas=(33, 33), batch_size=2, crf=SEARCHED, trimap_px=px) for px in (None, 2)]
-    shop = Workshop(tmp_path / "made" / "here", lambda *at: told.append(at))
-    searched, band = measure(MODEL, 3, evaluates, state, images, CPU, workshop=shop)
+    shop = SearchCache(tmp_path / "made" / "here", lambda *at: told.append(at))
+    searched, band = measure(MODEL, 3, evaluates, state, images, CPU, search_cache=shop)
     assert told == [(2, 4), (4, 4)]
     best = searched.search.best
     chosen = {"w1": best.w1, "sigma_alpha": best.sigma_alpha, "sigma_beta": best.sigma_beta}
@@ -90,7 +90,7 @@ def test_searched_parameters_are_those_that_measure(images, state, tmp_path):
     assert np.array_equal(alone.matrices, searched.matrices)
     assert best.miou == pytest.approx(miou(alone.matrices[:3].sum(0)), abs=0.02)  # from half precision
     assert (searched.boundaries, band.boundaries) == (None, "void")
-    again = measure(MODEL, 3, evaluates, state, images, CPU, workshop=shop)
+    again = measure(MODEL, 3, evaluates, state, images, CPU, search_cache=shop)
     assert again[0].search.trials == searched.search.trials
     assert len(told) == 2  # nothing is tried again
 
@@ -100,7 +100,7 @@ def test_a_search_can_be_stopped_while_it_predicts_and_while_it_tries(images, st
     for calls in (0, 1, 3, 5):
         count = iter(range(100))
         stop = lambda c=count, n=calls: next(c) >= n  # noqa: E731
-        assert measure(MODEL, 3, [evaluate], state, images, CPU, stop, Workshop(tmp_path)) is None
+        assert measure(MODEL, 3, [evaluate], state, images, CPU, stop, SearchCache(tmp_path)) is None
 
 
 def test_mean_field_is_kept_step_by_step(images, state):

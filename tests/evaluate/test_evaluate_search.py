@@ -16,7 +16,7 @@ from repro.evaluate import search as module
 from repro.evaluate.confusion import confusion
 from repro.evaluate.crf import refine
 from repro.evaluate.probabilities import Kept
-from repro.evaluate.search import Sample, Trial, around, best_of, coarse, search
+from repro.evaluate.search import SearchImage, Trial, around, best_of, coarse, search
 from repro.metrics import miou
 from repro.spec.protocol import CRF
 
@@ -44,7 +44,7 @@ def samples():
         probabilities = scores.softmax(0).half().numpy()
         labels = truth.to(torch.uint8).numpy().copy()
         labels[:2] = 255
-        out.append(Sample(f"image {k}", lambda p=probabilities: p, pixels.numpy(), labels))
+        out.append(SearchImage(f"image {k}", lambda p=probabilities: p, pixels.numpy(), labels))
     return out
 
 
@@ -142,7 +142,7 @@ def test_of_equals_the_first_wins_and_nothing_scored_loses():
 
 def test_images_without_a_scored_pixel_are_recorded_as_unknown(samples, tmp_path):
     crf = LISTED.model_copy(update={"sigma_alpha": 6.0, "sigma_beta": 10.0})
-    void = [Sample(s.name, s.probabilities, s.pixels, np.full_like(s.truth, 255)) for s in samples]
+    void = [SearchImage(s.name, s.probabilities, s.pixels, np.full_like(s.truth, 255)) for s in samples]
     notes = tmp_path / "notes"
     assert math.isnan(search(void, CLASSES, crf, CPU, notes).best.miou)
     assert all(math.isnan(t.miou) for t in search(void, CLASSES, crf, CPU, notes).trials)

@@ -89,7 +89,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(images, tmp_path):
     )
     with pytest.raises(StoppedError):
         _run(images, hooks=hooks)
-    newest, before = checkpoint.found(tmp_path)
+    newest, before = checkpoint.saved(tmp_path)
     (newest / "network.safetensors").write_bytes(b"not weights")
     started, told = [], []
     resumed = _run(images, hooks=Hooks(folder=tmp_path, on_start=started.append, tell=told.append))

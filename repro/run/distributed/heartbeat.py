@@ -7,18 +7,15 @@ are finished, where in the code it is, and how much it has computed. The worker 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from repro.files import write
 from repro.run.progress.state import in_words
 
 HEARTBEAT_SECONDS = 5.0
@@ -57,17 +54,17 @@ class Heartbeat:
     """Seconds of processor time since it began."""
 
 
-class HeartbeatWriter:
-    """Writes one process's heartbeats into `folder` until the process ends."""
+class HeartbeatSender:
+    """Sends one process's heartbeats until the process ends."""
 
-    def __init__(self, folder: Path, rank: int, seconds: float = HEARTBEAT_SECONDS) -> None:
-        self._folder, self._rank, self._seconds = folder, rank, seconds
+    def __init__(self, rank: int, send: Callable[[str, Heartbeat], None], seconds: float = HEARTBEAT_SECONDS) -> None:
+        self._rank, self._send, self._seconds = rank, send, seconds
         self._main = threading.main_thread().ident
         self._step: int | None = None
 
     def begin(self) -> None:
         """Start the thread."""
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        threading.Thread(target=self._send_always, name="heartbeat", daemon=True).start()
 
     def step(self, step: int) -> None:
         """Note that so many steps are finished."""
@@ -79,18 +76,16 @@ class HeartbeatWriter:
 
     def heartbeat(self) -> Heartbeat:
         """What the main thread is at."""
-        where, waits = place(sys._current_frames().get(self._main or 0))
+        where, waits = location(sys._current_frames().get(self._main or 0))
         return Heartbeat(self._rank, time.monotonic(), self._step, where, waits, time.process_time())
 
-    def _beat(self) -> None:
-        place = self._folder / f"heartbeat-{self._rank}.json"
+    def _send_always(self) -> None:
         while True:
-            with suppress(OSError):  # a full disk is the main thread's to tell; the next one may fit again
-                write(place, json.dumps(asdict(self.heartbeat())).encode(), durable=False)
+            self._send("heartbeat", self.heartbeat())
             time.sleep(self._seconds)
 
 
-def place(frame: FrameType | None) -> tuple[str, bool]:
+def location(frame: FrameType | None) -> tuple[str, bool]:
     """Where in this package a thread is, and whether it waits for others there, or may."""
     waits = False
     while frame is not None:
@@ -101,18 +96,6 @@ def place(frame: FrameType | None) -> tuple[str, bool]:
             return f"{inside.as_posix()}:{frame.f_lineno} ({frame.f_code.co_name})", waits
         frame = frame.f_back
     return "outside of repro", waits
-
-
-def read(folder: Path) -> dict[int, Heartbeat]:
-    """The last heartbeat of each process that has left one; what cannot be read is left out."""
-    found = {}
-    for path in folder.glob("heartbeat-*.json"):
-        try:
-            heartbeat = Heartbeat(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError):
-            continue
-        found[heartbeat.rank] = heartbeat
-    return found
 
 
 class StallDetector:

@@ -1,54 +1,48 @@
 """One training by several processes of this machine, each on a GPU of its own (or on the CPU, over Gloo).
 
-The worker starts them through torchrun, hears of their progress and watches over them: where one fails all end, and
-where none moves it says so.
+torch.multiprocessing starts them, and ends all where one fails. The worker passes on their progress and sees that they
+move.
 """
 
 from __future__ import annotations
 
-import errno
-import json
 import os
-import pickle
 import secrets
 import shutil
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Sequence
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import safetensors.torch
 import torch
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch.multiprocessing.spawn import ProcessContext, ProcessException, start_processes
 
 from repro.errors import InputError
-from repro.run.distributed import heartbeat
-from repro.run.distributed.ddp_worker import JOB, REST, STOP, WEIGHTS, OutOfStepError, writing
-from repro.run.distributed.heartbeat import StallDetector, StalledError
+from repro.run.distributed import ddp_worker, heartbeat
+from repro.run.distributed.ddp_worker import Assignment, OutOfStepError, WorkerGroupError, checkpoint_lock
+from repro.run.distributed.heartbeat import Heartbeat, StallDetector, StalledError
 from repro.run.job import Job
 from repro.store.store import Store
 from repro.train import checkpoint
 from repro.train.context import Hooks
-from repro.train.loop import BatchLayout, DivergedError, StoppedError, TrainingCurve
+from repro.train.loop import DivergedError, StoppedError
 from repro.train.training import Trained
 
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 30.0
 _LAST_LINES = 5
 _AGAIN = 2
-"""How often a worker group that stalls, or whose processes begin at different steps, is started again."""
-_OTHERS = ("PET_", "TORCHELASTIC_")
-"""Beginnings of environment variables by which somebody else's torchrun is configured. Inherited from a cluster's
-launcher, PET_NNODES=2 would have this one wait for a second machine."""
-_TOLD_TO_END = f"got signal: {signal.SIGTERM.value}"
-"""What torchrun says last when it was sent SIGTERM."""
-
-
-class WorkerGroupError(Exception):
-    """A process of the worker group failed; the text says how."""
+"""How often a group that stalls, or whose processes begin at different steps, is started again."""
+_CAUSES = (InputError, torch.OutOfMemoryError, DivergedError, OSError, OutOfStepError, WorkerGroupError, StoppedError)
+"""What one process alone met counts before what all met."""
 
 
 def train_distributed(job: Job, store: Store, device: str, hooks: Hooks) -> Trained:
@@ -61,18 +55,18 @@ def train_distributed(job: Job, store: Store, device: str, hooks: Hooks) -> Trai
     settings, processes = job.training.settings, job.execution.processes
     if settings.batch_size % processes:
         raise InputError(
-            f"--gpus-per-training {processes}: a batch of {settings.batch_size} images cannot be parted evenly "
-            f"among so many. Choose a divisor of {settings.batch_size}."
+            f"--gpus-per-training {processes}: a batch of {settings.batch_size} images is not divisible by the number "
+            f"of processes. Choose a divisor of {settings.batch_size}."
         )
-    again = 0
+    attempts = 0
     while True:
-        worker_group = _WorkerGroup(job, store, device, hooks)
+        group = _WorkerGroup(job, store, device, hooks)
         try:
-            return worker_group.run()
+            return group.run()
         except (StalledError, OutOfStepError) as error:
-            again += 1
-            if again > _AGAIN:
-                raise WorkerGroupError(f"{error} (after {again} attempts)") from None
+            attempts += 1
+            if attempts > _AGAIN:
+                raise WorkerGroupError(f"{error} (after {attempts} attempts)") from None
             hooks.tell(f"{error}. Going on from the last checkpoint.")
         await_checkpoint_writer(job, store, hooks)
 
@@ -83,14 +77,14 @@ def await_checkpoint_writer(job: Job, store: Store, hooks: Hooks) -> None:
     The processes of a group end with their worker, but a moment later, and the worker's lock ends with it at once:
     whoever takes the training over would read checkpoints that change meanwhile. Raises StoppedError if asked to stop.
     """
-    told = False
+    reported = False
     while True:
-        with store.try_lock(writing(job)) as free:
+        with store.try_lock(checkpoint_lock(job)) as free:
             if free:
                 return
-        if not told:
+        if not reported:
             hooks.tell("processes of an earlier run still write this training's checkpoint; waiting until they end")
-            told = True
+            reported = True
         if hooks.should_stop():
             raise StoppedError("stopped while processes of an earlier run still wrote this training's checkpoint")
         time.sleep(_POLL_SECONDS)
@@ -99,139 +93,136 @@ def await_checkpoint_writer(job: Job, store: Store, hooks: Hooks) -> None:
 class _WorkerGroup:
     """The processes of one attempt."""
 
+    main = staticmethod(ddp_worker.main)
+    """What each process does."""
+
     def __init__(self, job: Job, store: Store, device: str, hooks: Hooks) -> None:
         assert hooks.folder is not None
         self.job, self.store, self.device, self.hooks = job, store, device, hooks
-        self.above = hooks.folder
+        self.checkpoints = hooks.folder
         # a folder of its own: what processes of an earlier attempt leave, or what cannot be removed, is not this one's
         self.folder = hooks.folder / f"workers-{os.getpid()}-{secrets.token_hex(4)}"
-        self.trouble: Exception | None = None
+        self.heartbeats: dict[int, Heartbeat] = {}
+        self.failures: dict[int, Exception] = {}
+        self.trained: Trained | None = None
 
     def run(self) -> Trained:
-        checkpoint.load(self.above, self.hooks.tell)  # sets damaged ones aside, so that all find the same
-        for old in self.above.glob("workers-*"):
+        checkpoint.load(self.checkpoints, self.hooks.tell)  # sets damaged ones aside, so that all find the same
+        for old in self.checkpoints.glob("workers-*"):
             shutil.rmtree(old, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        told = (self.job, Store(self.store.root), self.hooks.checkpoint_steps)
-        (self.folder / JOB).write_bytes(pickle.dumps(told))
-        with (self.folder / "stderr.txt").open("w") as errors:
-            # a session of its own: a terminal's Ctrl-C is for the program, which asks for a stop with a checkpoint
-            process = subprocess.Popen(
-                self._command(),
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                encoding="utf-8",
-                errors="replace",
-                env=self._env(),
-                start_new_session=True,
+        meeting_point = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        ours, theirs = zip(*(Pipe() for _ in range(self.job.execution.processes)), strict=True)
+        words = (theirs, self._assignment(meeting_point.port))
+        # a process that is still to begin must not end by the warning that is for this one
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+        try:
+            context = start_processes(  # type: ignore[no-untyped-call]
+                self.main, words, self.job.execution.processes, join=False
             )
-            try:
-                self._watch(process)
-            finally:
-                end(process)
-        if (self.folder / REST).exists():
-            return self._trained()
-        raise self._failure(process.returncode)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for pipe in theirs:
+            pipe.close()
+        pipes, exited = dict(zip(ours, range(len(ours)), strict=True)), None
+        try:
+            self._supervise(context, pipes)
+        except ProcessException as error:
+            exited = error
+        finally:
+            end(context.processes)
+        while self._listen(pipes, [], 0):
+            pass  # what they said last
+        if self.trained is None:
+            raise self._failure(exited)
+        return replace(self.trained, state=dict(safetensors.torch.load_file(self.folder / ddp_worker.WEIGHTS)))
 
-    def _command(self) -> Sequence[str]:
-        torchrun = (sys.executable, "-m", "repro.run.distributed.launcher", str(os.getpid()), "--standalone")
-        place = ("--local-addr", "localhost")  # else the machine's full name, which many clusters don't resolve
-        count = ("--nnodes", "1", "--nproc-per-node", str(self.job.execution.processes))
+    def _assignment(self, port: int) -> Assignment:
         kind = self.device.partition(":")[0]
-        return (
-            *torchrun,
-            *place,
-            *count,
-            "--module",
-            "repro.run.distributed.ddp_worker",
-            str(self.folder.resolve()),
-            kind,
-        )
+        store, folder = Store(self.store.root), self.folder.resolve()
+        steps, environment = self.hooks.checkpoint_steps, self._environment()
+        return Assignment(self.job, store, self.checkpoints, steps, folder, kind, port, os.getpid(), environment)
 
-    def _env(self) -> dict[str, str]:
-        env = {"OMP_NUM_THREADS": "1", **{k: v for k, v in os.environ.items() if not k.startswith(_OTHERS)}}
+    def _environment(self) -> dict[str, str]:
+        environment = {}
         # Gloo would ask for this machine's name and listen there: a name that resolves slowly, or to an address that
         # cannot be reached from here, has the processes wait for each other
-        if "GLOO_SOCKET_IFNAME" not in env and (own := _loopback()):
-            env["GLOO_SOCKET_IFNAME"] = own
+        if "GLOO_SOCKET_IFNAME" not in os.environ and (own := _loopback()):
+            environment["GLOO_SOCKET_IFNAME"] = own
         kind, _, numbers = self.device.partition(":")
         if kind == "cuda" and numbers:
             seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
             names = seen.split(",") if seen else None
-            env["CUDA_VISIBLE_DEVICES"] = ",".join(names[int(n)] if names else n for n in numbers.split(","))
-        return env
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(names[int(n)] if names else n for n in numbers.split(","))
+        return environment
 
-    def _watch(self, process: subprocess.Popen[str]) -> None:
-        """Pass on what the first process tells, until torchrun ends; hand on the wish to stop; see that they move."""
-        assert process.stdout is not None
-        listener = threading.Thread(target=self._listen, args=(process.stdout,), daemon=True)
-        listener.start()
+    def _supervise(self, context: ProcessContext, pipes: dict[Connection, int]) -> None:
+        """Take what the processes say until all have ended; ask them to stop; see that they move."""
         name = f"training {self.job.label or self.job.training.key[:8]}"
         stall_detector = StallDetector(name, self.job.execution.processes, self.hooks.tell)
-        look, done = time.monotonic(), None
-        while process.poll() is None and self.trouble is None:
-            if self.hooks.should_stop():
-                (self.folder / STOP).touch()
-            if (now := time.monotonic()) >= look:
-                look = now + heartbeat.HEARTBEAT_SECONDS
-                if (self.folder / REST).exists():
-                    done = done or now  # all is there, but for torchrun's own end
-                    if now - done > _GRACE_SECONDS:
-                        break
-                else:
-                    stall_detector.look(heartbeat.read(self.folder))
-            time.sleep(_POLL_SECONDS)
-        if process.poll() is not None:
-            listener.join(_GRACE_SECONDS)
-        if self.trouble is not None and not (self.folder / REST).exists():
-            raise self.trouble
+        look, stopping = time.monotonic(), False
+        done: float | None = None
+        while not context.join(timeout=0):
+            if not stopping and self.hooks.should_stop():
+                stopping = True
+                for pipe in pipes:
+                    with suppress(OSError):  # it has ended
+                        pipe.send(ddp_worker.STOP)
+            self._listen(pipes, context.sentinels, _POLL_SECONDS)
+            if (now := time.monotonic()) < look:
+                continue
+            look = now + heartbeat.HEARTBEAT_SECONDS
+            if self.trained is None:
+                stall_detector.look(self.heartbeats)
+            elif now - (done := done or now) > _GRACE_SECONDS:
+                return  # all is there, but for the processes' own end
 
-    def _listen(self, lines: TextIO) -> None:
-        """Until the last line, whatever happens: where nobody reads, the processes wait as soon as the pipe is full."""
-        told = {"start": self.hooks.on_start, "step": self.hooks.on_step, "tell": self.hooks.tell}
-        for line in lines:
+    def _listen(self, pipes: dict[Connection, int], sentinels: Iterable[int], seconds: float) -> bool:
+        """Take what the processes say, waiting so long for it, or until one ends; whether there was anything."""
+        ready = [pipe for pipe in wait([*pipes, *sentinels], seconds) if isinstance(pipe, Connection)]
+        for pipe in ready:
             try:
-                name, *words = json.loads(line)
-                heard: Any = told[name]
-            except (ValueError, KeyError, TypeError):
-                continue  # something else that a library printed
-            try:
-                heard(*words)
-            except Exception as error:  # a full disk under TensorBoard's files, say: the watching thread raises it
-                self.trouble = self.trouble or error
+                name, *words = pipe.recv()
+            except (EOFError, OSError):
+                del pipes[pipe]
+                continue
+            if name == "heartbeat":
+                self.heartbeats[pipes[pipe]] = words[0]
+            elif name == "failed":
+                self.failures[pipes[pipe]] = words[0]
+            elif name == "trained":
+                self.trained = words[0]
+            else:
+                hooks: dict[str, Callable[..., None]] = {
+                    "start": self.hooks.on_start,
+                    "step": self.hooks.on_step,
+                    "tell": self.hooks.tell,
+                }
+                hooks[name](*words)
+        return bool(ready)
 
-    def _trained(self) -> Trained:
-        rest = json.loads((self.folder / REST).read_text())
-        rest |= {"curve": TrainingCurve(**rest["curve"]), "layouts": [BatchLayout(**one) for one in rest["layouts"]]}
-        return Trained(state=dict(safetensors.torch.load_file(self.folder / WEIGHTS)), **rest)
-
-    def _failure(self, code: int) -> Exception:
-        """The exception for what the processes left: what one of them alone met counts before what all met."""
-        words = [json.loads(path.read_text()) for path in sorted(self.folder.glob("word-*.json"))]
-        by_kind = {word["kind"]: word for word in reversed(words)}
-        kinds = {"input": InputError, "memory": torch.OutOfMemoryError, "diverged": DivergedError}
-        for kind, type_ in kinds.items():
-            if kind in by_kind:
-                return type_(by_kind[kind]["text"])
-        if "space" in by_kind:
-            return OSError(errno.ENOSPC, by_kind["space"]["text"])
-        if "apart" in by_kind:
-            return OutOfStepError(by_kind["apart"]["text"])
-        if "error" in by_kind:
-            silent = self.job.execution.processes - len(words)
-            first = (
-                f"{silent} of {self.job.execution.processes} processes died without a word (killed?); "
-                if silent
-                else ""
-            )
-            return WorkerGroupError(f"{first}{by_kind['error']['type']}: {by_kind['error']['text']}")
-        if "stopped" in by_kind:
-            return StoppedError(by_kind["stopped"]["text"])
-        last = (self.folder / "stderr.txt").read_text(errors="replace").strip().splitlines()[-_LAST_LINES:]
-        if code == -signal.SIGTERM or _TOLD_TO_END in " ".join(last):
+    def _failure(self, exited: ProcessException | None) -> Exception:
+        """The exception for what the processes met: causes before their consequences."""
+        for kind in _CAUSES:
+            for error in (self.failures[rank] for rank in sorted(self.failures)):
+                if isinstance(error, kind):
+                    return self._named(error)
+        if exited is not None and getattr(exited, "signal_name", None) == "SIGTERM":
             # before its processes could hear of it: a cluster's SIGTERM goes to all of a job
-            return StoppedError("torchrun was told to end (SIGTERM)")
-        return WorkerGroupError(f"torchrun ended with exit code {code}: {' / '.join(last)}")
+            return StoppedError("a process was told to end (SIGTERM)")
+        last = " / ".join(line for path in sorted(self.folder.glob("output-*.txt")) for line in _last_lines(path))
+        return WorkerGroupError(f"{exited or 'the processes ended without a result'}: {last}")
+
+    def _named(self, error: Exception) -> Exception:
+        processes = self.job.execution.processes
+        silent = processes - len(self.failures)
+        if isinstance(error, WorkerGroupError) and silent:
+            return WorkerGroupError(f"{silent} of {processes} processes died without a word (killed?); {error}")
+        return error
+
+
+def _last_lines(path: Path) -> list[str]:
+    return path.read_text(errors="replace").strip().splitlines()[-_LAST_LINES:]
 
 
 def _loopback() -> str | None:
@@ -240,12 +231,13 @@ def _loopback() -> str | None:
     return next((name for name in ("lo", "lo0") if name in names), None)
 
 
-def end(process: subprocess.Popen[str]) -> None:
-    """End torchrun, which ends its processes; kill it if it does not."""
-    if process.poll() is None:
+def end(processes: Sequence[BaseProcess]) -> None:
+    """End processes, with time for a checkpoint; kill those that do not end."""
+    for process in processes:
         process.terminate()
-        try:
-            process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
+    last = time.monotonic() + _GRACE_SECONDS
+    for process in processes:
+        process.join(max(0.0, last - time.monotonic()))
+        if process.is_alive():
             process.kill()
-            process.wait()
+            process.join()

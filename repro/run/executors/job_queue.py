@@ -32,7 +32,7 @@ class JobQueue:
     def __init__(self, work: Sequence[Work], store: Store, listener: Callable[[Event], None]) -> None:
         self.store, self.listener = store, listener
         self.priority = priorities(work)
-        self.open = {one.key: one for one in work}
+        self.open = {item.key: item for item in work}
         self.done: list[str] = []
         self.failed: dict[str, str] = {}
         self._ask_again_at: dict[str, float] = {}  # jobs that another run works on
@@ -48,13 +48,13 @@ class JobQueue:
         """The most urgent job that waits for none, or for one of `after` only; None if all such are `taken`."""
         now = time.monotonic()
         free = [
-            one
-            for one in self.open.values()
-            if one.key not in taken
-            and (one.after not in self.open or one.after in after)
-            and max(self._ask_again_at.get(one.key, now), self._not_before.get(one.key, now)) <= now
+            item
+            for item in self.open.values()
+            if item.key not in taken
+            and (item.after not in self.open or item.after in after)
+            and max(self._ask_again_at.get(item.key, now), self._not_before.get(item.key, now)) <= now
         ]
-        return max(free, key=lambda one: self.priority[one.key], default=None)
+        return max(free, key=lambda item: self.priority[item.key], default=None)
 
     def pass_on(self, event: Event) -> None:
         """Hand an event to the listener, a message once only."""
@@ -96,8 +96,8 @@ class JobQueue:
         if self.store.peek("training", work.key) is not None:
             self._record_failure(work, "evaluation", reason, traceback, started)
             return
-        for one in dependents(list(self.open.values()), work.key):
-            self._record_failure(one, "training", f"its first training failed: {reason}", "", started)
+        for dependent in dependents(list(self.open.values()), work.key):
+            self._record_failure(dependent, "training", f"its first training failed: {reason}", "", started)
         self._record_failure(work, "training", reason, traceback, started, micro_batch)
 
     def _record_failure(

@@ -95,7 +95,8 @@ class LocalExecutor(Executor):
         context = multiprocessing.get_context(START_METHOD)
         ours, theirs = context.Pipe()
         arguments = (theirs, self.execute, self.store, device, self.threads)
-        process: BaseProcess = context.Process(target=main, args=arguments, daemon=True)  # type: ignore[attr-defined]
+        # not a daemon: a worker may start processes of its own, and notices by itself when this one is gone
+        process: BaseProcess = context.Process(target=main, args=arguments)  # type: ignore[attr-defined]
         with _interrupts_held_back():
             process.start()
         theirs.close()  # else the pipe would stay open when the worker ends

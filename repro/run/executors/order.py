@@ -28,23 +28,23 @@ def priorities(work: Iterable[Work]) -> dict[str, float]:
     long job at the end. ValueError for two jobs of one key and for jobs that wait for each other.
     """
     by_key: dict[str, Work] = {}
-    for one in work:
-        if one.key in by_key:
-            raise ValueError(f"two jobs of the key {one.key}")
-        by_key[one.key] = one
+    for item in work:
+        if item.key in by_key:
+            raise ValueError(f"two jobs of the key {item.key}")
+        by_key[item.key] = item
     longest_after = dict.fromkeys(by_key, 0.0)
-    waiting = {one.key: sum(other.after == one.key for other in by_key.values()) for one in by_key.values()}
+    waiting = {item.key: sum(other.after == item.key for other in by_key.values()) for item in by_key.values()}
     free = [key for key, count in waiting.items() if count == 0]
     result: dict[str, float] = {}
     while free:
         key = free.pop()
-        one = by_key[key]
-        result[key] = one.cost + longest_after[key]
-        if one.after in by_key:
-            longest_after[one.after] = max(longest_after[one.after], result[key])
-            waiting[one.after] -= 1
-            if waiting[one.after] == 0:
-                free.append(one.after)
+        item = by_key[key]
+        result[key] = item.cost + longest_after[key]
+        if item.after in by_key:
+            longest_after[item.after] = max(longest_after[item.after], result[key])
+            waiting[item.after] -= 1
+            if waiting[item.after] == 0:
+                free.append(item.after)
     if len(result) < len(by_key):
         raise ValueError(f"jobs wait for each other: {', '.join(sorted(by_key.keys() - result.keys()))}")
     return result
@@ -52,10 +52,10 @@ def priorities(work: Iterable[Work]) -> dict[str, float]:
 
 def dependents(work: Sequence[Work], key: str) -> list[Work]:
     """Return all work that waits for `key`, directly or through other work, nearest first."""
-    found: list[Work] = []
+    waiting: list[Work] = []
     keys = [key]
     while keys:
-        direct = [one for one in work if one.after in keys]
-        found += direct
-        keys = [one.key for one in direct]
-    return found
+        direct = [item for item in work if item.after in keys]
+        waiting += direct
+        keys = [item.key for item in direct]
+    return waiting

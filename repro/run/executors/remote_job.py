@@ -39,12 +39,12 @@ def work_here(
 
 def other_code(job: Job) -> list[str]:
     """Modules whose content here is not what the job's key was made of."""
-    told = dict(job.training.code.modules)
-    entries = [name for name in told if path_of(name) is not None]
+    expected = dict(job.training.code.modules)
+    entries = [name for name in expected if path_of(name) is not None]
     if not entries:
-        return sorted(told)
+        return sorted(expected)
     try:
         here = with_network(closure(entries), job.training.model)
     except InputError:  # the user's module is not on this machine
         here = closure(entries)
-    return changed(told, dict(here.modules))
+    return changed(expected, dict(here.modules))

@@ -138,8 +138,8 @@ class SlurmJobHandle:
             return []
         if seen.state not in OVER:
             self._over_since = None
-            if seen.stuck and seen.reason not in queue.told:
-                queue.told.add(seen.reason)
+            if seen.stuck and seen.reason not in queue.reported_reasons:
+                queue.reported_reasons.add(seen.reason)
                 return [Message(f"Slurm job {self.submitted.job_id} waits in the queue: {seen.reason}")]
             return []
         # Slurm withdraws what waits for a failed job: it counts with that one
@@ -151,9 +151,9 @@ class SlurmJobHandle:
         return [self._end(seen)] if queue.answers > self._over_since else []
 
     def _end(self, seen: SlurmJobState | None = None) -> End | Lost:
-        told = self._folder / "end.pickle"
-        if told.exists():
-            end: End = pickle.loads(told.read_bytes())
+        end_file = self._folder / "end.pickle"
+        if end_file.exists():
+            end: End = pickle.loads(end_file.read_bytes())
             if end.how == "done":
                 shutil.rmtree(self._folder, ignore_errors=True)
             return end
@@ -258,7 +258,7 @@ def parsed(options: Sequence[str], submitit: Any) -> dict[str, Any]:
     """--slurm KEY=VALUE as submitit takes them: sbatch's names, or submitit's own."""
     own = set(submitit.AutoExecutor._typed_parameters())
     slurm = submitit.SlurmExecutor._valid_parameters()
-    found: dict[str, Any] = {}
+    named: dict[str, Any] = {}
     for text in options:
         key, equals, value = text.partition("=")
         name = key.strip().replace("-", "_")
@@ -271,8 +271,8 @@ def parsed(options: Sequence[str], submitit: Any) -> dict[str, Any]:
         if name in ("time", "timeout_min") and not isinstance(typed, int):
             raise InputError(f"--slurm {text}: {value!r} is not a number of minutes. Write, for example, time=720.")
         typed = True if typed == "true" else typed  # of options that take no value, as exclusive
-        found[name if name in own else f"slurm_{name}"] = typed
-    return found
+        named[name if name in own else f"slurm_{name}"] = typed
+    return named
 
 
 def imported() -> Any:

@@ -62,7 +62,7 @@ class SlurmQueue:
     ask: Callable[[], str] = squeue
     clock: Callable[[], float] = time.monotonic
     answers: int = 0
-    told: set[str] = field(default_factory=set)
+    reported_reasons: set[str] = field(default_factory=set)
     """Reasons to wait that the user has heard of."""
     _asked: float = float("-inf")
     _jobs: dict[str, SlurmJobState] = field(default_factory=dict)

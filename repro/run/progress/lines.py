@@ -26,9 +26,9 @@ class Lines:
         line = self._line(event) if trained_here or not isinstance(event, TrainingDone) else None
         now = self._progress.clock()
         if line is None and now - self._last >= _HEARTBEAT_SECONDS:
-            busy = [describe(self._progress, one) for one in self._progress.running.values()]
-            for one in self._progress.searching.values():
-                busy.append(f"{self._progress.label(one.key)}: CRF search {one.done}/{one.of}")
+            busy = [describe(self._progress, running) for running in self._progress.running.values()]
+            for search in self._progress.searching.values():
+                busy.append(f"{self._progress.label(search.key)}: CRF search {search.done}/{search.of}")
             line = "; ".join(busy) + self._time_left() if busy else None
         if line is not None:
             self._last = now

@@ -71,8 +71,8 @@ def table_in_work(progress: Progress) -> int:
     """Return the number of the table to show: the first with something running, else unfinished, else the last."""
     states = [{progress.cell(cell_view).state for cell_view in table_view.cells} for table_view in progress.table_views]
     for wanted in ({"training"}, {"waiting", "elsewhere"}):
-        for number, found in enumerate(states):
-            if found & wanted:
+        for number, present in enumerate(states):
+            if present & wanted:
                 return number
     return len(states) - 1
 

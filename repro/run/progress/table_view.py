@@ -46,8 +46,8 @@ class TableView:
 def table_view(title: str, cells: Iterable[PlannedCell]) -> TableView:
     """Return the view of one table; cells that no run measures show their published value."""
     planned = tuple(cells)
-    alone = len({one.cell.column for one in planned if one.evaluations}) == 1
-    return TableView(title, tuple(_cell_view(one, alone) for one in planned))
+    alone = len({planned_cell.cell.column for planned_cell in planned if planned_cell.evaluations}) == 1
+    return TableView(title, tuple(_cell_view(planned_cell, alone) for planned_cell in planned))
 
 
 def _cell_view(planned: PlannedCell, alone: bool) -> CellView:

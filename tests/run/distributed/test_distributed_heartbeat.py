@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -18,11 +17,10 @@ from repro.run.distributed.heartbeat import (
     GIVE_UP_SECONDS,
     TELL_SECONDS,
     Heartbeat,
-    HeartbeatWriter,
+    HeartbeatSender,
     StallDetector,
     StalledError,
-    place,
-    read,
+    location,
 )
 from repro.train.distributed import distributed_sum
 
@@ -100,7 +98,7 @@ def test_processes_that_are_silent_or_have_not_begun_are_named(
     assert "process 1, before its first step, is in repro/data/cache.py:52 (cached) (heard of 4 min ago)" in told[-1]
 
 
-def test_a_pulse_that_cannot_be_read_once_is_no_progress(
+def test_a_heartbeat_that_is_missing_once_is_no_progress(
     stall_detector: StallDetector, clock: Clock, told: list[str]
 ) -> None:
     stall_detector.look(heartbeats(clock))
@@ -137,23 +135,19 @@ def test_processes_of_which_one_may_yet_come_are_not_given_up(
     assert len(told) == 1
 
 
-def test_a_heart_tells_steps_and_survives_a_folder_that_is_gone(tmp_path: Path) -> None:
-    folder = tmp_path / "group"
-    heartbeat_writer = HeartbeatWriter(folder, 1, 0.02)
-    heartbeat_writer.begin()  # no such folder yet
-    time.sleep(0.1)
-    folder.mkdir()
-    heartbeat_writer.step(4)
-    heartbeat_writer.one_more()
+def test_heartbeats_tell_the_steps() -> None:
+    sent: list[Heartbeat] = []
+    sender = HeartbeatSender(1, lambda _name, heartbeat: sent.append(heartbeat), 0.02)
+    sender.step(4)
+    sender.one_more()
+    sender.begin()
     deadline = time.monotonic() + 10
-    while read(folder).get(1, heartbeat_writer.heartbeat()).step != 5 or 1 not in read(folder):
+    while len(sent) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    (folder / "heartbeat-0.json").write_text("{")
-    assert list(read(folder)) == [1]
-    found = read(folder)[1]
-    assert found.at <= time.monotonic()
-    assert found.computed > 0
+    assert {(heartbeat.rank, heartbeat.step) for heartbeat in sent} == {(1, 5)}
+    assert sent[0].at < sent[1].at <= time.monotonic()
+    assert sent[0].computed > 0
 
 
 @pytest.fixture
@@ -178,7 +172,7 @@ def test_a_sum_is_seen_as_waiting_and_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys.modules["torch.distributed.distributed_c10d"], "_rank_not_in_group", held_up)
     thread.start()
     assert entered.wait(10)
-    where, waits = place(sys._current_frames()[thread.ident or 0])
+    where, waits = location(sys._current_frames()[thread.ident or 0])
     looked.set()
     thread.join()
     assert where.startswith("repro/train/distributed.py:")
@@ -187,6 +181,6 @@ def test_a_sum_is_seen_as_waiting_and_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_elsewhere_is_no_waiting() -> None:
-    assert place(sys._getframe()) == ("outside of repro", False)
-    assert place(None) == ("outside of repro", False)
+    assert location(sys._getframe()) == ("outside of repro", False)
+    assert location(None) == ("outside of repro", False)
     assert heartbeat.HEARTBEAT_SECONDS < TELL_SECONDS < GIVE_UP_SECONDS

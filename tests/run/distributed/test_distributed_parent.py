@@ -1,4 +1,4 @@
-"""Nothing outlives the worker that started it: torchrun and its processes end when it is killed."""
+"""Nothing outlives the worker that started it: the processes of a group end when it is killed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from repro.run.distributed import ddp_worker, worker_group
+from repro.run.job import ExecutionOptions
+from repro.store.store import Store
+from repro.train.context import Hooks
 
 ROOT = Path(__file__).parents[3]
 SLEEPER = "import time; time.sleep(60)"
@@ -33,7 +40,7 @@ def started() -> Iterator[list[subprocess.Popen[str]]]:
 
 
 def _start(started: list[subprocess.Popen[str]], *command: str, **more: str) -> subprocess.Popen[str]:
-    env = {**os.environ, **more, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, **more, "PYTHONPATH": os.pathsep.join((str(ROOT), str(Path(__file__).parent)))}
     process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, env=env)
     started.append(process)
     return process
@@ -75,33 +82,43 @@ def test_a_child_whose_parent_is_gone_before_it_looks_ends_at_once() -> None:
     assert done.returncode == 1
 
 
+def sleeper(rank: int, pipes: Sequence[Connection], told: ddp_worker.Assignment) -> None:
+    """Begin as a group's process does, write down this process's number, and hear of nothing any more."""
+
+    def train(*_: object) -> None:
+        (told.folder / f"rank-{rank}").write_text(str(os.getpid()))
+        time.sleep(60)
+
+    ddp_worker._train = train
+    ddp_worker.main(rank, pipes, told)
+
+
+def start(folder: str) -> None:
+    """What a worker does: start a group of two, and look after it."""
+    execution = ExecutionOptions(processes=2)
+    job = SimpleNamespace(execution=execution, label="x", training=SimpleNamespace(key="k"))
+    group = worker_group._WorkerGroup(job, Store(Path(folder)), "cpu", Hooks(folder=Path(folder)))  # type: ignore[arg-type]
+    group.main = sleeper  # type: ignore[misc]
+    group.run()
+
+
 @needs_proc
-def test_torchrun_and_its_processes_end_with_a_killed_worker(
-    started: list[subprocess.Popen[str]], tmp_path: Path
-) -> None:
-    """A stand-in for the worker starts torchrun with two processes; each writes down its number."""
-    (tmp_path / "sleeping_rank.py").write_text(
-        "import os\nfrom pathlib import Path\nfrom repro.run.distributed.launcher import LAUNCHER\n"
-        "from repro.run.distributed.parent import end_with\nend_with(int(os.environ[LAUNCHER]))\n"
-        f"Path({str(tmp_path)!r}, 'rank-' + os.environ['RANK']).write_text(str(os.getpid()))\n{SLEEPER}\n"
-    )
-    worker = (
-        "import os, subprocess, sys; p = subprocess.Popen([sys.executable, '-m', 'repro.run.distributed.launcher', "
-        "str(os.getpid()), '--standalone', '--nproc-per-node', '2', "
-        f"{str(tmp_path / 'sleeping_rank.py')!r}]); print(p.pid, flush=True); p.wait()"
-    )
-    process = _start(started, "-c", worker, OMP_NUM_THREADS="1")
-    assert process.stdout is not None
-    pids = [int(process.stdout.readline())]
-    notes = [tmp_path / "rank-0", tmp_path / "rank-1"]
-    end = time.monotonic() + 60
-    while not all(note.exists() and note.read_text() for note in notes) and time.monotonic() < end:
+def test_a_groups_processes_end_with_a_killed_worker(started: list[subprocess.Popen[str]], tmp_path: Path) -> None:
+    code = "import sys, test_distributed_parent; test_distributed_parent.start(sys.argv[1])"
+    process = _start(started, "-c", code, str(tmp_path), OMP_NUM_THREADS="1")
+
+    def notes() -> list[Path]:
+        return [path for path in tmp_path.glob("workers-*/rank-*") if path.read_text()]
+
+    end = time.monotonic() + 120
+    while len(notes()) < 2 and time.monotonic() < end:
         time.sleep(0.05)
-    pids += [int(note.read_text()) for note in notes]
-    time.sleep(0.5)
-    # a cluster's word that time is up is not for these
+    pids = [int(note.read_text()) for note in notes()]
+    assert len(pids) == 2
+    # a cluster's word that time is up, and Ctrl-C, are not for these
     for pid in pids:
         os.kill(pid, signal.SIGUSR2)
+        os.kill(pid, signal.SIGINT)
     time.sleep(0.5)
     assert all(_alive(pid) for pid in pids)
     process.kill()

@@ -1,14 +1,15 @@
-"""No worker group waits for ever without a word: a stand-in for torchrun, or real processes, do what may go wrong."""
+"""No worker group waits for ever without a word: stand-ins for its processes, or real ones, do what may go wrong."""
 
 from __future__ import annotations
 
 import errno
-import json
 import os
-import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -19,18 +20,20 @@ from test_distributed_worker_group import PROTOCOL
 
 from repro.plan.chain import training_of
 from repro.run.distributed import ddp_worker, heartbeat, worker_group
-from repro.run.distributed.ddp_worker import JOB, REST, WEIGHTS, OutOfStepError, writing
+from repro.run.distributed.ddp_worker import Assignment, OutOfStepError, checkpoint_lock
+from repro.run.distributed.heartbeat import Heartbeat
 from repro.run.execute import execute
 from repro.run.job import ExecutionOptions, Job
 from repro.run.progress.events import Message, TrainingDone, TrainingStarted
 from repro.run.session import Options, inputs
 from repro.spec.load import load_suite
-from repro.store.errors import no_space
 from repro.store.store import Store
+from repro.train import checkpoint, loop
 from repro.train.context import Hooks
-from repro.train.loop import StoppedError
+from repro.train.loop import StoppedError, TrainingCurve
+from repro.train.training import Trained
 
-SITE = "import os\nif os.environ.get('RANK') == '1':\n"
+Script = Callable[[int, Connection, Assignment], None]
 
 
 @pytest.fixture
@@ -46,109 +49,125 @@ def job(store: Store) -> Job:
     return Job(training_of(PROTOCOL, 0, told), (), execution=ExecutionOptions(processes=2), label="block4 seed 0")
 
 
-class Group(worker_group._WorkerGroup):
-    """A worker group whose torchrun is a Python script; its first argument is the group's folder."""
+class Threads:
+    """Threads of this process in place of a group's processes."""
 
-    script = ""
+    def __init__(self, script: Script, pipes: Sequence[Connection], told: Assignment) -> None:
+        self.processes: list[object] = []
+        self.sentinels: dict[int, int] = {}
+        own = [Connection(os.dup(pipe.fileno())) for pipe in pipes]  # those that are handed over are closed
 
-    def _command(self) -> tuple[str, ...]:
-        return sys.executable, "-c", self.script, str(self.folder)
+        def follow(rank: int, pipe: Connection) -> None:
+            with suppress(OSError):  # nobody listens any more
+                script(rank, pipe, told)
+
+        self._threads = [threading.Thread(target=follow, args=words, daemon=True) for words in enumerate(own)]
+        for thread in self._threads:
+            thread.start()
+
+    def join(self, timeout: float) -> bool:  # noqa: ARG002
+        return not any(thread.is_alive() for thread in self._threads)
 
 
 @pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[Group]:
-    monkeypatch.setattr(worker_group, "_WorkerGroup", Group)
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], None]:
+    """A function that lets threads do what a script says, in place of a group's processes."""
     monkeypatch.setattr(worker_group, "_GRACE_SECONDS", 1.0)
     monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.1)
-    return Group
+
+    def plant(script: Script) -> None:
+        start = lambda _main, words, _count, join: Threads(script, *words)  # noqa: ARG005, E731
+        monkeypatch.setattr(worker_group, "start_processes", start)
+
+    return plant
 
 
-def train(job: Job, store: Store, folder: Path, **hooks: object) -> object:
+def train(job: Job, store: Store, folder: Path, **hooks: object) -> Trained:
     return worker_group.train_distributed(job, store, "cpu", Hooks(folder=folder, **hooks))  # type: ignore[arg-type]
 
 
 def test_a_listener_that_fails_ends_the_worker_group_with_its_reason(
-    job: Job, store: Store, tmp_path: Path, stand_in: type[Group]
+    job: Job, store: Store, tmp_path: Path, stand_in: Callable[[Script], None]
 ) -> None:
-    """Where nobody reads any more, the processes would wait as soon as 64 KiB are written."""
-    stand_in.script = (
-        "import json\nfor step in range(20000):\n    print(json.dumps(['step', step, 1.0, 0.1]), flush=True)\n"
-        "import time; time.sleep(60)"
-    )
+    """Where nobody reads any more, the processes would wait as soon as the pipe is full."""
+
+    def chatty(_rank: int, pipe: Connection, _told: Assignment) -> None:
+        for step in range(20000):
+            pipe.send(("step", step, 1.0, 0.1))
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "no space left for scalars")
 
-    began = time.monotonic()
+    stand_in(chatty)
     with pytest.raises(OSError, match="no space left for scalars"):
         train(job, store, tmp_path / "checkpoints", on_step=full)
-    assert time.monotonic() - began < 30
 
 
-def test_every_line_is_read_whatever_it_holds(job: Job, store: Store, tmp_path: Path, stand_in: type[Group]) -> None:
-    stand_in.script = (
-        "import sys\nwrite = sys.stdout.buffer.write\nwrite(b'\\xff\\xfe warning of a library\\n[1\\n' * 9000)\n"
-        "write(b'[\"step\", 3, 1.0, 0.1]\\n')\nsys.exit(3)"
-    )
+def test_processes_that_do_not_end_after_their_work_are_ended(
+    job: Job, store: Store, tmp_path: Path, stand_in: Callable[[Script], None]
+) -> None:
+    def lingering(rank: int, pipe: Connection, told: Assignment) -> None:
+        if rank == 0:
+            pipe.send(("step", 3, 1.5, 0.1))
+            safetensors.torch.save_file({"w": torch.ones(2)}, told.folder / ddp_worker.WEIGHTS)
+            pipe.send(("trained", Trained({}, TrainingCurve([0], [1.5], [0.1]), 1.0, 2.0, 3, [])))
+        time.sleep(60)
+
+    stand_in(lingering)
     steps: list[int] = []
-    with pytest.raises(worker_group.WorkerGroupError, match="exit code 3"):
-        train(job, store, tmp_path / "checkpoints", on_step=lambda step, *_: steps.append(step))
+    trained = train(job, store, tmp_path / "checkpoints", on_step=lambda step, *_: steps.append(step))
+    assert trained.curve.loss == [1.5]
+    assert trained.state["w"].tolist() == [1.0, 1.0]
     assert steps == [3]
 
 
-def test_a_torchrun_that_does_not_end_after_its_work_is_ended(
-    job: Job, store: Store, tmp_path: Path, stand_in: type[Group]
+def test_a_process_that_ends_in_the_middle_is_told_with_what_it_printed_last(
+    job: Job, store: Store, tmp_path: Path, stand_in: Callable[[Script], None]
 ) -> None:
-    rest = {"curve": {"step": [0], "loss": [1.5], "lr": [0.1]}, "seconds": 1.0, "images_per_second": 2.0}
-    rest |= {"parameters": 3, "layouts": []}
-    safetensors.torch.save_file({"w": torch.ones(2)}, tmp_path / WEIGHTS)
-    stand_in.script = (
-        f"import os, shutil, sys, time\nfrom pathlib import Path\nfolder = Path(sys.argv[1])\n"
-        f"shutil.copy({str(tmp_path / WEIGHTS)!r}, folder)\n(folder / {REST!r}).write_text({json.dumps(rest)!r})\n"
-        "time.sleep(60)"
-    )
-    began = time.monotonic()
-    trained = train(job, store, tmp_path / "checkpoints")
-    assert trained.curve.loss == [1.5]  # type: ignore[attr-defined]
-    assert time.monotonic() - began < 30
+    def dying(rank: int, pipe: Connection, told: Assignment) -> None:
+        (told.folder / f"output-{rank}.txt").write_text("a\nb\nSegmentation fault\n")
+        pipe.close()
+
+    stand_in(dying)
+    with pytest.raises(worker_group.WorkerGroupError, match=r"ended without a result: .*Segmentation fault$"):
+        train(job, store, tmp_path / "checkpoints")
 
 
 def test_a_worker_group_that_waits_for_ever_begins_again_and_then_fails_with_what_each_was_at(
-    job: Job, store: Store, tmp_path: Path, stand_in: type[Group], monkeypatch: pytest.MonkeyPatch
+    job: Job, store: Store, tmp_path: Path, stand_in: Callable[[Script], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "GIVE_UP_SECONDS", 0.5)
     told: list[str] = []
-    (tmp_path / "runs-of-it").mkdir()
-    stand_in.script = (
-        "import json, sys, time\nfrom pathlib import Path\nfolder = Path(sys.argv[1])\n"
-        f"Path({str(tmp_path / 'runs-of-it')!r}, folder.name).touch()\n"
-        "for rank in range(2):\n    pulse = {'rank': rank, 'at': time.monotonic(), 'step': 2, 'waits': True}\n"
-        "    pulse |= {'where': f'repro/train/distributed.py:{rank} (total)', 'computed': 1.0}\n"
-        "    (folder / f'heartbeat-{rank}.json').write_text(json.dumps(pulse))\ntime.sleep(60)"
-    )
+    folders: set[Path] = set()
+
+    def waiting(rank: int, pipe: Connection, told: Assignment) -> None:
+        folders.add(told.folder)
+        where = f"repro/train/distributed.py:{rank} (all_reduce)"
+        pipe.send(("heartbeat", Heartbeat(rank, time.monotonic(), 2, where, True, 1.0)))
+        time.sleep(60)
+
+    stand_in(waiting)
     with pytest.raises(
         worker_group.WorkerGroupError, match=r"all 2 processes wait for each other: .* \(after 3 attempts\)"
     ) as caught:
         train(job, store, tmp_path / "checkpoints", tell=told.append)
-    assert "process 1, after step 2, waits for the others in repro/train/distributed.py:1 (total)" in str(caught.value)
+    where = "process 1, after step 2, waits for the others in repro/train/distributed.py:1 (all_reduce)"
+    assert where in str(caught.value)
     assert [text.endswith("Going on from the last checkpoint.") for text in told] == [True, True]
-    assert len(list((tmp_path / "runs-of-it").iterdir())) == 3  # each in a folder of its own
+    assert len(folders) == 3  # each in a folder of its own
     assert len(list((tmp_path / "checkpoints").glob("workers-*"))) == 1
 
 
-def test_what_one_attempt_leaves_is_not_read_by_the_next(
-    job: Job, store: Store, tmp_path: Path, stand_in: type[Group]
+def test_a_wish_to_stop_reaches_the_processes(
+    job: Job, store: Store, tmp_path: Path, stand_in: Callable[[Script], None]
 ) -> None:
-    """The wish to stop of an earlier run, or the word of one of its processes that ended late."""
-    old = tmp_path / "checkpoints" / "workers-1-00"
-    old.mkdir(parents=True)
-    (old / "stop").touch()
-    stand_in.script = (
-        f"import os, sys; sys.exit(4 if sorted(os.listdir(sys.argv[1])) == [{JOB!r}, 'stderr.txt'] else 5)"
-    )
-    with pytest.raises(worker_group.WorkerGroupError, match="exit code 4"):
-        train(job, store, tmp_path / "checkpoints")
-    assert not old.exists()
+    def obedient(_rank: int, pipe: Connection, _told: Assignment) -> None:
+        assert pipe.recv() == ddp_worker.STOP
+        pipe.send(("failed", StoppedError("stopped after step 3 of 5")))
+
+    stand_in(obedient)
+    with pytest.raises(StoppedError, match="stopped after step 3 of 5"):
+        train(job, store, tmp_path / "checkpoints", should_stop=lambda: True)
 
 
 def test_processes_at_different_steps_begin_again(
@@ -171,40 +190,21 @@ def test_processes_at_different_steps_begin_again(
     assert tried[0] != tried[1]
 
 
-@pytest.mark.parametrize(("kind", "type_"), [("apart", OutOfStepError), ("space", OSError)])
-def test_words_of_one_process(job: Job, store: Store, tmp_path: Path, kind: str, type_: type[Exception]) -> None:
-    one = worker_group._WorkerGroup(job, store, "cpu", Hooks(folder=tmp_path))
-    one.folder.mkdir()
-    for number, word in enumerate((kind, "error")):
-        told = {"kind": word, "text": "told", "type": "E", "traceback": ""}
-        (one.folder / f"word-{number}.json").write_text(json.dumps(told))
-    failure = one._failure(1)
-    assert type(failure) is type_
-    assert no_space(failure) == (kind == "space")  # a full disk is the user's to answer, not a failed cell
-
-
-def test_others_torchrun_does_not_configure_this_one(
+def test_gloo_uses_the_loopback_interface(
     job: Job, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PET_NNODES=2 of a cluster's launcher would have torchrun wait ten minutes for a second machine."""
-    monkeypatch.setenv("PET_NNODES", "2")
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "other")
     monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
-    one = worker_group._WorkerGroup(job, store, "cpu", Hooks(folder=tmp_path))
-    env = one._env()
-    assert not [key for key in env if key.startswith(("PET_", "TORCHELASTIC_"))]
-    command = one._command()
-    assert command[command.index("--nnodes") + 1] == "1"
-    assert env["GLOO_SOCKET_IFNAME"] in ("lo", "lo0")
+    group = worker_group._WorkerGroup(job, store, "cpu", Hooks(folder=tmp_path))
+    assert group._environment()["GLOO_SOCKET_IFNAME"] in ("lo", "lo0")
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth7")
-    assert one._env()["GLOO_SOCKET_IFNAME"] == "eth7"
+    assert group._environment() == {}
 
 
 def test_a_training_is_not_taken_over_while_it_is_still_written(job: Job, store: Store, tmp_path: Path) -> None:
     """A killed worker's lock is free at once; the processes that it started end a moment later."""
     told: list[str] = []
     hooks = Hooks(folder=tmp_path, tell=told.append)
-    orphan = FileLock(store.root / "locks" / f"{writing(job)}.lock", thread_local=False)
+    orphan = FileLock(store.root / "locks" / f"{checkpoint_lock(job)}.lock", thread_local=False)
     worker_group.await_checkpoint_writer(job, store, hooks)
     assert told == []
     orphan.acquire()
@@ -219,29 +219,42 @@ def test_a_training_is_not_taken_over_while_it_is_still_written(job: Job, store:
         worker_group.await_checkpoint_writer(job, store, replace(hooks, should_stop=lambda: True))
 
 
-def _plant(folder: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run `code` in the second process before anything else."""
-    (folder / "site").mkdir()
-    (folder / "site" / "sitecustomize.py").write_text(SITE + "".join(f"    {line}\n" for line in code.splitlines()))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(folder / "site"), os.getcwd())))
+def blind_once(rank: int, pipes: Sequence[Connection], told: Assignment) -> None:
+    """The second process does not see the checkpoint the first time."""
+    whole, seen = checkpoint.load, told.store.root / "seen"
+
+    def load(*words: object) -> object:
+        first = not seen.exists()
+        seen.touch()
+        return None if first else whole(*words)  # type: ignore[arg-type]
+
+    if rank == 1:
+        checkpoint.load = load  # type: ignore[assignment]
+    ddp_worker.main(rank, pipes, told)
+
+
+def late(rank: int, pipes: Sequence[Connection], told: Assignment) -> None:
+    """The second process sleeps before its third step."""
+    whole = loop.backward
+
+    def backward(*words: object) -> object:
+        time.sleep(3600 if rank == 1 and words[-1] == 2 else 0)
+        return whole(*words)  # type: ignore[arg-type]
+
+    loop.backward = backward  # type: ignore[assignment]
+    ddp_worker.main(rank, pipes, told)
 
 
 @pytest.mark.slow  # four processes that import torch
 def test_a_process_that_finds_another_checkpoint_is_noticed(
-    job: Job, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    job: Job, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second process does not see the checkpoint the first time; without a word all would wait for each other."""
     alone = replace(job, execution=ExecutionOptions())
     steps: list[object] = []
     execute(alone, store, "cpu", steps.append, lambda: len(steps) >= 3)
     assert list(store.checkpoint_dir(job.training.key).glob("step-*"))
-    flag = tmp_path / "seen"
-    code = (
-        "from pathlib import Path\nfrom repro.train import checkpoint\nwhole = checkpoint.load\n"
-        f"flag = Path({str(flag)!r})\ndef blind(*words):\n    first = not flag.exists()\n    flag.touch()\n"
-        "    return None if first else whole(*words)\ncheckpoint.load = blind"
-    )
-    _plant(tmp_path, code, monkeypatch)
+    monkeypatch.setattr(worker_group._WorkerGroup, "main", staticmethod(blind_once))
     events: list[object] = []
     execute(job, store, "cpu", events.append, lambda: False)
     told = [event.text for event in events if isinstance(event, Message)]
@@ -254,11 +267,7 @@ def test_a_process_that_finds_another_checkpoint_is_noticed(
 def test_a_process_that_never_comes_is_named(
     job: Job, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = (
-        "import time\nfrom repro.train import loop\nwhole = loop.backward\ndef late(*words):\n"
-        "    time.sleep(3600 if words[-1] == 2 else 0)\n    return whole(*words)\nloop.backward = late"
-    )
-    _plant(tmp_path, code, monkeypatch)
+    monkeypatch.setattr(worker_group._WorkerGroup, "main", staticmethod(late))
     monkeypatch.setattr(heartbeat, "TELL_SECONDS", 15.0)
     told: list[str] = []
     stop = threading.Event()
@@ -293,9 +302,9 @@ def test_processes_that_begin_at_the_same_step_go_on(monkeypatch: pytest.MonkeyP
         ends.copy_(torch.maximum(ends, torch.tensor([other[0], -other[0]])))
 
     monkeypatch.setattr(torch.distributed, "all_reduce", largest)
-    heartbeat_writer = heartbeat.HeartbeatWriter(Path(), 0)
-    ddp_worker._begin_together(4, heartbeat_writer)
-    assert heartbeat_writer.heartbeat().step == 4
+    heartbeats = heartbeat.HeartbeatSender(0, lambda *_: None)
+    ddp_worker._begin_together(4, heartbeats)
+    assert heartbeats.heartbeat().step == 4
     for other[0] in (0, 9):
         with pytest.raises(OutOfStepError, match=f"of steps {min(4, other[0])} and {max(4, other[0])}"):
-            ddp_worker._begin_together(4, heartbeat_writer)
+            ddp_worker._begin_together(4, heartbeats)
