@@ -96,7 +96,7 @@ class LocalExecutor(Executor):
         ours, theirs = context.Pipe()
         arguments = (theirs, self.execute, self.store, device, self.threads)
         # not a daemon: a worker may start processes of its own, and notices by itself when this one is gone
-        process: BaseProcess = context.Process(target=main, args=arguments)  # type: ignore[attr-defined]
+        process: BaseProcess = context.Process(target=main, args=arguments)
         with _interrupts_held_back():
             process.start()
         theirs.close()  # else the pipe would stay open when the worker ends
