@@ -72,7 +72,7 @@ def test_a_worker_reads_the_weights_of_its_backbone(tmp_path):
         start_of(replace(job, weights=None), store)
 
 
-def test_a_way_that_does_not_fit_a_batch_is_refused_before_anything_runs(tmp_path):
+def test_a_number_of_processes_that_does_not_fit_a_batch_is_refused_before_anything_runs(tmp_path):
     """v2 trains on batches of 10 and of 30: a run of both tables would come to one of them after days."""
     options = Options(("v2/table2", "v2/table4"), "paper", store=tmp_path / "runs", overrides=("train.start=random",))
     store = Store(options.store)
@@ -80,7 +80,9 @@ def test_a_way_that_does_not_fit_a_batch_is_refused_before_anything_runs(tmp_pat
     plan = session.make_plan(options, session.load(options), store, {})
     sizes = {training.settings.batch_size for training in plan.trainings.values()}
     assert sizes == {10, 30}
-    with pytest.raises(InputError, match=r"--gpus-per-training 4: a batch of 10 images \(.*\) cannot .* choose 2"):
+    with pytest.raises(
+        InputError, match=r"--gpus-per-training 4: a batch of 10 images \(.*\) is not divisible by .* choose 2"
+    ):
         session.work_of(plan, store, None, None, ExecutionOptions(processes=4))
     assert session.work_of(plan, store, None, None, ExecutionOptions(processes=2))
 
