@@ -1,5 +1,7 @@
 """The index over a folder's reports."""
 
+import dataclasses
+
 import pytest
 from report_fixture import SUITE, changed, content, usual
 from test_report_formats_html import Page
@@ -9,6 +11,7 @@ from repro.report.formats.index_page import (
     Entry,
     entries,
     entry,
+    groups,
     index_html,
     index_markdown,
     status,
@@ -54,9 +57,9 @@ def test_claims_are_counted_apart_by_what_decides_them():
     assert line.printed == 1
     assert sum(n for _, n in line.verdicts) == len(rest) + 1
     page, markdown = index_html([line], "1"), index_markdown([line])
-    assert "Claims supported, computed" in page
+    assert "Claims, computed" in page
     assert "Claims, printed only" in page
-    assert markdown.splitlines()[4].endswith("| ✓ 1 | 1 |")
+    assert next(row for row in markdown.splitlines() if row.startswith("| [")).endswith("| ✓ 1 | 1 |")
 
 
 def test_index_pages(folder):
@@ -83,7 +86,25 @@ def test_markdown_links_to_markdown():
     other = next(known for known in KNOWN if known.id == "v3/table1")
     page = index_markdown([line, other])
     assert "[v3/table3](v3-table3.md)" in page
-    assert "| v3/table1 |" in page
+    assert "Not run: v3/table1." in page
+
+
+def test_papers_with_results_come_first_and_whose_claims_they_are_is_kept_apart():
+    line = entry(to_document(usual()), "a.html")
+    own = dataclasses.replace(line, id="mine/table1", paper="mine", kind="own", file="b.html")
+    mistakes = dataclasses.replace(line, id="pitfalls/deeplabv3", kind="pitfalls", file="c.html")
+    found = groups([*KNOWN, line, own, mistakes])
+    assert [group.title for group in found][:3] == ["mine", "DeepLab v3", "Known mistakes"]
+    assert [bool(group.reported) for group in found] == sorted((bool(g.reported) for g in found), reverse=True)
+    assert "v3/table1" in [known.id for known in found[1].waiting]
+    page = index_html([line, own, mistakes], "1")
+    for name in ("Claims of the papers", "Claims of your own", "Claims about known mistakes"):
+        assert page.count(f"{name}, measured") == 1
+
+
+def test_a_table_is_listed_with_the_first_of_its_findings():
+    assert usual().findings
+    assert entry(to_document(usual()), "a.html").finding == usual().findings[0].text
 
 
 def test_changed_settings_stand_beside_the_scale():

@@ -192,6 +192,8 @@ def to_document(content: ReportContent) -> dict[str, Any]:
         "asked": list(content.asked),
         "changed": [deviation.key for deviation in asked_for(content.deviations)],
         "headline": content.headline,
+        "kind": content.table.kind,
+        "findings": [{"text": line.text, "verdict": line.verdict, "claim": line.claim} for line in content.findings],
         "remarks": list(content.remarks),
         "tau": agreed.tau.value if agreed else None,
         "tau_low": agreed.tau.low if agreed else None,

@@ -10,7 +10,9 @@ from typing import Any, get_args
 from urllib.parse import quote
 
 from repro.judge.result import Verdict
+from repro.judge.scorecard import counted
 from repro.report.changes import read_data
+from repro.report.content import TableKind
 from repro.report.files import ready_folder, write_file
 from repro.report.legend import LEGEND, VERDICTS, Mark
 from repro.report.number_format import NONE, fixed
@@ -51,12 +53,15 @@ class Entry:
     """Claims that rest on printed numbers alone."""
     tau: float | None = None
     """Rank agreement with the paper."""
+    finding: str = ""
+    """The most certain of its findings."""
+    kind: TableKind = "paper"
 
 
 def unreported(spec: TableSpec) -> Entry:
     """Return the line of a table that has no report yet."""
     head = table_head(spec)
-    return Entry(head.id, head.title, head.paper, head.place)
+    return Entry(head.id, head.title, head.paper, head.place, kind=head.kind)
 
 
 def entry(data: Mapping[str, Any], file: str) -> Entry:
@@ -80,6 +85,8 @@ def entry(data: Mapping[str, Any], file: str) -> Entry:
         computed=tuple((name, of["computed"].count(name)) for name in VERDICTS if name in of["computed"]),
         printed=len(of["printed"]),
         tau=data.get("tau"),
+        finding=next((line["text"] for line in data.get("findings", ())), ""),
+        kind=data.get("kind") or ("pitfalls" if data["table"].startswith("pitfalls/") else "paper"),
     )
 
 
@@ -117,58 +124,114 @@ def write_index(folder: Path, known: Sequence[Entry] = (), version: str = "") ->
     ]
 
 
+@dataclass(frozen=True)
+class Group:
+    """The tables of one paper, of the known mistakes, or of one paper of the user's own."""
+
+    title: str
+    reported: tuple[Entry, ...]
+    waiting: tuple[Entry, ...]
+    """Those without a report."""
+
+
+ORDER: tuple[TableKind, ...] = ("own", "paper", "pitfalls")
+COUNTED = {"paper": "Claims of the papers", "own": "Claims of your own", "pitfalls": "Claims about known mistakes"}
+"""Kind of table -> what its claims are counted as: never together."""
+
+
+def groups(lines: Sequence[Entry]) -> list[Group]:
+    """Return tables by paper: those with results first, the user's own before the papers, known mistakes last."""
+    titles: dict[str, list[Entry]] = {}
+    for line in sorted(lines, key=lambda line: ORDER.index(line.kind)):
+        titles.setdefault("Known mistakes" if line.kind == "pitfalls" else line.paper, []).append(line)
+    found = [
+        Group(title, tuple(line for line in own if line.file), tuple(line for line in own if not line.file))
+        for title, own in titles.items()
+    ]
+    return sorted(found, key=lambda group: not group.reported)
+
+
 def index_html(lines: Sequence[Entry], version: str) -> str:
     """Return the index as a page."""
     from repro.report.formats.html import json_block, render
 
     reports = [line for line in lines if line.file]
-    done = list({line.id: line for line in reversed(reports)}.values())
-    totals = {name: sum(dict(line.verdicts).get(name, 0) for line in done) for name in VERDICTS}
+    # a table may have several reports: the first counts
+    first = list({line.id: line for line in reversed(reports)}.values())
     view = {
         "version": version,
-        "lines": [_view(line) for line in lines],
-        "legend": LEGEND,
+        "groups": [
+            {"title": group.title, "reported": [_view(line) for line in group.reported], "waiting": group.waiting}
+            for group in groups(lines)
+        ],
         "verdicts": VERDICTS,
         "facts": [
             {
                 "name": "Tables with a report",
-                "value": f"{len(done)} of {len({line.id for line in lines})}",
+                "value": f"{len(first)} of {len({line.id for line in lines})}",
                 "small": f"{len(reports)} reports; the first of each table is counted"
-                if len(reports) > len(done)
+                if len(reports) > len(first)
                 else "",
             },
-            _numbered(done),
-            *({"name": f"Claims {name}, measured", "value": str(n), "small": ""} for name, n in totals.items() if n),
-            *_unmeasured(done),
+            _numbered(first),
+            *_claims(first),
         ],
-        "papers": list(dict.fromkeys(line.paper for line in lines)),
         "data": json_block({"table": "index", "reports": [line.file for line in reports]}),
     }
     return render("index.html.j2", view)
+
+
+def _claims(lines: Sequence[Entry]) -> list[dict[str, str]]:
+    """How claims came out, counted apart by whose they are and by what decides them."""
+    found = []
+    for kind in ORDER:
+        own = [line for line in lines if line.kind == kind]
+        totals = _totals(line.verdicts for line in own)
+        if totals:
+            n = sum(totals.values())
+            rest = counted(totals, [verdict for verdict in VERDICTS if verdict != "supported"])
+            value = f"{totals.get('supported', 0)} of {n} supported"
+            found.append({"name": f"{COUNTED[kind]}, measured", "value": value, "small": rest})
+    computed, printed = _totals(line.computed for line in lines), sum(line.printed for line in lines)
+    if computed:
+        value = f"{computed.get('supported', 0)} of {sum(computed.values())} supported"
+        found.append({"name": "Claims, computed", "value": value, "small": "from the architecture alone"})
+    if printed:
+        found.append({"name": "Claims, printed only", "value": str(printed), "small": "nothing here decides them"})
+    return found
+
+
+def _totals(counts: Iterable[Sequence[tuple[Verdict, int]]]) -> dict[Verdict, int]:
+    found: dict[Verdict, int] = {}
+    for verdict, n in (pair for pairs in counts for pair in pairs):
+        found[verdict] = found.get(verdict, 0) + n
+    return found
 
 
 def index_markdown(lines: Sequence[Entry]) -> str:
     """Return the index as Markdown; its links lead to the Markdown reports."""
     from repro.report.formats.markdown import rows, text
 
-    body = [
-        [
-            f"[{text(line.id)}]({quote(line.file.removesuffix('.html'))}.md)" if line.file else text(line.id),
-            text(f"{line.title}; {line.asked}" if line.asked else line.title),
-            text(line.scale) or NONE,
-            str(line.seeds) if line.file else NONE,
-            status(line),
-            _signs(line.verdicts),
-            _signs(line.computed),
-            str(line.printed or NONE),
-        ]
-        for line in lines
-    ]
+    head = ("Table", "Title", "Scale", "Seeds", "Cells", "Claims, measured", "computed", "printed only")
     signs = "; ".join(f"{entry.symbol} {entry.name}" for entry in VERDICTS.values())
-    table = rows(
-        ("Table", "Title", "Scale", "Seeds", "Cells", "Claims, measured", "computed", "printed only"), body, (3,)
-    )
-    return f"# Reports\n\n{table}\n\nClaims: {signs}.\n"
+    blocks = ["# Reports"]
+    for group in groups(lines):
+        body = [
+            [
+                f"[{text(line.id)}]({quote(line.file.removesuffix('.html'))}.md)",
+                text(f"{line.title}; {line.asked}" if line.asked else line.title),
+                text(line.scale),
+                str(line.seeds),
+                status(line),
+                _signs(line.verdicts),
+                _signs(line.computed),
+                str(line.printed or NONE),
+            ]
+            for line in group.reported
+        ]
+        waiting = ", ".join(text(line.id) for line in group.waiting)
+        blocks += [f"## {text(group.title)}", rows(head, body, (3,)), f"Not run: {waiting}." if waiting else ""]
+    return "\n\n".join([*(block for block in blocks if block), f"Claims: {signs}."]) + "\n"
 
 
 def status(line: Entry) -> str:
@@ -184,19 +247,6 @@ def status(line: Entry) -> str:
 
 def _signs(verdicts: Sequence[tuple[Verdict, int]]) -> str:
     return ", ".join(f"{VERDICTS[name].symbol} {n}" for name, n in verdicts) or NONE
-
-
-def _unmeasured(lines: Sequence[Entry]) -> list[dict[str, str]]:
-    """The claims that no measurement decides, counted apart."""
-    counts = {name: sum(dict(line.computed).get(name, 0) for line in lines) for name in VERDICTS}
-    computed, printed = sum(counts.values()), sum(line.printed for line in lines)
-    found = []
-    if computed:
-        value = f"{counts['supported']} of {computed}"
-        found.append({"name": "Claims supported, computed", "value": value, "small": "from the architecture alone"})
-    if printed:
-        found.append({"name": "Claims, printed only", "value": str(printed), "small": "nothing here decides them"})
-    return found
 
 
 def _numbered(lines: Sequence[Entry]) -> dict[str, str]:

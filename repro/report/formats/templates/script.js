@@ -90,6 +90,7 @@
         item.hidden = !words.every((word) => text.includes(word));
         shown += Number(!item.hidden);
       }
+      for (const part of all("details.waiting")) if (words.length) part.open = true;
       if (counter) counter.textContent = words.length ? `${shown} of ${items.length} rows` : `${items.length} rows`;
     };
     input.closest(".bar").hidden = false;
