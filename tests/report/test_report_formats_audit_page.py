@@ -64,7 +64,7 @@ def test_too_close_and_the_share_of_the_limit_say_the_same(found: Audit) -> None
             assert (share_of_limit(claim) < 1) == too_close(claim), claim.id
 
 
-def test_page_asks_nobody_for_anything(found: Audit) -> None:
+def test_the_page_is_self_contained(found: Audit) -> None:
     page = audit_html(found, FULL, "1")
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
     assert len(page) < 3_000_000

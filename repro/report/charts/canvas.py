@@ -18,7 +18,7 @@ WIDE, NARROW = 640.0, 300.0
 """Points: charts of these widths fill the page's column, on a desk and on a phone."""
 LETTERS = {**dict.fromkeys("ijl.,:;'|!()[] -−·", 0.34), **dict.fromkeys("frtI/", 0.42), **dict.fromkeys("mwMW@%—", 0.9)}
 """Widths of letters in units of the type size, as interface typefaces have them."""
-LETTER, CAPITAL = 0.58, 0.7
+LETTER, CAPITAL = 0.6, 0.72
 
 LEAST = 1.0
 """Points of per cent that an axis of scores spans at least: noise is not to look like an effect."""

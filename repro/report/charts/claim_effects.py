@@ -148,7 +148,7 @@ def forest_plot(claims: Sequence[ClaimResult], width: float = WIDE) -> str:
     narrow, size = width <= NARROW, 8.5
     labels = [f"{VERDICTS[claim.verdict].symbol} {forest_label(line.label)}" for claim, line in shown]
     left = 4.0 if narrow else min(0.46 * width, max(text_width(label, size) for label in labels) + 12)
-    step = FOREST_ROW + (10 if narrow else 0)
+    step = FOREST_ROW + (7 if narrow else 0)
     top, bottom = 20.0, 20.0 + step * len(shown)
     values = [0.0, *(v for _, line in shown for v in _extent(line, seeds=False))]
     scale = padded(values, left, width - 8, 0.03)

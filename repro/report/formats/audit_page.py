@@ -9,13 +9,15 @@ from typing import Any, Literal
 from repro.judge.audit import Audit, TableAudit, printed_number, share_of_limit, too_close
 from repro.judge.published import IMAGE_ERROR, SEED_DEVIATION
 from repro.judge.result import Published
-from repro.report.charts.canvas import WIDE, Canvas, text_width
+from repro.report.blocks import Chart, CommandLine, DataTable, ItemList, Section, Value
+from repro.report.charts.canvas import NARROW, WIDE, Canvas, text_width
 from repro.report.charts.theme import row_colour
 from repro.report.formats.markdown import bullets, rows, text
 from repro.report.number_format import fixed, signed
 
 PageFormat = Literal["md", "html"]
 TITLE = "The papers, audited"
+CONTRADICTIONS = ("Where", "Printed", "Against", "Difference")
 LEAD = (
     "The claims of DeepLab v2, v3 and v3+, and of the authors' list of released models (model zoo), put to the numbers "
     "that these print themselves, without any training: does the sentence hold there, and are the numbers far enough "
@@ -40,7 +42,7 @@ def audit_markdown(found: Audit, command: str, full: bool = False) -> str:
         "## Sentences that the printed numbers do not bear out",
         rows(("Where", "Claim", "Sentence", "What the numbers say"), [_line(*item) for item in _failing(found)]),
         "## Numbers that contradict each other",
-        rows(("Where", "Printed", "Against", "Difference"), _contradictions(found)),
+        rows(CONTRADICTIONS, [[text(cell) for cell in line] for line in _contradictions(found)]),
         "## Differences too small to tell",
         text(BASIS),
         rows(
@@ -81,7 +83,7 @@ def _contradictions(found: Audit) -> list[list[str]]:
          f"{fixed(m.computed, m.cell.decimals)}, counted from the network", signed(m.difference, m.cell.decimals)]
         for m in found.misprints
     ]  # fmt: skip
-    return [[text(cell) for cell in line] for line in lines]
+    return lines
 
 
 def _close_line(found: Audit, table: TableAudit, claim: Published) -> list[str]:
@@ -93,39 +95,50 @@ def _close_line(found: Audit, table: TableAudit, claim: Published) -> list[str]:
 
 
 def audit_html(found: Audit, command: str, version: str) -> str:
-    """Return the audit as a page that asks nobody for anything."""
-    from markupsafe import Markup
+    """Return the audit as one self-contained page."""
+    from repro.report.formats.html import json_block, render, with_markup
 
-    from repro.report.formats.html import json_block, render
-
-    lines = [
-        {
-            "place": table.place,
-            "id": claim.id,
-            "text": claim.text,
-            "status": claim.status,
-            "note": claim.note,
-            "share": f"{share_of_limit(claim):.4g}" if claim.clear is not None else "",
-            "share_text": fixed(share_of_limit(claim), 1) if claim.clear is not None else "–",
-            "close": too_close(claim),
-        }
-        for table in found.tables
-        for claim in table.claims
+    claims = [(table, claim) for table in found.tables for claim in table.claims]
+    kept = [
+        {"place": table.place, "id": claim.id, "status": claim.status, "note": claim.note} for table, claim in claims
     ]
     view: dict[str, Any] = {
         "version": version,
         "title": TITLE,
         "lead": LEAD,
-        "basis": BASIS,
-        "command": command,
-        "headline": found.headline,
         "facts": _facts(found),
-        "chart": Markup(distances_picture(found)),
-        "contradictions": _contradictions(found),
-        "lines": lines,
-        "data": json_block({"audit": [{k: line[k] for k in ("place", "id", "status", "note")} for line in lines]}),
+        "sections": with_markup(_sections(found, claims, command)),
+        "data": json_block({"audit": kept}),
     }
     return render("audit.html.j2", view)
+
+
+SIGNS = {"holds": "✓ holds", "fails": "✗ fails", "not testable": "○ not testable"}
+
+
+def _sections(found: Audit, claims: Sequence[tuple[TableAudit, Published]], command: str) -> tuple[Section, ...]:
+    """What the page shows below its head."""
+    against = DataTable("contradictions", CONTRADICTIONS, tuple(map(tuple, _contradictions(found))), (3,))
+    head = ("Claim", "Where", "Sentence", "As printed", "Of the limit", "What the numbers say")
+    body = []
+    for table, claim in claims:
+        share = share_of_limit(claim) if claim.clear is not None else None
+        status = SIGNS[claim.status] + (", too close to tell" if too_close(claim) else "")
+        of_limit = Value(fixed(share, 1), share if share is not None and math.isfinite(share) else None)
+        body.append((claim.id, table.place, claim.text, status, of_limit, claim.note))
+    limit = (
+        "“Of the limit” is the weakest difference behind a sentence, in units of what single runs differ by by chance: "
+        "below 1 it is too close to tell."
+    )
+    chart = Chart("How far the printed numbers are from telling nothing", lambda width: distances_picture(found, width))
+    every = DataTable("claim", head, tuple(body), (4,), search="Filter sentences")
+    return (
+        Section("found", "What stands out", "", (ItemList(tuple(found.headline)),), folded=False),
+        Section("contradict", "Numbers that contradict each other", "", (against,), folded=False),
+        Section("close", "Too close to tell?", BASIS, (chart,), folded=False),
+        Section("claims", "Every sentence", limit, (every,), folded=False),
+        Section("command", "The command", "", (CommandLine(command),), folded=False),
+    )
 
 
 def _facts(found: Audit) -> list[dict[str, str]]:
@@ -140,7 +153,7 @@ def _facts(found: Audit) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in facts]
 
 
-def distances_picture(found: Audit) -> str:
+def distances_picture(found: Audit, page: float = WIDE) -> str:
     """Draw each claim's weakest difference in units of what single runs can tell, one line per paper."""
     papers: dict[str, list[float]] = {}
     for table in found.tables:
@@ -148,8 +161,8 @@ def distances_picture(found: Audit) -> str:
             share_of_limit(claim) for claim in table.claims if claim.clear is not None and claim.status == "holds"
         ]
         papers.setdefault(table.place.split()[0], []).extend(share for share in shares if math.isfinite(share))
-    left, right, step = max(text_width(name, 9) for name in papers) + 14, WIDE - 10, 34.0
-    canvas = Canvas(WIDE, 18 + step * len(papers) + 34)
+    left, right, step = max(text_width(name, 9) for name in papers) + 14, page - 14, 34.0
+    canvas = Canvas(page, 18 + step * len(papers) + 34)
     bottom = 18 + step * len(papers)
 
     def across(share: float) -> float:
@@ -157,11 +170,17 @@ def distances_picture(found: Audit) -> str:
         return left + (math.log(min(max(share, 1 / 30), 30)) / math.log(30) + 1) / 2 * (right - left)
 
     canvas.box(left, 18, across(1) - left, bottom - 18, "open", 0.12)
-    for share, name in ((1 / 30, "1/30"), (0.1, "1/10"), (1 / 3, "1/3"), (1, "the limit"), (3, "3 ×"), (10, "10 ×")):
+    for share, name in ((1 / 30, "1/30"), (0.1, "1/10"), (1 / 3, "1/3"), (1, "limit"), (3, "3 ×"), (10, "10 ×")):
         canvas.line([across(share)] * 2, [18, bottom], "line", 1.4 if share == 1 else 0.8)
         canvas.text(across(share), bottom + 11, name, 8.5, "soft", "center")
     canvas.text(left + 4, 8, "too close to tell", 8.5, "open")
-    canvas.text(across(1) + 4, 8, "more than single runs differ by chance", 8.5, "soft")
+    canvas.text(
+        across(1) + 4,
+        8,
+        "more than chance" if page <= NARROW else "more than single runs differ by chance",
+        8.5,
+        "soft",
+    )
     for index, (paper, shares) in enumerate(papers.items()):
         y = 18 + step * (index + 0.5)
         canvas.text(0, y, paper, 9, row_colour(index), bold=True)

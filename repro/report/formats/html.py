@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repro.report.blocks import Block, Chart, Fold, Part
+from repro.report.blocks import Block, Chart, Fold, Part, Section
 from repro.report.changes import Change
 from repro.report.charts.canvas import NARROW, WIDE
 from repro.report.charts.main_figure import main_figure
@@ -43,10 +43,15 @@ def report_html(content: ReportContent, changes: Sequence[Change] = ()) -> str:
         "scale_line": scale_line(content),
         "facts": facts(content),
         "figure": blocks_html((figure,)) if figure is not None else "",
-        "sections": [(section, blocks_html(section.blocks)) for section in sections(content, changes)],
+        "sections": with_markup(sections(content, changes)),
         "data": json_block(document),
     }
     return render("report.html.j2", view)
+
+
+def with_markup(found: Iterable[Section]) -> list[tuple[Section, Any]]:
+    """Return each section with its blocks as markup."""
+    return [(section, blocks_html(section.blocks)) for section in found]
 
 
 def blocks_html(blocks: Iterable[Block]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from repro.report.blocks import Block, CommandLine, DataTable, Fold, ItemList, Paragraph, Part, Value
+from repro.report.blocks import Block, CommandLine, DataTable, Fold, ItemList, Paragraph, Part, Section, Value
 from repro.report.content import ReportContent
 from repro.report.legend import VERDICTS
 from repro.report.sections import sections
@@ -31,9 +31,16 @@ def report_markdown(content: ReportContent) -> str:
         text(scale_line(content)),
         bullets(f"{fact['name']}: **{text(fact['value'])}**{_remark(fact['small'])}" for fact in facts(content)),
     ]
-    for section in sections(content):
-        parts += [f"## {text(section.title)}", text(section.gist), *blocks_markdown(section.blocks)]
+    parts += sections_markdown(sections(content))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def sections_markdown(found: Iterable[Section]) -> list[str]:
+    """Return sections under their headings."""
+    parts: list[str] = []
+    for section in found:
+        parts += [f"## {text(section.title)}", text(section.gist), *blocks_markdown(section.blocks)]
+    return parts
 
 
 def blocks_markdown(blocks: Iterable[Block]) -> list[str]:
