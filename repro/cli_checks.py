@@ -57,7 +57,8 @@ def check(
 ) -> None:
     """Run tables at a small scale and hold them against a committed baseline; exit code 1 if a result moved.
 
-    Bit for bit on the baseline's kind of machine, within what seeds and rounding explain on others.
+    From frozen weights, one step of every training and every evaluation agree within rounding on any machine. End to
+    end, results agree bit for bit on the baseline's kind of machine, within what seeds explain on others.
 
     Examples:
 

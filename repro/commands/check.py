@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from repro.commands import check_frozen
 from repro.commands.output import print_json, print_table, say
 from repro.commands.run import compute
 from repro.errors import EXIT_CELL_FAILED, EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
@@ -16,6 +17,9 @@ from repro.judge.baseline import Baseline, CellBaseline, differences, encode, ki
 from repro.judge.drift import CheckedTable, check
 from repro.plan.code import changed
 from repro.plan.plan import Plan
+from repro.regression import summary as frozen_summary
+from repro.regression.baseline import FrozenTable
+from repro.regression.compare import FrozenResult
 from repro.report.check_summary import HEADINGS, About, headline, json_rows, measure, moved_rows, summary, unfinished
 from repro.report.files import ready_folder, try_folder, write_file
 from repro.report.formats.junit import junit
@@ -88,6 +92,7 @@ def _main(
     plan = session.make_plan(options, suite, store)
     workers = session.devices(device, jobs)
     before = {} if update else _baselines(options, files, plan, store)
+    steps = {table: one for table, old in before.items() if (one := _steps(options, files, table, old)) is not None}
     _ready(files, update)
     # with all trainings: their losses and weights are compared too
     work = session.work_of(plan, store, options.data_root, options.weights, whole=True)
@@ -101,7 +106,14 @@ def _main(
             say("no baseline was written: cells failed.")
             return code
         return _update(options, files, plan, store, workers, computed, as_json)
-    return _check(options, files, plan, store, before, computed, as_json, began)
+    frozen = check_frozen.check(options, files.baselines, plan, store, len(workers), steps)
+    return _check(options, files, plan, store, before, computed, frozen, as_json, began)
+
+
+def _steps(options: Options, files: Files, table: str, baseline: Baseline) -> FrozenTable | None:
+    """What a baseline says of frozen weights."""
+    remedy = f"Bring it back, or make it anew: {_update_command(options, files, table)}"
+    return check_frozen.of_baseline(files.baselines, table, baseline, remedy)
 
 
 def _ready(files: Files, update: bool) -> None:
@@ -150,6 +162,7 @@ def _check(
     store: Store,
     before: Mapping[str, Baseline],
     computed: Mapping[str, Mapping[str, float]],
+    frozen: Mapping[str, FrozenResult],
     as_json: bool,
     began: float,
 ) -> int:
@@ -170,19 +183,23 @@ def _check(
         modules = changed(old.code, now.code)
         about = About(kind, modules, old.made, old.commit, _update_command(options, files, table.id))
         checked.append((check(old, now, failed), about))
-    _tell(checked)
+    _tell(checked, frozen)
     if files.junit is not None:
-        write(files.junit, junit([table for table, _ in checked], time.monotonic() - began))
+        suites = [suite for result in frozen.values() for suite in frozen_summary.suites(result)]
+        write(files.junit, junit([table for table, _ in checked], time.monotonic() - began, suites))
     if files.markdown is not None:
-        write(files.markdown, summary(checked).encode())
+        parts = {table: (result.passed, frozen_summary.blocks(result)) for table, result in frozen.items()}
+        write(files.markdown, summary(checked, parts).encode())
+    passed = all(table.passed for table, _ in checked) and all(result.passed for result in frozen.values())
     if as_json:
         rows = [row for table, _ in checked for row in json_rows(table)]
-        print_json(rows, scale=plan.request.scale, seeds=plan.request.seeds, passed=all(t.passed for t, _ in checked))
+        more = frozen_summary.json_rows([*frozen.values()])
+        print_json(rows, scale=plan.request.scale, seeds=plan.request.seeds, passed=passed, frozen=more)
     else:
-        _print(checked)
-    if any(table.count("failed") for table, _ in checked):
+        _print(checked, frozen)
+    if any(table.count("failed") for table, _ in checked) or any(one.count("failed") for one in frozen.values()):
         return EXIT_CELL_FAILED
-    return EXIT_OK if all(table.passed for table, _ in checked) else EXIT_CHECK_FAILED
+    return EXIT_OK if passed else EXIT_CHECK_FAILED
 
 
 def _failed(plan: Plan, table: str, store: Store) -> dict[str, str]:
@@ -210,18 +227,27 @@ def _warn_of_old_results(table: TableSpec, now: Baseline) -> None:
             )
 
 
-def _tell(checked: Sequence[tuple[CheckedTable, About]]) -> None:
+def _tell(checked: Sequence[tuple[CheckedTable, About]], frozen: Mapping[str, FrozenResult]) -> None:
     for table, about in checked:
+        part = frozen.get(table.table)
+        if part is not None:
+            say(frozen_summary.headline(part))
+        elif any(cell.kind == "measured" for cell in table.cells):
+            say(f"{table.table}: its baseline has no frozen weights; end to end alone sees little on other machines.")
         say(headline(table))
         say(f"  {measure(table, about)}")
-        if table.count("moved") and about.modules:
+        moved = table.count("moved") or (part is not None and not part.passed)
+        if moved and about.modules:
             say(f"  modules changed since the baseline: {', '.join(about.modules)}")
-        if table.count("moved"):
+        if moved:
             say(f"  if this is meant: {about.update}")
 
 
-def _print(checked: Sequence[tuple[CheckedTable, About]]) -> None:
+def _print(checked: Sequence[tuple[CheckedTable, About]], frozen: Mapping[str, FrozenResult]) -> None:
     for table, _ in checked:
+        if table.table in frozen and (places := frozen_summary.first_places(frozen[table.table])):
+            print_table(frozen_summary.HEADINGS, places, title=f"{table.table}: what moved, from frozen weights")
+            print()
         moved = moved_rows(table)
         if moved:
             print_table(HEADINGS, moved, title=f"{table.table}: what moved")
@@ -248,6 +274,8 @@ def _update(
     for table in plan.request.tables:
         path = path_of(files.baselines, table.id, plan.request.scale)
         new = snapshot(plan, table.id, store, computed[table.id], rounded, _commit())
+        steps = check_frozen.update(options, files.baselines, plan, table.id, store, len(workers))
+        new = new.model_copy(update={"steps": steps})
         change = _change(path, new)
         ready_folder(path.parent, "--baselines")
         write_file(path, encode(new), "--baselines")

@@ -78,6 +78,8 @@ class Baseline(_Frozen):
     protocol: dict[str, Any]
     """Dotted key -> value of the resolved protocol, where all measured cells agree."""
     cells: tuple[CellBaseline, ...]
+    steps: str = ""
+    """20 hex digits of the file that says what comes of frozen weights; empty where there is none."""
 
     @property
     def seeds(self) -> tuple[int, ...]:

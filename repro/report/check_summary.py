@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,13 +105,17 @@ def json_rows(table: CheckedTable) -> list[dict[str, Any]]:
     ]
 
 
-def summary(tables: Sequence[tuple[CheckedTable, About]]) -> str:
-    """The check as Markdown."""
-    passed = all(table.passed for table, _ in tables)
+def summary(
+    tables: Sequence[tuple[CheckedTable, About]], frozen: Mapping[str, tuple[bool, Sequence[str]]] | None = None
+) -> str:
+    """The check as Markdown; `frozen`: table -> whether it passed from frozen weights, and Markdown that says so."""
+    frozen = frozen or {}
+    passed = all(table.passed for table, _ in tables) and all(passed for passed, _ in frozen.values())
     blocks = [f"## Reproduction check: {'passed' if passed else 'FAILED'}"]
     for table, about in tables:
-        mark = "✅" if table.passed else "❌"
-        blocks += [f"### {mark} {text(headline(table))}", text(measure(table, about))]
+        fine, told = frozen.get(table.table, (True, ()))
+        mark = "✅" if table.passed and fine else "❌"
+        blocks += [f"### {mark} {text(headline(table))}", *told, text(measure(table, about))]
         moved = moved_rows(table)
         if moved:
             shown = [tuple(text(part) or " " for part in row) for row in moved[:SHOWN]]
@@ -123,7 +127,7 @@ def summary(tables: Sequence[tuple[CheckedTable, About]]) -> str:
         if about.modules:
             facts.append(f"Modules changed since: {', '.join(code_span(module) for module in about.modules)}")
         blocks.append(bullets(facts))
-        if table.count("moved"):
+        if table.count("moved") or not fine:
             blocks += ["If this is meant, the command that makes it the baseline:", fence(about.update)]
     return "\n\n".join(blocks) + "\n"
 

@@ -23,9 +23,10 @@ from repro.train.context import TrainingContext
 from repro.train.cuda_graphs import Captured, cuda_graph
 from repro.train.divergence import Recomputation, State, copied, what_was_bad_first
 from repro.train.launch_modes import LaunchMode, captures, compiles, without_capture
-from repro.train.optimizer import hold_rates, make_optimizer, set_batch_norm, set_rates
+from repro.train.optimizer import hold_rates, set_batch_norm, set_rates
+from repro.train.optimizer import make_optimizer as make_optimizer
 from repro.train.prefetch import Prefetcher
-from repro.train.schedule import multiplier
+from repro.train.schedule import multiplier as multiplier
 from repro.train.step import backward, keep_averages_per_step, seed_dropout
 
 CURVE_POINTS = 200

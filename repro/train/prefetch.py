@@ -128,7 +128,7 @@ class Prefetcher:
         """The batch of a step."""
         if self._whole is not None:
             pixels, labels, sizes = self._whole
-            return Batch(pixels, labels, sizes, self._onto(torch.from_numpy(self._draw(step).packed())))
+            return Batch(pixels, labels, sizes, self._onto(torch.from_numpy(self.draw(step).packed())))
         batch = Batch(*(self._onto(row) for row in self._rows(step)))
         if self._device.type == "cuda":
             self._keep_pace()
@@ -150,7 +150,8 @@ class Prefetcher:
         """The samples of a step's batch. A GPU makes them when it comes to them, a CPU beside the step before."""
         return self(step).samples(self._train) if self._device.type == "cuda" else self._samples(step)
 
-    def _draw(self, step: int) -> Draw:
+    def draw(self, step: int) -> Draw:
+        """Which images, scales, crops and flips this process's part of a step's batch has."""
         train = self._train
         drawn = augment.draw(
             self._seed,
@@ -168,7 +169,7 @@ class Prefetcher:
 
     def _gather(self, step: int) -> tuple[Tensor, ...]:
         """The images of a step's batch alone, and its draw counted in these; on the host."""
-        drawn, images = self._draw(step), self._images
+        drawn, images = self.draw(step), self._images
         rows = [torch.from_numpy(array[drawn.index]) for array in (images.pixels, images.labels, images.sizes)]
         packed = drawn.packed()
         packed[:, 0] = np.arange(len(packed))

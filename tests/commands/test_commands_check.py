@@ -14,6 +14,8 @@ import pytest
 from planted_faults import FAULTS
 from small_paper import TABLE, repro, write_paper
 
+from repro import pytest_plugin
+
 
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory):
@@ -31,6 +33,17 @@ def made(paper, tmp_path_factory):
     assert code == 0, told
     assert "first baseline, 4 cells" in told
     return folder, shared
+
+
+@pytest.fixture(scope="module")
+def end_to_end(made, tmp_path_factory):
+    """The words of a check against that baseline without its frozen weights."""
+    folder, shared = made
+    baselines = tmp_path_factory.mktemp("end") / "baselines"
+    shutil.copytree(folder / "baselines", baselines)
+    path = baselines / "smoke/deep-table1.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"steps": ""}))
+    return [baselines if word == folder / "baselines" else word for word in shared]
 
 
 @pytest.fixture
@@ -55,8 +68,13 @@ def test_what_is_stored_is_equal(made, tmp_path):
     assert {row["kind"] for row in document["rows"]} == {"computed", "measured"}
     assert all(0 < row["value"] < 1 for row in document["rows"] if row["kind"] == "measured")
     root = ElementTree.parse(tmp_path / "new/j.xml").getroot()
-    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("4", "0", "0")
-    assert len(root.findall("testsuite/testcase")) == 4
+    assert (root.get("failures"), root.get("errors")) == ("0", "0")
+    cells, *frozen = root.findall("testsuite")
+    assert len(cells.findall("testcase")) == 4
+    assert {row["id"] for row in document["frozen"]} == {
+        suite.get("name", "").partition(" at smoke")[0] for suite in frozen
+    }
+    assert [row["comparisons"] for row in document["frozen"]] == [len(suite.findall("testcase")) for suite in frozen]
 
 
 def test_what_is_computed_again_is_equal(made, monkeypatch, tmp_path):
@@ -67,20 +85,93 @@ def test_what_is_computed_again_is_equal(made, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("what", FAULTS)
-def test_planted_faults_are_caught(what, made, monkeypatch, tmp_path):
-    folder, shared = made
+def test_planted_faults_are_caught_bit_for_bit(what, made, end_to_end, monkeypatch, tmp_path):
+    folder, _ = made
     shutil.copytree(folder / "runs" / "cache", tmp_path / "runs" / "cache")
     planted_faults.run_here(monkeypatch)
     FAULTS[what](monkeypatch)
     words = ["--store", tmp_path / "runs", "--junit", tmp_path / "c.xml", "--markdown", tmp_path / "c.md"]
-    code, out, told = repro(*shared, *words)
+    code, out, told = repro(*end_to_end, *words)
     assert code == 1, (out, told)
     assert "moved" in out
     assert "--update" in told
+    assert "its baseline has no frozen weights" in told
     failures = ElementTree.parse(tmp_path / "c.xml").getroot().findall("testsuite/testcase/failure")
     assert failures
     assert all("->" in failure.text for failure in failures)
     assert "FAILED" in (tmp_path / "c.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("what", "place"),
+    [
+        ("image pooling over a quarter of the map", "outputs of head.aspp.branches (training mode)"),
+        ("momentum dropped", "optimiser"),
+        ("confusion matrix transposed", "confusion matrix"),
+    ],
+)
+def test_on_another_kind_of_machine_frozen_weights_tell_the_place(what, place, edited, monkeypatch, tmp_path):
+    path, content, words = edited
+    path.write_text(json.dumps(content | {"kind": content["kind"] | {"cpu": "Another"}}))
+    FAULTS[what](monkeypatch)  # stored results are as they were: what is seen, frozen weights show
+    code, out, told = repro(*words, "--json", "--markdown", tmp_path / "c.md", "--junit", tmp_path / "c.xml")
+    assert code == 1, told
+    answer = json.loads(out)
+    assert {row["state"] for row in answer["rows"]} == {"equal"}
+    assert place in {row["first"] for row in answer["frozen"]}
+    assert "moved by more than rounding" in told
+    assert place in (tmp_path / "c.md").read_text()
+    failures = ElementTree.parse(tmp_path / "c.xml").getroot().findall("testsuite/testcase/failure")
+    assert any("the first place that differs" in failure.text for failure in failures)
+
+
+def test_files_of_frozen_weights_that_are_gone_or_others(edited):
+    path, _, words = edited
+    for suffix in (".safetensors", ".steps.json"):
+        file = path.with_suffix(suffix)
+        kept = file.read_bytes()
+        file.write_bytes(kept + b" ")
+        code, _, told = repro(*words)
+        assert (code, f"{file}: it is not what the baseline was made with" in told) == (2, True), told
+        file.unlink()
+        code, _, told = repro(*words)
+        assert (code, f"{file}: the baseline's" in told, "--update" in told) == (2, True, True), told
+        file.write_bytes(kept)
+
+
+def test_in_pytest(made, edited, monkeypatch, tmp_path):
+    """An inner pytest, in this process: what it collects, what passes, what a failure says."""
+    folder, shared = made
+    path, content, _ = edited
+
+    class Reports:
+        def __init__(self):
+            self.told = {}
+
+        def pytest_runtest_logreport(self, report):
+            if report.when == "call":
+                self.told[report.nodeid.partition("::")[2] or report.nodeid] = report
+
+    def play(baselines):
+        reports = Reports()
+        words = {"check": "deep1", "tables": shared[3], "baselines": baselines, "store": folder / "runs", "jobs": 1}
+        options = [f"--repro-{name}={value}" for name, value in words.items()]
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        always = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", os.devnull, str(tmp_path / "empty")]
+        code = pytest.main([*options, *always], plugins=[pytest_plugin, reports])
+        return code, reports.told
+
+    code, told = play(folder / "baselines")
+    assert code == 0
+    assert {report.outcome for report in told.values()} == {"passed"}
+    assert len(told) == len(content["cells"]) + len(json.loads(path.with_suffix(".steps.json").read_text())["probes"])
+    FAULTS["confusion matrix transposed"](monkeypatch)
+    code, told = play(path.parents[1])
+    assert code == 1
+    failed = [report for report in told.values() if report.failed]
+    assert failed
+    assert all("confusion matrix: difference" in str(report.longrepr) for report in failed)
+    assert play(tmp_path)[0] == pytest.ExitCode.USAGE_ERROR
 
 
 def test_a_fault_in_a_computed_cell_is_caught(edited):
@@ -172,7 +263,7 @@ def test_a_cell_that_fails_is_no_regression(made, monkeypatch, tmp_path):
     assert code == 3, told
     assert "division by zero" in out
     root = ElementTree.parse(tmp_path / "c.xml").getroot()
-    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("4", "0", "2")
+    assert (root.get("failures"), root.get("errors")) == ("0", "4")  # two cells, and two evaluations of frozen weights
 
 
 def test_update_says_what_changed(edited, monkeypatch):

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 from xml.etree import ElementTree
 
 from repro.judge.drift import CheckedCell, CheckedTable
 from repro.report.check_summary import shift_line
 
 
-def junit(tables: Sequence[CheckedTable], seconds: float) -> bytes:
-    """A test suite for each table, a test case for each cell; `seconds` is what the whole check took."""
+@dataclass(frozen=True)
+class Case:
+    """A test case: passed, or with a failure or an error."""
+
+    name: str
+    problem: Literal["", "failure", "error"] = ""
+    message: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Test cases of one class."""
+
+    name: str
+    classname: str
+    cases: tuple[Case, ...]
+
+
+def junit(tables: Sequence[CheckedTable], seconds: float, more: Sequence[Suite] = ()) -> bytes:
+    """A test suite for each table, a test case for each cell; `more` follow; `seconds`: what the whole check took."""
     root = ElementTree.Element("testsuites", {"name": "repro check", "time": f"{seconds:.3f}"})
     for table in tables:
         counts = {"tests": len(table.cells), "failures": table.count("moved"), "errors": table.count("failed")}
@@ -18,6 +39,8 @@ def junit(tables: Sequence[CheckedTable], seconds: float) -> bytes:
         suite = ElementTree.SubElement(root, "testsuite", {"name": f"{table.table} at {table.scale}", **told})
         for cell in table.cells:
             _case(suite, table, cell)
+    for one in more:
+        _suite(root, one)
     for name in ("tests", "failures", "errors"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     return _document(root)
@@ -38,6 +61,20 @@ def unfinished(reason: str, seconds: float) -> bytes:
 def _document(root: ElementTree.Element) -> bytes:
     ElementTree.indent(root)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'.encode()
+
+
+def _suite(root: ElementTree.Element, one: Suite) -> None:
+    counts = {"tests": len(one.cases)}
+    counts |= {f"{kind}s": sum(case.problem == kind for case in one.cases) for kind in ("failure", "error")}
+    told = {name: str(count) for name, count in counts.items()}
+    suite = ElementTree.SubElement(root, "testsuite", {"name": clean(one.name), **told})
+    for case in one.cases:
+        element = ElementTree.SubElement(
+            suite, "testcase", {"classname": clean(one.classname), "name": clean(case.name)}
+        )
+        if case.problem:
+            told = {"type": "moved" if case.problem == "failure" else "failed", "message": clean(case.message)}
+            ElementTree.SubElement(element, case.problem, told).text = clean(case.text)
 
 
 def _case(suite: ElementTree.Element, table: CheckedTable, cell: CheckedCell) -> None:

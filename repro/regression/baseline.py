@@ -1,0 +1,99 @@
+"""What a baseline says of frozen weights: a JSON file beside the table's, and the weights in safetensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from repro.errors import InputError
+from repro.judge.baseline import path_of
+from repro.regression.quantity import Observation, decode, encode
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FrozenProbe(_Frozen):
+    """A step or an evaluation from frozen weights."""
+
+    name: str
+    also: tuple[str, ...] = ()
+    """Names of the same computation under other cells."""
+    states: tuple[str, ...]
+    """Where its weights are, in the order in which they are looked for."""
+    seen: dict[str, str]
+    """Quantity -> one line (`quantity.encode`), in the order of computing."""
+    rounding: dict[str, float] = {}
+    """Quantity -> the largest distance that other rounding was seen to make; left out where it made none."""
+
+    @field_validator("seen")
+    @classmethod
+    def _readable(cls, lines: dict[str, str]) -> dict[str, str]:
+        for line in lines.values():
+            decode(line)
+        return lines
+
+    @cached_property
+    def observation(self) -> Observation:
+        """What was seen."""
+        return {name: decode(line) for name, line in self.seen.items()}
+
+
+class FrozenTable(_Frozen):
+    """A table's steps and evaluations from frozen weights, at a scale."""
+
+    format: Literal[1] = 1
+    table: str
+    scale: str
+    weights: str
+    """20 hex digits of the file of weights."""
+    environment: dict[str, str]
+    roundings: tuple[str, ...]
+    """In words, the other roundings that were tried."""
+    probes: tuple[FrozenProbe, ...]
+
+    def probe(self, name: str) -> FrozenProbe | None:
+        """The step or evaluation of that name, if there is one."""
+        return next((probe for probe in self.probes if name in (probe.name, *probe.also)), None)
+
+
+def steps_path(folder: Path, table: str, scale: str) -> Path:
+    """Where a table's steps are kept."""
+    return path_of(folder, table, scale).with_suffix(".steps.json")
+
+
+def weights_path(folder: Path, table: str, scale: str) -> Path:
+    """Where a table's frozen weights are kept."""
+    return path_of(folder, table, scale).with_suffix(".safetensors")
+
+
+def lines_of(observation: Observation) -> dict[str, str]:
+    """What was seen, as it is kept."""
+    return {name: encode(quantity) for name, quantity in observation.items()}
+
+
+def read(path: Path, remedy: str) -> FrozenTable:
+    """Read a table's steps. Raises InputError where there are none, or the file is not one; `remedy`: what to do."""
+    try:
+        return FrozenTable.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: the baseline's steps are not there. {remedy}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        told = getattr(error, "strerror", None) or "not a text file"
+        raise InputError(f"{path}: cannot be read ({told}). {remedy}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: {place + ': ' if place else ''}{first['msg']}. {remedy}") from None
+
+
+def encode_table(table: FrozenTable) -> bytes:
+    """The bytes of a table's steps: one quantity a line."""
+    told: Mapping[str, Any] = table.model_dump(mode="json")
+    return (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()
