@@ -33,12 +33,12 @@ class About:
 def headline(table: CheckedTable) -> str:
     """One line: how many cells moved, and by which measure."""
     cells, name = len(table.cells), f"{table.table} at {table.scale}"
-    told = [f"{table.count('failed')} of {cells} cells failed to run"] if table.count("failed") else []
+    parts = [f"{table.count('failed')} of {cells} cells failed to run"] if table.count("failed") else []
     if table.count("moved"):
         how = "" if table.exact else " beyond what seeds and rounding explain"
-        told.append(f"{table.count('moved')} of {cells} cells moved{how}")
-    if told:
-        return f"{name}: {'; '.join(told)}."
+        parts.append(f"{table.count('moved')} of {cells} cells moved{how}")
+    if parts:
+        return f"{name}: {'; '.join(parts)}."
     if table.count("equal") == cells:
         return f"{name}: all {cells} cells are equal to the last bit."
     return f"{name}: all {cells} cells within what seeds and rounding explain ({table.count('equal')} equal)."
@@ -113,9 +113,9 @@ def summary(
     passed = all(table.passed for table, _ in tables) and all(passed for passed, _ in frozen.values())
     blocks = [f"## Reproduction check: {'passed' if passed else 'FAILED'}"]
     for table, about in tables:
-        fine, told = frozen.get(table.table, (True, ()))
+        fine, parts = frozen.get(table.table, (True, ()))
         mark = "✅" if table.passed and fine else "❌"
-        blocks += [f"### {mark} {text(headline(table))}", *told, text(measure(table, about))]
+        blocks += [f"### {mark} {text(headline(table))}", *parts, text(measure(table, about))]
         moved = moved_rows(table)
         if moved:
             shown = [tuple(text(part) or " " for part in row) for row in moved[:SHOWN]]

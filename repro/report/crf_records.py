@@ -14,14 +14,14 @@ STEPS = "steps.npz"
 
 
 def searches(cells: Iterable[CellResult], done: Mapping[str, Record], store: Store) -> Iterator[Search]:
-    """The searches behind the cells, of each seed; cells that score the same predictions share one, told once."""
-    told: set[str] = set()
+    """The searches behind the cells, of each seed; cells that score the same predictions share one, listed once."""
+    seen: set[str] = set()
     for result in cells:
         for seed, key in result.evaluations.items():
             found = done[key]["result"].get("search")
-            if found is None or (same := repr((done[key]["training"], found))) in told:
+            if found is None or (same := repr((done[key]["training"], found))) in seen:
                 continue
-            told.add(same)
+            seen.add(same)
             (names,) = read_arrays(store.file("evaluation", key, "confusion.npz"), "names")
             scored = set(map(str, names))
             images = tuple(found["images"])

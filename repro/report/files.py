@@ -38,9 +38,9 @@ def report_name(
     words = _plain("-".join(asked))[:LONGEST].rstrip("-.")
     own = [_plain(part) for part in parts]
     if asked or own != parts or (dataset and dataset != Path(dataset).stem):
-        told = repr((table, scale, dataset, asked))
+        distinguishing = repr((table, scale, dataset, asked))
         own += [words] if words else []
-        own.append(hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:6])
+        own.append(hashlib.sha256(distinguishing.encode("utf-8", "surrogatepass")).hexdigest()[:6])
     return "-".join(own)
 
 

@@ -55,8 +55,8 @@ def _staged(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 
 def _data(config: Mapping[str, Any], which: str) -> dict[str, Any]:
-    told = {"data.name": config["name"], "data.classes": config["classes"], "data.side": config["side"]}
-    return {**told, f"data.{which}_split": config["split"], f"data.{which}_images": config["images"]}
+    settings = {"data.name": config["name"], "data.classes": config["classes"], "data.side": config["side"]}
+    return {**settings, f"data.{which}_split": config["split"], f"data.{which}_images": config["images"]}
 
 
 def assignments(wanted: Settings, there: Settings) -> tuple[str, ...] | None:

@@ -35,8 +35,8 @@ def junit(tables: Sequence[CheckedTable], seconds: float, more: Sequence[Suite] 
     root = ElementTree.Element("testsuites", {"name": "repro check", "time": f"{seconds:.3f}"})
     for table in tables:
         counts = {"tests": len(table.cells), "failures": table.count("moved"), "errors": table.count("failed")}
-        told = {name: str(count) for name, count in counts.items()}
-        suite = ElementTree.SubElement(root, "testsuite", {"name": f"{table.table} at {table.scale}", **told})
+        attributes = {name: str(count) for name, count in counts.items()}
+        suite = ElementTree.SubElement(root, "testsuite", {"name": f"{table.table} at {table.scale}", **attributes})
         for cell in table.cells:
             _case(suite, table, cell)
     for one in more:
@@ -66,15 +66,15 @@ def _document(root: ElementTree.Element) -> bytes:
 def _suite(root: ElementTree.Element, one: Suite) -> None:
     counts = {"tests": len(one.cases)}
     counts |= {f"{kind}s": sum(case.problem == kind for case in one.cases) for kind in ("failure", "error")}
-    told = {name: str(count) for name, count in counts.items()}
-    suite = ElementTree.SubElement(root, "testsuite", {"name": clean(one.name), **told})
+    attributes = {name: str(count) for name, count in counts.items()}
+    suite = ElementTree.SubElement(root, "testsuite", {"name": clean(one.name), **attributes})
     for case in one.cases:
         element = ElementTree.SubElement(
             suite, "testcase", {"classname": clean(one.classname), "name": clean(case.name)}
         )
         if case.problem:
-            told = {"type": "moved" if case.problem == "failure" else "failed", "message": clean(case.message)}
-            ElementTree.SubElement(element, case.problem, told).text = clean(case.text)
+            attributes = {"type": "moved" if case.problem == "failure" else "failed", "message": clean(case.message)}
+            ElementTree.SubElement(element, case.problem, attributes).text = clean(case.text)
 
 
 def _case(suite: ElementTree.Element, table: CheckedTable, cell: CheckedCell) -> None:
