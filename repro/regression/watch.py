@@ -15,7 +15,7 @@ from repro.regression.sketch import Sketch, Sketcher
 
 DEPTH = 3
 """So many parts of a module's dotted name tell where it is: backbone.blocks.block4, head.aspp.branches."""
-WRAPPED = "network."
+WRAPPERS = ("network.", "segmenter.")
 """Around a network in training, and around one's own."""
 
 
@@ -59,8 +59,8 @@ class Watch:
 
 def place(name: str) -> str:
     """Where a module or parameter of that dotted name is, for people."""
-    while name.startswith(WRAPPED):
-        name = name.removeprefix(WRAPPED)
+    while name.startswith(WRAPPERS):
+        name = name.partition(".")[2]
     return ".".join(name.split(".")[:DEPTH])
 
 
