@@ -166,7 +166,7 @@ def test_a_report_tells_of_what_other_code_has_stored(paper, tmp_path):
     code = (  # the same command with a suite of which one module has changed
         "import sys, repro.plan.code as code, repro.__main__ as m\n"
         "own = code.closure\n"
-        "other = lambda entries: code.Code(tuple((k, v[::-1]) for k, v in own(entries).modules))\n"
+        "other = lambda *words: code.Code(tuple((k, v[::-1]) for k, v in own(*words).modules))\n"
         "code.closure = other\n"
         "import repro.run.session as s; s.closure = other\n"
         f"sys.argv = ['repro', *{[str(word) for word in common]!r}, *sys.argv[1:]]\n"
