@@ -109,7 +109,7 @@ def test_strides_that_the_weights_had_elsewhere_are_told_by_the_plan_and_counted
 
     keys, markdown = deviations("resnet101s.safetensors")
     assert keys == ["weights.stride_at"]
-    assert "| `weights.stride_at` | last\\_unit | first\\_unit | lower | The weights were trained" in markdown
+    assert "| `weights.stride_at` | last\\_unit | first\\_unit | ↓ lower | The weights were trained" in markdown
     # each of the two remedies: strides where the weights had them (a departure too), or weights that had them here
     assert deviations("resnet101s.safetensors", "--set", "model.stride_at=first_unit")[0] == ["model.stride_at"]
     assert deviations("told.safetensors")[0] == []
