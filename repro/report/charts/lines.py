@@ -58,7 +58,7 @@ def series_plot(content: ReportContent, width: float = WIDE) -> str:
     together = not published or (on_one_axis(content) and not marked)
     labels = dict((c.cell.row, c.cell.row_label) for c in cells)
     below = width <= NARROW
-    legend = 4.0 if below else min(160.0, max(text_width(label, 8.5) for label in labels.values()) + 26)
+    legend = 4.0 if below else min(160.0, max(text_width(label, 8.5) for label in labels.values()) + 30)
     left, right = 30.0, width - legend
     axis_title = content.table.column_heading
     foot = TOP + HEIGHT + (38 if axis_title else 24)
