@@ -39,7 +39,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate, one_hot
 
-from repro.data.scene_settings import Look
+from repro.data.scene_settings import SceneSettings
 from repro.data.scenes import draw
 from repro.evaluate.crf import refine
 from repro.evaluate.meanfield import Kernels, batches, bilateral
@@ -129,8 +129,8 @@ def bench(device: str) -> list[Row]:
 
 def scenes(count: int) -> list[Tensor]:
     """(375, 500, 3) uint8 each: the embedded data set's form, drawn large."""
-    look = Look(side=WIDTH, min_radius=40.0, max_radius=160.0, half_width=8.0)
-    return [torch.from_numpy(draw(look, "val", k)[0][:HEIGHT].copy()) for k in range(count)]
+    settings = SceneSettings(side=WIDTH, min_radius=40.0, max_radius=160.0, half_width=8.0)
+    return [torch.from_numpy(draw(settings, "val", k)[0][:HEIGHT].copy()) for k in range(count)]
 
 
 def photographs(folder: Path, count: int) -> list[Tensor]:

@@ -36,7 +36,7 @@ def test_each_of_ours_is_beside_the_one_it_is_compared_with(step):
 
 
 def test_a_way_that_fails_is_a_row_and_the_others_go_on(step, monkeypatch, capsys):
-    monkeypatch.setattr(step, "ways", lambda _: ("captured", "eager"))
+    monkeypatch.setattr(step, "launch_modes", lambda _: ("captured", "eager"))
     rows = {row.name: row for row in step.rows("cpu", 33, 2)}
     assert rows["DeepLabv3, captured"].value == 0
     assert rows["DeepLabv3, captured"].note.startswith("failed: --launch captured: needs a CUDA device")

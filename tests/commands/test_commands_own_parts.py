@@ -105,7 +105,7 @@ def test_rows_of_a_table_run_and_an_edit_makes_them_stale(example):
         (["--set", "model.backbone=mybackbones:smal"], "registers no backbone smal. Did you mean 'small'?"),
         (["--set", "model.backbone=nowhere:small"], "--set model.backbone: nowhere:small: there is no module nowhere"),
         (["--set", "model.head=mybackbones:small"], 'Write @register_head("small") above it.'),
-        (["--set", "model.backbone=resnet10"], '"resnet10" is not one of resnet50'),
+        (["--set", "model.backbone=resnet10"], '"resnet10" is not one of mobilenet_v2, resnet50'),
         (["--only", "row=both mine", "--set", "model.head_channels=8", "--set", "model.last_block=5"], "no parameter"),
         (["--only", "row=both mine", "--set", "evaluate.pooling_px=33"], "how it pools is its own"),
         (["--only", "row=decoded", "--set", 'model.decoder=["conv3"]'], "needs a backbone that hands on conv3"),

@@ -314,12 +314,12 @@ def test_short_memory_is_answered_with_micro_batches_that_the_report_lists(paper
 
     whole, sizes = loop.backward, []
 
-    def short(trainer, x, y, train, *more):
-        deep = "block5" in trainer._call.network.backbone.blocks
+    def short(trainer, x, y, context, step):
+        deep, train = "block5" in trainer._call.network.backbone.blocks, context.settings
         sizes.append((deep, train.micro_batch or train.batch_size))
         if deep and sizes[-1][1] > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return whole(trainer, x, y, train, *more)
+        return whole(trainer, x, y, context, step)
 
     run_workers_here(monkeypatch)
     monkeypatch.setattr(loop, "backward", short)

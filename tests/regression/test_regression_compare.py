@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repro.errors import InputError
-from repro.evaluate.confusion import mean_iou
+from repro.metrics import miou
 from repro.regression.baseline import FrozenProbe, FrozenTable, encode_table, lines_of, read
 from repro.regression.compare import FACTOR, FLOOR, PIXELS_FLOOR, hold, usual_rounding
 from repro.regression.quantity import Counts, Exact, Near, Score, decode, encode
@@ -98,7 +98,7 @@ def test_pixels_on_borders_are_tolerated_and_their_score_with_them():
     matrix = np.array(MATRIX)
     matrix[2, 2] -= pixels
     matrix[2, 0] += pixels
-    before, now = (mean_iou(np.array(m)) for m in (MATRIX, matrix))
+    before, now = (float(miou(np.array(m))) for m in (MATRIX, matrix))
     told = {"confusion matrix": Counts(tuple(map(tuple, matrix.tolist())))}
     first = table().probes[0]
     lines = {**first.seen, "mean IOU": encode(Score(before))}

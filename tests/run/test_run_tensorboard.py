@@ -32,7 +32,7 @@ def test_scalars_are_read_back(tmp_path):
     with scalars(tmp_path, "(1, 2, 1), block4 seed 0") as written:
         written.step(settings, 1, 2.5, 0.5)
         written.step(settings, 6, 1.5, 0.25)
-        written.evaluated(Evaluate(output_stride=8), 0.75, 10)
+        written.evaluated(Evaluate(output_stride=8), {"miou": 0.75}, 10)
     (folder,) = tmp_path.iterdir()
     found = EventAccumulator(str(folder)).Reload()
     assert [(e.step, e.value) for e in found.Scalars("train/loss")] == [(1, 2.5), (6, 1.5)]

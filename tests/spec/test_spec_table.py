@@ -66,7 +66,7 @@ def test_rows_have_labels_from_what_is_printed_and_settings_filled_in(write: Wri
             "rows[0].printed: 2 entries for 3 headings. Give one each, or a label.",
         ),
         ("[77.21, 81.02]", "77.21", "rows[0].published: 1 values for 2 columns. Give one each."),
-        ("multiply_adds", "multiply_add", 'columns[1].metric: "multiply_add" is not one of miou, multiply_adds'),
+        ("multiply_adds", "multiply_add", 'columns[1].metric: "multiply_add" is not one of miou, pixel_accuracy'),
         (
             '["conv2"] }, p',
             '["conv4"] }, p',

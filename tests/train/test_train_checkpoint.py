@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from repro.files import seal, unseal
-from repro.train.checkpoint import KEPT, Checkpoint, found, load, save
+from repro.train.checkpoint import KEPT, Checkpoint, load, save, saved
 
 
 def _state(step):
@@ -38,7 +38,7 @@ def test_there_is_nothing_in_an_empty_folder(tmp_path):
 def test_the_newest_are_kept_by_number_not_by_name(tmp_path):
     for step in (9, 10, 100, 11):
         save(tmp_path, _state(step))
-    assert [path.name for path in found(tmp_path)] == ["step-00000100", "step-00000011"]
+    assert [path.name for path in saved(tmp_path)] == ["step-00000100", "step-00000011"]
     assert load(tmp_path, print).step == 100
     assert KEPT == 2
 
@@ -161,7 +161,7 @@ def test_a_killed_writer_leaves_the_one_before(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert [path.name for path in found(tmp_path)] == ["step-00000001"]
+    assert [path.name for path in saved(tmp_path)] == ["step-00000001"]
     assert load(tmp_path, pytest.fail).step == 1
     save(tmp_path, _state(2))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000001", "step-00000002"]
