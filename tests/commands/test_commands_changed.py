@@ -48,7 +48,7 @@ def test_the_published_protocol_is_held_against_printed_values(place: Path) -> N
         for text in (markdown, page):
             assert "other than the paper" not in text
     assert (
-        "| `evaluate.batch_size` | 8 | 3 | ? | set on the command line |" in markdown
+        "| `evaluate.batch_size` | 8 | 3 | unknown | set on the command line |" in markdown
     )  # told, but no other experiment
 
 
@@ -87,7 +87,7 @@ def test_cells_that_are_told_apart_no_more_are_not_compared(place: Path) -> None
     code, _, err = repro("run", *told, *words, "--set", "model.last_block=5")
     assert code == 0, err
     markdown = newest(place / "out", "deep-table2", "md").read_text()
-    assert "○ Not run: deep/table2/last-block-4 and deep/table2/last-block-5 are one measurement" in markdown
+    assert "Not run: deep/table2/last-block-4 and deep/table2/last-block-5 are one measurement" in markdown
 
 
 def test_a_plan_says_it_beforehand(place: Path) -> None:

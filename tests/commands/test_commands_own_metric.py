@@ -83,6 +83,7 @@ def test_the_report_has_its_name_its_intervals_and_its_claim(example):
     assert effect(page) == pytest.approx(100 * (own["block5"] - own["block4"]), abs=0.006)
 
 
+@pytest.mark.slow  # three seeds, and the baseline's rounding
 def test_check_holds_every_metric_against_its_baseline(example):
     _, _, _ = example
     words = ["check", "deep2", *SHARED, "--baselines", "base", "--device", "cpu", "--jobs", 1, "--store", "runs"]

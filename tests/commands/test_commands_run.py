@@ -260,7 +260,7 @@ def test_help_and_list_import_neither_torch_nor_pandas(tmp_path):
         assert result.returncode == 0, (words, result.stderr)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=pytest.mark.slow)])
 def test_output_that_is_not_utf8_is_spelt_plainly(encoding, tmp_path):
     told = subprocess.run(
         [sys.executable, "-m", "repro", "audit"],

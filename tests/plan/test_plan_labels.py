@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from repro.plan.chain import Inputs
 from repro.plan.code import Code
 from repro.plan.labels import Labels
@@ -33,6 +35,7 @@ def test_trainings_are_called_by_what_they_serve():
     assert told("v2/table3") == ["first training (vgg16)", "LargeFOV", "ASPP-S", "ASPP-L"]
 
 
+@pytest.mark.slow  # a plan of 4,200 trainings takes most of a minute
 def test_naming_takes_no_longer_than_planning():
     plan = planned("v3/table3", seeds=200)
     began = time.process_time()
