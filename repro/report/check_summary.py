@@ -124,8 +124,11 @@ def summary(
                 blocks.append(f"… and {len(moved) - SHOWN} more rows.")
         made = f" of {text(about.made)}" if about.made else ""
         facts = [f"Baseline{made}" + (f", commit {code_span(about.commit)}" if about.commit else "")]
-        if about.modules:
+        good = table.passed and fine
+        if about.modules and not good:
             facts.append(f"Modules changed since: {', '.join(code_span(module) for module in about.modules)}")
+        elif about.modules:
+            facts.append(f"Modules changed since: {len(about.modules)}")
         blocks.append(bullets(facts))
         if table.count("moved") or not fine:
             blocks += ["If this is meant, the command that makes it the baseline:", fence(about.update)]

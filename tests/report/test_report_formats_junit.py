@@ -67,6 +67,8 @@ def test_what_passes_is_one_line():
     assert moved_rows(whole) == []
     assert "--update" not in summary([(whole, ABOUT)])
     assert "FAILED" not in summary([(whole, ABOUT)])
+    assert "Modules changed since: 1\n" in summary([(whole, ABOUT)])  # their names are of use where something moved
+    assert "Modules changed since: `repro.nets.aspp`" in summary([(table(), ABOUT)])
 
 
 def test_rows_and_measure():
