@@ -164,6 +164,18 @@ TABLE: dict[str, Facts] = {
 }
 
 
+MOBILENET: Facts = {  # the list: no ASPP but for image pooling and one 1x1 convolution, no decoder
+    "model.backbone": "mobilenet_v2",
+    "model.units": (3, 4, 23, 3),  # not read
+    "model.batch_norm_eps": 1e-5,  # of torchvision's weights
+    "model.image_pooling": True,
+    "model.atrous_rates": (),
+    "model.decoder": (),
+    "model.separable": False,
+}
+_ZOO_FLIP: Facts = {"evaluate.scales": (0.75, 1.0, 1.25), "evaluate.flip": True}
+
+
 def _multi_grids() -> list[Facts]:
     grids = ((1, 1, 1), (1, 2, 1), (1, 2, 3), (1, 2, 4), (2, 2, 2))
     return [{"model.multi_grid": g, "model.last_block": b} for g in grids for b in (4, 5, 6, 7)]
@@ -337,10 +349,17 @@ CELLS: dict[str, list[Facts]] = {
         {**_DECODER, "model.image_pooling": False, "model.backbone": "xception71", "model.units": (1, 2, 2, 16)},
     ],
     "v2/fig5": [{}, _CRF],
-    "model_zoo/voc2012": [{}, {"evaluate.output_stride": 8, **_FLIP}],
+    "model_zoo/voc2012": [
+        {},
+        {"evaluate.output_stride": 8, **_FLIP},
+        MOBILENET,
+        {**MOBILENET, "evaluate.output_stride": 8, **_FLIP},
+    ],
     "model_zoo/cityscapes": [
         {},
-        {"evaluate.output_stride": 8, "evaluate.scales": (0.75, 1.0, 1.25), "evaluate.flip": True},
+        {"evaluate.output_stride": 8, **_ZOO_FLIP},
+        {**MOBILENET, "train.start": "coco"},
+        {**MOBILENET, "train.start": "coco", "evaluate.output_stride": 8, **_ZOO_FLIP},
     ],
     "v2/fig10": [],
     "v3plus/fig5": [],
