@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from repro.commands.output import print_json, print_table
+from repro.errors import InputError
 from repro.memo import Memo, default_folder
 from repro.spec.cell import Basis, CellKind
 from repro.spec.places import built_in, state
+
+if TYPE_CHECKING:
+    from repro.spec.claim import Claim
+    from repro.spec.load import Suite
+    from repro.spec.table import TableSpec
 
 KINDS: tuple[CellKind, ...] = ("computed", "measured", "quoted")
 BASES: tuple[Basis, ...] = get_args(Basis)
@@ -53,13 +59,12 @@ def _own_rows() -> list[dict[str, Any]]:
 
 def _rows(tables_dirs: list[Path] | None) -> list[dict[str, Any]]:
     from repro.spec.load import load_suite
-    from repro.spec.questions import basis
 
     suite = load_suite(tables_dirs)
     rows: list[dict[str, Any]] = []
     for spec in suite.tables.values():
         kinds = Counter(cell.kind for cell in spec.cells())
-        bases = Counter(basis(claim, suite.cells_of(claim, spec)) for claim in spec.claims)
+        bases = Counter(_basis(suite, spec, claim) for claim in spec.claims)
         rows.append(
             {
                 "id": spec.id,
@@ -70,3 +75,14 @@ def _rows(tables_dirs: list[Path] | None) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _basis(suite: Suite, spec: TableSpec, claim: Claim) -> Basis:
+    """What decides a claim; its InputError names the file and the claim."""
+    from repro.spec.questions import basis
+
+    try:
+        return basis(claim, suite.cells_of(claim, spec))
+    except InputError as error:
+        named = str(error) if claim.id in str(error) else f"claim {claim.id}: {error}"
+        raise InputError(f"{spec.place}: {named}") from error

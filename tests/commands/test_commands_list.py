@@ -4,9 +4,10 @@ import json
 import os
 
 import pytest
-from small_paper import repro, write_paper
+from small_paper import IDENTITY, depth_table, repro, write_paper
 
 from repro.commands import list_
+from repro.errors import InputError
 from repro.spec import places
 from repro.spec.load import load_suite
 
@@ -72,3 +73,12 @@ def test_a_users_own_tables_are_read_each_time(tmp_path):
     rows = _listed("--tables", write_paper(folder))
     assert rows[-1]["id"] == "deep/table1"
     assert len(rows) == 1 + len(_listed())
+
+
+def test_a_claim_that_picks_nothing_is_named_with_its_file(tmp_path):
+    (tmp_path / "paper.toml").write_text(IDENTITY)
+    text = depth_table(1).replace('kind = "greater"', 'kind = "greater"\nwhere = { arow = 1 }')
+    assert "arow" in text
+    (tmp_path / "table1.toml").write_text(text)
+    with pytest.raises(InputError, match=r'table1\.toml: claim .*no cell has "arow"'):
+        list_.main(tmp_path, as_json=True)
