@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from repro.commands.output import print_json, print_table
+from repro.diagnose.measured import measured_sizes, sizes_of
 from repro.errors import InputError, did_you_mean
 from repro.judge.number import NumberVerdict, judge_number, sentence
 from repro.judge.published import published_images
@@ -131,12 +132,13 @@ def causes_of(suite: Suite, cell: Cell, difference: float) -> list[Cause]:
     """Return known mistakes of the cell's paper whose reported size has the gap's sign, nearest in size first."""
     table = suite.find(cell.table)
     published = flat_of(resolve(suite, table, cell.settings, "paper").protocol)
-    causes = []
+    causes, sizes = [], measured_sizes(suite)
     for pitfall in suite.pitfalls:
         if pitfall.points is None or table.source.paper not in pitfall.papers or pitfall.made_by(published):
             continue
         names = ", ".join(suite.references[name][0] for name in pitfall.sources)
-        note = "; ".join(part for part in (pitfall.reported, names) if part)
+        here = [f"measured here {size.source}" for size in sizes_of(pitfall, sizes, table.source.paper)]
+        note = "; ".join(part for part in (pitfall.reported, names, *here) if part)
         causes.append(Cause(pitfall.cause, pitfall.points, note, pitfall.commands_for(table.source.paper)))
     alike = [cause for cause in causes if max(cause.points, key=abs) * difference > 0]
     return sorted(alike, key=lambda c: (c.distance(difference), c.points[1] - c.points[0]))[:SHOWN]

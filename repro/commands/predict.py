@@ -104,7 +104,7 @@ def cell_of(suite: Suite, name: str) -> Cell:
 
     Raises InputError with suggestions.
     """
-    cells = {cell.id: cell for table in suite.select(["all"]) for cell in table.cells()}
+    cells = {cell.id: cell for table in suite.select(suite.tables) for cell in table.cells()}
     names = {name, *(name.replace(alias, own, 1) for alias, own in suite.aliases.items() if _begins(name, alias))}
     exact = [cells[one] for one in names if one in cells]
     near = exact or [cell for key, cell in cells.items() if any(_begins(key, one) for one in names)]

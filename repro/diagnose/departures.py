@@ -6,7 +6,8 @@ Sizes are, in this order:
    the published value of one and the recipe's of the other;
 2. of `tables/pitfalls.toml`: what papers and threads report of a known mistake.
 
-Both are differences of single runs, measured on other recipes; they need not add up. The total says so.
+Both are differences of single runs, measured on other recipes; they need not add up. The total says so. What reference
+runs of this suite show of a mistake at a small scale is told beside them, and has no part in the total.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
+from repro.diagnose.measured import measured_sizes, sizes_of
 from repro.diagnose.translate import Recipe
 from repro.judge.number import judge_number
 from repro.spec.cell import Cell
@@ -100,7 +102,8 @@ def _of_tables(suite: Suite, paper: str, published: Flat, own: Flat, left: dict[
     """Departures whose size the paper printed; they are taken out of `left`."""
     sizes: dict[frozenset[str], list[tuple[int, float, str]]] = {}
     for table in suite.tables.values():
-        if table.source.paper != paper or table.id.startswith("pitfalls/") or table.metric != "miou":
+        printed = table.source.table or table.source.figure
+        if table.source.paper != paper or not printed or table.metric != "miou":
             continue
         cells = [c for c in table.cells() if c.metric == "miou" and c.kind == "measured" and c.published is not None]
         keys = sorted({key for cell in cells for key in cell.settings})
@@ -141,12 +144,14 @@ def _settings(suite: Suite, table: str, cell: Cell) -> Mapping[str, Any]:
 def _of_pitfalls(suite: Suite, paper: str, published: Flat, own: Flat, left: dict[str, Deviation]) -> list[Departure]:
     """Departures that are known mistakes; they are taken out of `left`."""
     out = []
+    sizes = measured_sizes(suite)
     for pitfall in suite.pitfalls:
         keys = pitfall.keys & set(left)
         if paper not in pitfall.papers or not keys or not pitfall.made_by(own) or pitfall.made_by(published):
             continue
         names = ", ".join(suite.references[name][0] for name in pitfall.sources)
-        source = "; ".join(part for part in (pitfall.reported, names) if part)
+        here = [f"measured here {size.source}" for size in sizes_of(pitfall, sizes, paper)]
+        source = "; ".join(part for part in (pitfall.reported, names, *here) if part)
         taken = tuple(left.pop(key) for key in sorted(keys))
         out.append(Departure(taken, pitfall.points, source, pitfall.cause, pitfall.commands_for(paper)))
     return out

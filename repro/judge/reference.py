@@ -8,6 +8,7 @@ and machine computed either; a setting that is newer than the file does not coun
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,12 @@ class Reference(_Frozen):
     def source(self) -> str:
         """Return where this is from, in words: "5 seeds, commit 1a2b3c4"."""
         return f"{len(self.seeds)} seeds, commit {', '.join(part[:7] for part in self.commit.split(', '))}"
+
+
+def plain(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as JSON has them."""
+    plain: dict[str, Any] = json.loads(json.dumps(flat))
+    return plain
 
 
 def path_of(folder: Path, table: str, scale: str) -> Path:

@@ -15,6 +15,7 @@ from repro.report.number_format import NONE, dof, fixed, probability, signed, sp
 SAYS = {
     "paper": "What the paper concludes from this table",
     "pitfalls": "What each mistake should do to the score",
+    "implementations": "What implementations do",
     "own": "What is claimed of this table",
 }
 """Kind of table -> what its claims are."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from repro.spec.resolve import Deviation
     from repro.spec.table import Cell
 
-TableKind = Literal["paper", "pitfalls", "own"]
+TableKind = Literal["paper", "implementations", "pitfalls", "own"]
 State = Literal["done", "failed", "missing", "quoted", "computed"]
 
 

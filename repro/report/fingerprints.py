@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -23,12 +22,6 @@ def data_of(planned: PlannedCell) -> str:
     chain = evaluation.training.chain()
     prints = [*(training.images.fingerprint for training in chain), *(one.weights for one in chain if one.weights)]
     return digest("/".join([*prints, evaluation.images.fingerprint]).encode(), DIGITS)
-
-
-def plain(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values as JSON has them."""
-    plain: dict[str, Any] = json.loads(json.dumps(flat))
-    return plain
 
 
 def common_protocol(protocols: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from repro.judge.baseline import Baseline, CellBaseline, SeedResult, machine_kind
+from repro.judge.reference import plain
 from repro.plan.plan import Plan
 from repro.plan.work import Evaluation, Training
-from repro.report.fingerprints import DIGITS, common_protocol, data_of, digest, environments_in_words, plain
+from repro.report.fingerprints import DIGITS, common_protocol, data_of, digest, environments_in_words
 from repro.spec.keys import flat_of
 from repro.spec.metric import Metric, find_metric
 from repro.store.arrays import read_arrays

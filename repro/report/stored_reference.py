@@ -6,9 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from repro.errors import InputError
-from repro.judge.reference import LEAST_SEEDS, CellReference, Reference, ReferenceRuns, path_of, read, scores_of
+from repro.judge.reference import (
+    LEAST_SEEDS,
+    CellReference,
+    Reference,
+    ReferenceRuns,
+    path_of,
+    plain,
+    read,
+    scores_of,
+)
 from repro.plan.plan import Plan, PlannedCell
-from repro.report.fingerprints import common_protocol, data_of, environments_in_words, plain
+from repro.report.fingerprints import common_protocol, data_of, environments_in_words
 from repro.spec.keys import flat_of
 from repro.spec.metric import find_metric
 from repro.spec.places import references

@@ -51,4 +51,6 @@ def table_head(spec: TableSpec) -> Table:
 def _kind(spec: TableSpec) -> TableKind:
     if spec.id.startswith("pitfalls/"):
         return "pitfalls"
+    if spec.id.startswith("implementations/"):
+        return "implementations"
     return "paper" if spec.paper.id in PAPERS else "own"

@@ -94,7 +94,10 @@ _known: dict[tuple[str, str], float | None] = {}
 
 
 def published_values(suite: Suite, cells: Iterable[Cell]) -> dict[str, float]:
-    """Cell id -> value under the published protocol, for the computed ones of `cells` that have one."""
+    """Cell id -> value under the published protocol, for the computed ones of `cells` that have one.
+
+    A network of one's own that cannot be built here, as one of a library that is not installed, has none.
+    """
     out = {}
     for cell in cells:
         if cell.kind != "computed":
@@ -102,7 +105,13 @@ def published_values(suite: Suite, cells: Iterable[Cell]) -> dict[str, float]:
         table = suite.tables[cell.table]
         key = (table.place, cell.id)
         if key not in _known:
-            _known[key] = value_of(cell.metric, resolve(suite, table, cell.settings, "paper").protocol)
+            protocol = resolve(suite, table, cell.settings, "paper").protocol
+            try:
+                _known[key] = value_of(cell.metric, protocol)
+            except InputError:
+                if protocol.model.implementation is None:
+                    raise
+                _known[key] = None
         value = _known[key]
         if value is not None:
             out[cell.id] = value

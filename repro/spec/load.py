@@ -78,8 +78,9 @@ class Suite:
         return spec
 
     def select(self, names: Iterable[str]) -> list[TableSpec]:
-        """Tables by id or alias; "all" is every one. Each once, in the order asked for."""
-        ids = [i for name in names for i in (self.tables if name == "all" else [self.find(name).id])]
+        """Tables by id or alias; "all" is every one that needs no other package. Each once, in the order asked for."""
+        every = [table.id for table in self.tables.values() if not table.needs]
+        ids = [i for name in names for i in (every if name == "all" else [self.find(name).id])]
         return [self.find(i) for i in dict.fromkeys(ids)]
 
     def dataset(self, name: str) -> Dataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from repro.diagnose.measured import measured_sizes
 from repro.spec.load import Suite, load_suite
 from repro.spec.pitfall import Pitfall
 
@@ -15,12 +16,16 @@ MARKS = {"pitfalls/deeplabv2": "v2: ", "pitfalls/deeplabv3": "", "pitfalls/deepl
 
 
 def causes(suite: Suite) -> str:
-    lines = ["| cause | row | key | reported size | source |", "| --- | --- | --- | --- | --- |"]
+    sizes = measured_sizes(suite)
+    heads = ("cause", "row", "key", "reported size", *(["measured here"] if sizes else []), "source")
+    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for pitfall in suite.pitfalls:
         rows = "; ".join(MARKS[table] + label for table, label in (row.split(": ", 1) for row in pitfall.rows))
         keys = ", ".join(f"`{key}`" for key in sorted(pitfall.keys))
         links = ", ".join(f"[{suite.references[name][0]}][{name}]" for name in pitfall.sources)
-        cells = (pitfall.cause, rows or "-", keys, pitfall.reported or "-", links or "-")
+        own = [f"{MARKS[row.split(': ')[0]]}{sizes[row].words}" for row in pitfall.rows if row in sizes]
+        here = ["; ".join(own) or "-"] if sizes else []
+        cells = (pitfall.cause, rows or "-", keys, pitfall.reported or "-", *here, links or "-")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -172,7 +172,7 @@ def test_several_scales_become_fewer_and_one_stays_one(suite: Suite) -> None:
 
 def test_every_departure_has_a_reason_of_its_own(suite: Suite) -> None:
     for name in ("small", "tiny", "smoke"):
-        for spec in suite.select(["all"]):
+        for spec in suite.select(suite.tables):
             for cell in spec.cells():
                 if cell.kind == "measured":
                     for d in resolve(suite, spec, cell.settings, name).deviations:
@@ -183,7 +183,7 @@ def test_every_departure_has_a_reason_of_its_own(suite: Suite) -> None:
 def test_what_a_table_varies_still_varies_at_every_scale(suite: Suite) -> None:
     """Two cells that differ in the paper may not fall together at a smaller scale."""
     for name in ("small", "tiny", "smoke"):
-        for spec in suite.select(["all"]):
+        for spec in suite.select(suite.tables):
             measured = [c for c in spec.cells() if c.kind == "measured"]
             seen = [resolve(suite, spec, c.settings, name).protocol for c in measured]
             assert len(set(map(str, seen))) == len(seen), (spec.id, name)

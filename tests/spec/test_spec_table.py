@@ -109,7 +109,7 @@ def test_points_set_several_keys(write: Write) -> None:
 
 
 def test_ids_are_unique_in_the_suite(suite: Suite) -> None:
-    ids = [c.id for t in suite.select(["all"]) for c in t.cells()]
+    ids = [c.id for t in suite.select(suite.tables) for c in t.cells()]
     assert len(ids) == len(set(ids))
 
 

@@ -126,7 +126,7 @@ def write_index(folder: Path, known: Sequence[Entry] = (), version: str = "") ->
 
 @dataclass(frozen=True)
 class Group:
-    """The tables of one paper, of the known mistakes, or of one paper of the user's own."""
+    """The tables of one paper, of implementations, of the known mistakes, or of one paper of the user's own."""
 
     title: str
     reported: tuple[Entry, ...]
@@ -134,16 +134,23 @@ class Group:
     """Those without a report."""
 
 
-ORDER: tuple[TableKind, ...] = ("own", "paper", "pitfalls")
-COUNTED = {"paper": "Claims of the papers", "own": "Claims of your own", "pitfalls": "Claims about known mistakes"}
+ORDER: tuple[TableKind, ...] = ("own", "paper", "implementations", "pitfalls")
+COUNTED = {
+    "paper": "Claims of the papers",
+    "own": "Claims of your own",
+    "implementations": "Claims about implementations",
+    "pitfalls": "Claims about known mistakes",
+}
 """Kind of table -> what its claims are counted as: never together."""
+TITLES: dict[TableKind, str] = {"implementations": "Implementations", "pitfalls": "Known mistakes"}
+"""Kind of table -> title of the group that its tables stand in whatever their paper."""
 
 
 def groups(lines: Sequence[Entry]) -> list[Group]:
     """Return tables by paper: those with results first, the user's own before the papers, known mistakes last."""
     titles: dict[str, list[Entry]] = {}
     for line in sorted(lines, key=lambda line: ORDER.index(line.kind)):
-        titles.setdefault("Known mistakes" if line.kind == "pitfalls" else line.paper, []).append(line)
+        titles.setdefault(TITLES.get(line.kind, line.paper), []).append(line)
     found = [
         Group(title, tuple(line for line in own if line.file), tuple(line for line in own if not line.file))
         for title, own in titles.items()
