@@ -24,7 +24,7 @@ from repro.report.check_summary import HEADINGS, About, headline, json_rows, mea
 from repro.report.files import ready_folder, try_folder, write_file
 from repro.report.formats.junit import junit
 from repro.report.formats.junit import unfinished as unfinished_junit
-from repro.report.stored_baseline import openings, snapshot
+from repro.report.stored_baseline import first_step_losses, snapshot
 from repro.run import rounding, session
 from repro.run.computed import published_values
 from repro.run.environment import environment
@@ -347,7 +347,7 @@ def _rounding(
             if planned.cell.id not in last:
                 continue
             own = next(iter(planned.evaluations.values())).training
-            first, second = openings(own, store), openings(last[planned.cell.id], other)
+            first, second = first_step_losses(own, store), first_step_losses(last[planned.cell.id], other)
             if first is not None and second is not None:
                 found[planned.cell.id] = tuple(b - a for a, b in zip(first, second, strict=True))
 

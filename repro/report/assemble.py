@@ -63,12 +63,12 @@ class _Records:
         for key in self.trainings:
             self._look("training", key)
 
-    def _look(self, kind: Any, key: str) -> None:
+    def _read(self, kind: Any, key: str) -> None:
         if key in self.done or key in self.failed:
             return
         # training records are read whole for their curves; weights are never opened
-        look = self.store.get if kind == "evaluation" else self.store.peek
-        if (record := look(kind, key)) is not None:
+        read_record = self.store.get if kind == "evaluation" else self.store.peek
+        if (record := read_record(kind, key)) is not None:
             self.done[key] = record
         elif failures := self.store.failures(key):
             self.failed[key] = failures[-1]
@@ -181,14 +181,14 @@ def _evidence(suite: Suite, plan: Plan, store: Store, records: _Records, compute
                 files[planned.cell.id, seed] = store.file("evaluation", evaluation.key, CONFUSION)
                 if evaluation.evaluate.average == "image":
                     image_means.add((planned.cell.id, seed))
-    found = gather(values, computed, _Matrices(files), image_means=image_means, metrics=metrics)
+    evidence = gather(values, computed, _Matrices(files), image_means=image_means, metrics=metrics)
     measured_by = {p.cell.id: " ".join(e.key for e in p.evaluations.values()) for p in plan.cells if p.evaluations}
     losses = {key: records.done[key]["result"]["curve"]["loss"] for key in records.trainings if key in records.done}
     names = {name: facts.names for name, facts in suite.datasets.items()}
-    collapsed = collapses(plan.cells, found, names, losses)
+    collapsed = collapses(plan.cells, evidence, names, losses)
     if plan.request.seeds == 1:
-        found = with_reference(found, fitting(plan.cells, plan.request.scale))
-    return replace(found, measured_by=measured_by, collapsed=collapsed)
+        evidence = with_reference(evidence, fitting(plan.cells, plan.request.scale))
+    return replace(evidence, measured_by=measured_by, collapsed=collapsed)
 
 
 def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, one_cell: str) -> CellResult:
@@ -198,9 +198,9 @@ def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, on
     if cell.kind == "computed":
         if cell.id not in evidence.computed:
             return CellResult(cell, "missing")
-        told = f"python -m repro cost {cell.table}"
+        command = f"python -m repro cost {cell.table}"
         value, estimate = evidence.computed[cell.id], cell_estimate(cell.id, evidence)
-        return CellResult(cell, "computed", {0: value}, estimate, cell.note, command=told)
+        return CellResult(cell, "computed", {0: value}, estimate, cell.note, command=command)
     metric = find_metric(cell.metric)
     values = {s: evidence.values[cell.id, s] for s in planned.evaluations if (cell.id, s) in evidence.values}
     reason = records.reason(planned) or (
@@ -235,12 +235,12 @@ def _class_means(rows: list[list[float | None]]) -> tuple[float | None, ...]:
 def _counted(cells: tuple[CellResult, ...], derived: bool) -> Counted:
     distances = [difference(c) for c in cells if c.state == "computed"]
     places = [c.cell.decimals for c in cells if c.state == "computed"]
-    known = [(d, n) for d, n in zip(distances, places, strict=True) if d is not None]
+    printed = [(d, n) for d, n in zip(distances, places, strict=True) if d is not None]
     return Counted(
         measurable=sum(c.cell.kind == "measured" for c in cells),
         alone=sum(c.state == "done" and c.cell.kind == "measured" and c.cell.published is None for c in cells),
-        computed=len(known),
-        equal=sum(abs(d) <= 0.5001 * 10**-n for d, n in known),
+        computed=len(printed),
+        equal=sum(abs(d) <= 0.5001 * 10**-n for d, n in printed),
         quoted=sum(c.state == "quoted" for c in cells),
         derived=derived,
     )
@@ -254,8 +254,8 @@ def _detectable(claims: tuple[ClaimResult, ...], seeds: int) -> float | None:
         return None
     images = [e.image_error for e in effects if not np.isnan(e.image_error)]
     error = float(np.median(images)) if images else 0.0
-    found = float(detectable_difference(float(np.median(spreads)), seeds, error))
-    return found if found <= 100 else None  # two scores cannot differ by more
+    smallest = float(detectable_difference(float(np.median(spreads)), seeds, error))
+    return smallest if smallest <= 100 else None  # two scores cannot differ by more
 
 
 def _common_protocol(planned: tuple[PlannedCell, ...]) -> dict[str, Any]:
@@ -270,11 +270,11 @@ def _common_protocol(planned: tuple[PlannedCell, ...]) -> dict[str, Any]:
 
 def _deviations(planned: tuple[PlannedCell, ...]) -> tuple[Deviation, ...]:
     """Every departure of any cell, each once."""
-    found: dict[tuple[str, str, str], Deviation] = {}
-    for one in planned:
-        for deviation in one.resolved.deviations if one.resolved else ():
-            found.setdefault((deviation.key, str(deviation.published), str(deviation.value)), deviation)
-    return tuple(found.values())
+    unique: dict[tuple[str, str, str], Deviation] = {}
+    for cell in planned:
+        for deviation in cell.resolved.deviations if cell.resolved else ():
+            unique.setdefault((deviation.key, str(deviation.published), str(deviation.value)), deviation)
+    return tuple(unique.values())
 
 
 def _curves(records: _Records) -> Iterator[Curve]:
@@ -331,22 +331,22 @@ def _code_notes(plan: Plan, records: _Records) -> Iterator[str]:
 
 def _layout_notes(records: _Records) -> Iterator[str]:
     """What trainings and evaluations say of batches that were not computed at once."""
-    said: dict[tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], int] = {}
     for key, record in records.done.items():
         for remark in record["result"].get("remarks", ()):
             kind = "trainings" if key in records.trainings else "evaluations"
-            said[kind, remark] = said.get((kind, remark), 0) + 1
-    evaluations = {one.key for planned in records.planned for one in planned.evaluations.values()}
+            counts[kind, remark] = counts.get((kind, remark), 0) + 1
+    evaluations = {evaluation.key for planned in records.planned for evaluation in planned.evaluations.values()}
     all_ = {"trainings": len(records.trainings), "evaluations": len(evaluations)}
-    for (kind, remark), count in sorted(said.items(), key=lambda item: (item[0][0] != "trainings", item[0][1])):
+    for (kind, remark), count in sorted(counts.items(), key=lambda item: (item[0][0] != "trainings", item[0][1])):
         yield f"In {count} of {all_[kind]} {kind}, {remark}."
 
 
 def _environment(done: list[Record]) -> dict[str, str]:
     """Key -> value, all values joined where records differ."""
     keys = dict.fromkeys(key for record in done for key in record["environment"])
-    told = {k: dict.fromkeys(str(r["environment"].get(k)) for r in done) for k in keys}
-    return {key: " / ".join(values) for key, values in told.items() if list(values) != ["None"]}
+    values_by_key = {k: dict.fromkeys(str(r["environment"].get(k)) for r in done) for k in keys}
+    return {key: " / ".join(values) for key, values in values_by_key.items() if list(values) != ["None"]}
 
 
 def _lines(records: _Records) -> Iterator[RecordLine]:

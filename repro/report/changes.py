@@ -31,11 +31,11 @@ def read_data(page: Path) -> dict[str, Any] | None:
     """Return the data inside an HTML report; None where there is no such file or it is no report."""
     if not page.is_file():
         return None
-    found = DATA.search(page.read_text(encoding="utf-8", errors="replace"))
-    if found is None:
+    match = DATA.search(page.read_text(encoding="utf-8", errors="replace"))
+    if match is None:
         return None
     try:
-        data = json.loads(found[1])
+        data = json.loads(match[1])
     except ValueError:
         return None
     return data if isinstance(data, dict) and {"table", "scale", "cells"} <= data.keys() else None
@@ -57,7 +57,7 @@ def changes(before: Mapping[str, Any] | None, content: ReportContent) -> tuple[C
 
 def _changes(before: Mapping[str, Any], content: ReportContent) -> tuple[Change, ...]:
     old = {row["id"]: row["value"] for row in before["cells"]}
-    found = []
+    differing = []
     cells = {result.cell.id: result.cell for result in content.cells}
     for row in cell_rows(content):
         cell, was, now = cells[row["id"]], old.get(row["id"]), row["value"]
@@ -65,19 +65,23 @@ def _changes(before: Mapping[str, Any], content: ReportContent) -> tuple[Change,
             continue
         times = factor(cell)
         difference = signed((now - was) * times, cell.decimals) if was is not None and now is not None else NONE
-        found.append(Change(cell_label(cell), *_texts((was, now), times, cell.decimals), difference))
-    if not found:
+        differing.append(Change(cell_label(cell), *_texts((was, now), times, cell.decimals), difference))
+    if not differing:
         return tuple(Change(**change) for change in before.get("changes", ()))
-    return tuple(found)
+    return tuple(differing)
 
 
-def changes_line(found: Sequence[Change]) -> str:
+def changes_line(differing: Sequence[Change]) -> str:
     """Return how many cells changed, in words."""
-    new = sum(change.before == NONE for change in found)
-    gone = sum(change.now == NONE for change in found)
-    parts = ((len(found) - new - gone, "changed"), (new, "measured for the first time"), (gone, "without a number now"))
-    cells = "1 cell" if len(found) == 1 else f"{len(found)} cells"
-    return f"{cells}: " + ", ".join(f"{n} {words}" for n, words in parts if n)
+    new = sum(change.before == NONE for change in differing)
+    gone = sum(change.now == NONE for change in differing)
+    parts = (
+        (len(differing) - new - gone, "changed"),
+        (new, "measured for the first time"),
+        (gone, "without a number now"),
+    )
+    cells = "1 cell" if len(differing) == 1 else f"{len(differing)} cells"
+    return f"{cells}: " + ", ".join(f"{n} {kind}" for n, kind in parts if n)
 
 
 def _texts(values: Sequence[float | None], times: float, decimals: int) -> tuple[str, str]:

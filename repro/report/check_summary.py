@@ -60,15 +60,15 @@ def measure(table: CheckedTable, about: About) -> str:
 
 def moved_rows(table: CheckedTable) -> list[tuple[str, ...]]:
     """A row for everything that moved or failed, in the order of the table."""
-    found: list[tuple[str, ...]] = []
+    moved: list[tuple[str, ...]] = []
     for cell in table.cells:
         if cell.state == "failed":
-            found.append((cell.id, "failed", cell.detail, "", "", "", ""))
+            moved.append((cell.id, "failed", cell.detail, "", "", "", ""))
         for shift in cell.moved:
             what = shift.quantity if not table.exact else cell.detail
             numbers = (_value(shift, v) for v in (shift.before, shift.now))
-            found.append((cell.id, cell.state, what, *numbers, _signed(shift), _tolerated(shift)))
-    return found
+            moved.append((cell.id, cell.state, what, *numbers, _signed(shift), _tolerated(shift)))
+    return moved
 
 
 def shift_line(shift: Shift) -> str:

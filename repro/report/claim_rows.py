@@ -74,8 +74,8 @@ def _text(content: ReportContent) -> tuple[Block, ...]:
                 claim.published.status,
             )
         )
-        words = "; ".join(f"{name}: {value}" for name, value in numbers(claim))
-        details.append(Paragraph(f"{claim.id}: {explanation(claim)} {words}.".replace("  ", " ")))
+        summary = "; ".join(f"{name}: {value}" for name, value in numbers(claim))
+        details.append(Paragraph(f"{claim.id}: {explanation(claim)} {summary}.".replace("  ", " ")))
     return (
         DataTable("claims", head, tuple(body), (2, 3, 4, 5)),
         Fold("What each verdict rests on", tuple(details)),

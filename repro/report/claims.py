@@ -40,7 +40,7 @@ def claims_line(table: Table, claims: Sequence[ClaimResult]) -> str:
         "computed from the architecture": counted(card.computed),
         "printed numbers alone": f"{card.printed} that nothing here decides" if card.printed else "",
     }
-    counts = "; ".join(f"{basis}: {words}" for basis, words in by_basis.items() if words)
+    counts = "; ".join(f"{basis}: {totals}" for basis, totals in by_basis.items() if totals)
     return f"{SAYS[table.kind]}, by what decides it: {counts}."
 
 
@@ -79,7 +79,7 @@ def explanation(claim: ClaimResult) -> str:
 
 def numbers(claim: ClaimResult) -> tuple[tuple[str, str], ...]:
     """Return what the reader needs to check a verdict, as (name, text) in order."""
-    found = [("Published", _printed(claim))]
+    rows = [("Published", _printed(claim))]
     effect = claim.effect
     if effect is not None:
         text = effect_text(effect.value, claim.unit)
@@ -92,42 +92,42 @@ def numbers(claim: ClaimResult) -> tuple[tuple[str, str], ...]:
         if len(claim.parts) > 1 or len(part.pairs) > 1:
             text += f"; {part.label}" + (f", the weakest of {len(claim.parts)}" if len(claim.parts) > 1 else "")
         level = ALPHA if claim.level is None else claim.level
-        found.append(("Ours" if ends is None else f"Ours ({percent(level)})", text))
+        rows.append(("Ours" if ends is None else f"Ours ({percent(level)})", text))
     if claim.p is not None:
-        found.append(
+        rows.append(
             ("Probability", f"p {probability(claim.p)}, corrected for {claim.tests} claims: q {probability(claim.q)}")
         )
     if claim.differences is not None:
-        found.append(("Pairs", _apart(claim.differences, claim.unit)))
+        rows.append(("Pairs", _apart(claim.differences, claim.unit)))
     if effect is not None and claim.seeds:
         degrees = dof(effect.dof)
         rests_on = f"{seeds_of(claim)}, {degrees} degree{'s' if degrees != '1' else ''} of freedom"
-        found.append(("Rests on", rests_on))
+        rows.append(("Rests on", rests_on))
     if claim.missing:
-        found.append(("Missing", f"{len(claim.missing)} cell{'s' * (len(claim.missing) > 1)}"))
-    return tuple(found)
+        rows.append(("Missing", f"{len(claim.missing)} cell{'s' * (len(claim.missing) > 1)}"))
+    return tuple(rows)
 
 
 def _printed(claim: ClaimResult) -> str:
     """The paper's own number, whether it bears the claim out, and whether noise could have made it."""
     published, unit = claim.published, claim.published.unit
     status = {"holds": "holds as printed", "fails": "does not hold as printed"}.get(published.status, published.status)
-    words, value = [status], claim.published_effect
+    parts, value = [status], claim.published_effect
     if published.effect is not None and value is not None:
-        words = [effect_text(value, unit), status]
+        parts = [effect_text(value, unit), status]
         if len(published.effects) > 1:
             own = "" if value == published.effect else f" {effect_text(published.effect, unit)}"
-            words.insert(1, f"weakest of {len(published.effects)}{own}")
+            parts.insert(1, f"weakest of {len(published.effects)}{own}")
     if published.clear is not None and published.effects:
         n = len(published.effects)
-        words.append(
+        parts.append(
             f"{published.clear} of {n} clear of noise"
             if n > 1
             else "clear of noise"
             if published.clear
             else "within noise"
         )
-    return "; ".join(words)
+    return "; ".join(parts)
 
 
 def _apart(differences: Differences, unit: str) -> str:

@@ -23,12 +23,12 @@ def collapses(
 
     `names`: data set -> names of its classes; `losses`: training key -> its losses, as stored.
     """
-    cells = {one.cell.id: one for one in planned if one.evaluations}
-    found = {}
-    for name, one in cells.items():
-        classes = names.get(one.resolved.protocol.data.name, ()) if one.resolved is not None else ()
+    cells = {cell.cell.id: cell for cell in planned if cell.evaluations}
+    sentences = {}
+    for name, cell in cells.items():
+        classes = names.get(cell.resolved.protocol.data.name, ()) if cell.resolved is not None else ()
         whys = {}
-        for seed, evaluation in one.evaluations.items():
+        for seed, evaluation in cell.evaluations.items():
             if (name, seed) not in evidence.values:
                 continue
             blind = any(learned_nothing(losses.get(training.key, ())) for training in evaluation.training.chain())
@@ -40,12 +40,12 @@ def collapses(
         wrong = [why for why in whys.values() if why]
         if wrong:
             share = f", in {len(wrong)} of {len(whys)} seeds" if len(whys) > 1 else ""
-            found[name] = f"{cell_label(one.cell)} {wrong[0]}{share}"
-    trained_by = {n: " ".join(e.training.key for e in one.evaluations.values()) for n, one in cells.items()}
+            sentences[name] = f"{cell_label(cell.cell)} {wrong[0]}{share}"
+    trained_by = {n: " ".join(e.training.key for e in cell.evaluations.values()) for n, cell in cells.items()}
     for name, alike in same_scores(evidence.values, trained_by).items():
         others = [cell_label(cells[other].cell) for other in alike if other != name]
-        found.setdefault(name, f"{cell_label(cells[name].cell)} scores exactly as {_listed(others)}")
-    return found
+        sentences.setdefault(name, f"{cell_label(cells[name].cell)} scores exactly as {_listed(others)}")
+    return sentences
 
 
 def remarks(table: Sequence[PlannedCell], evidence: Evidence) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ def remarks(table: Sequence[PlannedCell], evidence: Evidence) -> tuple[str, ...]
 
 def _unlike(table: Sequence[PlannedCell], evidence: Evidence) -> tuple[str, ...]:
     """Return which cells are not as reference runs have them, so that these say nothing of their noise."""
-    cells = [one.cell for one in table if one.cell.id in evidence.unlike]
+    cells = [planned.cell for planned in table if planned.cell.id in evidence.unlike]
     if not cells:
         return ()
     sources = "; ".join(dict.fromkeys(evidence.unlike[cell.id] for cell in cells))
@@ -67,10 +67,10 @@ def _unlike(table: Sequence[PlannedCell], evidence: Evidence) -> tuple[str, ...]
 
 
 def _collapsed(table: Sequence[PlannedCell], evidence: Evidence) -> tuple[str, ...]:
-    wrong = [evidence.collapsed[one.cell.id] for one in table if one.cell.id in evidence.collapsed]
+    wrong = [evidence.collapsed[planned.cell.id] for planned in table if planned.cell.id in evidence.collapsed]
     if not wrong:
         return ()
-    measured = sum(one.cell.kind == "measured" for one in table)
+    measured = sum(planned.cell.kind == "measured" for planned in table)
     shown = "; ".join(wrong[:SHOWN])
     more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
     be = "has a score that says nothing" if len(wrong) == 1 else "have scores that say nothing"

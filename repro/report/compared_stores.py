@@ -67,7 +67,12 @@ def _compared(side: SideBySide) -> Compared:
     sides = [_side({seed: own[seed] for seed in seeds}, metric) for own in (side.a, side.b)]
     mean = pairs[0][0].evaluation["config"]["evaluate"].get("average") == "image"
     equal = sum(
-        equal_bits(*(Side({s: one.scores[s]}, {s: one.matrices[s]} if s in one.matrices else {}) for one in sides))
+        equal_bits(
+            *(
+                Side({s: cell_scores.scores[s]}, {s: cell_scores.matrices[s]} if s in cell_scores.matrices else {})
+                for cell_scores in sides
+            )
+        )
         for s in seeds
     )
     return Compared(
@@ -87,27 +92,29 @@ def _same(a: Measurement, b: Measurement, key: str) -> bool:
 
 def _side(own: Mapping[int, Measurement], metric: Metric) -> Side:
     matrices: dict[int, NDArray[np.integer]] = {}
-    for seed, one in own.items():
-        (matrices[seed],) = read_arrays(one.confusion, "matrices")
-    return Side({seed: one.score(metric) for seed, one in own.items()}, matrices, metric)
+    for seed, measurement in own.items():
+        (matrices[seed],) = read_arrays(measurement.confusion, "matrices")
+    return Side({seed: measurement.score(metric) for seed, measurement in own.items()}, matrices, metric)
 
 
 def _speed(pairs: Sequence[tuple[Measurement, Measurement]]) -> float | None:
-    rates = [[float(one.training["result"].get("images_per_second") or 0) for one in pair] for pair in pairs]
+    rates = [
+        [float(measurement.training["result"].get("images_per_second") or 0) for measurement in pair] for pair in pairs
+    ]
     ratios = [b / a for a, b in rates if a > 0 and b > 0]
     return median(ratios) if ratios else None
 
 
-def headline(found: Sequence[Compared], matched: Matched) -> str:
+def headline(compared: Sequence[Compared], matched: Matched) -> str:
     """All in one line."""
     only = [sum(not getattr(side, other) for side in matched.cells) for other in ("b", "a")]
-    told = [f"{count} only in {name}" for name, count in zip("AB", only, strict=True) if count]
-    if not found:
-        return "No cell is in both stores" + (f" ({', '.join(told)})." if told else ".")
-    equal = sum(one.all_equal for one in found)
-    parts = [f"{equal} of {len(found)} cells equal to the last bit"]
-    if equal < len(found):
-        largest = max(found, key=lambda one: abs(one.metric.factor * one.effect.value))
+    only_one_store = [f"{count} only in {name}" for name, count in zip("AB", only, strict=True) if count]
+    if not compared:
+        return "No cell is in both stores" + (f" ({', '.join(only_one_store)})." if only_one_store else ".")
+    equal = sum(cell.all_equal for cell in compared)
+    parts = [f"{equal} of {len(compared)} cells equal to the last bit"]
+    if equal < len(compared):
+        largest = max(compared, key=lambda cell: abs(cell.metric.factor * cell.effect.value))
         if largest.effect.value == 0:
             parts.append("every score the same")
         else:
@@ -115,45 +122,45 @@ def headline(found: Sequence[Compared], matched: Matched) -> str:
             parts.append(
                 f"largest difference {largest.metric.factor * largest.effect.value:+.2f} {unit} at {largest.side.name}"
             )
-        known = [one for one in found if one.effect.covers not in ("nothing", "exact")]
-        apart = sum(not one.effect.low <= 0 <= one.effect.high for one in known)
+        known = [cell for cell in compared if cell.effect.covers not in ("nothing", "exact")]
+        apart = sum(not cell.effect.low <= 0 <= cell.effect.high for cell in known)
         if known:
             parts.append(f"{apart} of {len(known)} intervals without 0")
-    speeds = [one.speed for one in found if one.speed is not None]
+    speeds = [cell.speed for cell in compared if cell.speed is not None]
     if speeds:
         parts.append(f"B trains {median(speeds):.2f} times as fast as A")
-    return "; ".join([*parts, *told]) + "."
+    return "; ".join([*parts, *only_one_store]) + "."
 
 
-def printed_rows(found: Sequence[Compared]) -> list[tuple[str, ...]]:
+def printed_rows(compared: Sequence[Compared]) -> list[tuple[str, ...]]:
     """A row for each cell in `HEADINGS`."""
     out: list[tuple[str, ...]] = []
-    for one in found:
-        value, side, times = one.effect, one.side, one.metric.factor
+    for cell in compared:
+        value, side, times = cell.effect, cell.side, cell.metric.factor
         known = value.covers not in ("nothing", "exact")
         out.append(
             (
-                one.name + ("" if one.same_images else " (other images)"),
+                cell.name + ("" if cell.same_images else " (other images)"),
                 side.scale,
                 str(len(side.seeds)),
-                f"{times * one.a:.2f}",
-                f"{times * one.b:.2f}",
+                f"{times * cell.a:.2f}",
+                f"{times * cell.b:.2f}",
                 "0" if value.covers == "exact" else f"{times * value.value:+.3f}",
                 f"{times * value.low:+.2f} to {times * value.high:+.2f}" if known else NONE,
-                f"{one.equal} of {len(side.seeds)}",
-                NONE if one.speed is None else f"{one.speed:.2f}",
+                f"{cell.equal} of {len(side.seeds)}",
+                NONE if cell.speed is None else f"{cell.speed:.2f}",
             )
         )
     return out
 
 
-def json_rows(matched: Matched, found: Sequence[Compared]) -> list[dict[str, Any]]:
+def json_rows(matched: Matched, compared: Sequence[Compared]) -> list[dict[str, Any]]:
     """One row for each cell that either store has; scores in the metric's internal unit."""
-    by_side = {id(one.side): one for one in found}
+    by_side = {id(cell.side): cell for cell in compared}
     out = []
     for side in matched.cells:
-        one = by_side.get(id(side))
-        known = one is not None and one.effect.covers not in ("nothing", "exact")
+        cell = by_side.get(id(side))
+        known = cell is not None and cell.effect.covers not in ("nothing", "exact")
         out.append(
             {
                 "id": side.cell.id,
@@ -167,15 +174,15 @@ def json_rows(matched: Matched, found: Sequence[Compared]) -> list[dict[str, Any
                 "seeds": list(side.seeds),
                 "seeds_a": sorted(side.a),
                 "seeds_b": sorted(side.b),
-                "a": one.a if one else None,
-                "b": one.b if one else None,
-                "difference": one.effect.value if one else None,
-                "low": one.effect.low if one and known else None,
-                "high": one.effect.high if one and known else None,
-                "covers": one.effect.covers if one else None,
-                "equal_seeds": one.equal if one else None,
-                "same_images": one.same_images if one else None,
-                "speed_ratio": one.speed if one else None,
+                "a": cell.a if cell else None,
+                "b": cell.b if cell else None,
+                "difference": cell.effect.value if cell else None,
+                "low": cell.effect.low if cell and known else None,
+                "high": cell.effect.high if cell and known else None,
+                "covers": cell.effect.covers if cell else None,
+                "equal_seeds": cell.equal if cell else None,
+                "same_images": cell.same_images if cell else None,
+                "speed_ratio": cell.speed if cell else None,
             }
         )
     return out
@@ -183,18 +190,21 @@ def json_rows(matched: Matched, found: Sequence[Compared]) -> list[dict[str, Any
 
 def environments(matched: Matched) -> list[tuple[str, str, str]]:
     """(what, A's, B's) of everything that the results were computed with, what differs first."""
-    told: list[dict[str, dict[str, None]]] = [{}, {}]
+    values_by_key: list[dict[str, dict[str, None]]] = [{}, {}]
     for side in matched.cells:
-        for own, measured in zip(told, (side.a, side.b), strict=True):
-            for one in measured.values():
-                for record in (one.training, one.evaluation):
+        for own, measured in zip(values_by_key, (side.a, side.b), strict=True):
+            for measurement in measured.values():
+                for record in (measurement.training, measurement.evaluation):
                     facts = {**record["environment"], "code": record["code"]["digest"][:12]}
                     for key, value in facts.items():
                         if value is not None:
                             own.setdefault(key, {})[str(value)] = None
-    joined = [{key: " / ".join(values) for key, values in own.items()} for own in told]
-    found = [(key, joined[0].get(key, NONE), joined[1].get(key, NONE)) for key in dict.fromkeys([*told[0], *told[1]])]
-    return sorted(found, key=lambda row: row[1] == row[2])
+    joined = [{key: " / ".join(values) for key, values in own.items()} for own in values_by_key]
+    lines = [
+        (key, joined[0].get(key, NONE), joined[1].get(key, NONE))
+        for key in dict.fromkeys([*values_by_key[0], *values_by_key[1]])
+    ]
+    return sorted(lines, key=lambda row: row[1] == row[2])
 
 
 def only_lines(matched: Matched) -> list[str]:
@@ -214,12 +224,12 @@ def only_lines(matched: Matched) -> list[str]:
     return lines
 
 
-def markdown(a: str, b: str, matched: Matched, found: Sequence[Compared]) -> str:
+def markdown(a: str, b: str, matched: Matched, compared: Sequence[Compared]) -> str:
     """The comparison as Markdown."""
     blocks = ["# Two stores side by side", bullets([f"A: {text(a)}", f"B: {text(b)}"])]
-    blocks.append(f"**{text(headline(found, matched))}**")
-    body = [tuple(text(part) for part in row) for row in printed_rows(found)]
+    blocks.append(f"**{text(headline(compared, matched))}**")
+    body = [tuple(text(part) for part in row) for row in printed_rows(compared)]
     blocks += [rows(HEADINGS, body, numeric=NUMERIC), bullets(text(line) for line in only_lines(matched))]
-    told = [(text(key), text(first), text(second)) for key, first, second in environments(matched)]
-    blocks += ["## Environments", rows(("", "A", "B"), told)]
+    environment_rows = [(text(key), text(first), text(second)) for key, first, second in environments(matched)]
+    blocks += ["## Environments", rows(("", "A", "B"), environment_rows)]
     return "\n\n".join(block for block in blocks if block) + "\n"

@@ -18,23 +18,23 @@ def searches(cells: Iterable[CellResult], done: Mapping[str, Record], store: Sto
     seen: set[str] = set()
     for result in cells:
         for seed, key in result.evaluations.items():
-            found = done[key]["result"].get("search")
-            if found is None or (same := repr((done[key]["training"], found))) in seen:
+            search = done[key]["result"].get("search")
+            if search is None or (same := repr((done[key]["training"], search))) in seen:
                 continue
             seen.add(same)
             (names,) = read_arrays(store.file("evaluation", key, "confusion.npz"), "names")
             scored = set(map(str, names))
-            images = tuple(found["images"])
+            images = tuple(search["images"])
             yield Search(
                 label=_network(result.cell),
                 seed=seed,
-                w1=found["w1"],
-                sigma_alpha=found["sigma_alpha"],
-                sigma_beta=found["sigma_beta"],
-                trials=tuple((row[0], row[1], row[2], row[3], row[4]) for row in found["trials"]["rows"]),
+                w1=search["w1"],
+                sigma_alpha=search["sigma_alpha"],
+                sigma_beta=search["sigma_beta"],
+                trials=tuple((row[0], row[1], row[2], row[3], row[4]) for row in search["trials"]["rows"]),
                 images=images,
                 scored=sum(name in scored for name in images),
-                seconds=float(found["seconds"]),
+                seconds=float(search["seconds"]),
             )
 
 
@@ -77,5 +77,5 @@ BANDS = {
 
 def band_notes(cells: Iterable[CellResult], done: Mapping[str, Record]) -> tuple[str, ...]:
     """What the cells' trimap bands lie around, where any has one."""
-    found = (done[key]["result"].get("boundaries") for result in cells for key in result.evaluations.values())
-    return tuple(BANDS[kind] for kind in dict.fromkeys(found) if kind)
+    boundaries = (done[key]["result"].get("boundaries") for result in cells for key in result.evaluations.values())
+    return tuple(BANDS[kind] for kind in dict.fromkeys(boundaries) if kind)

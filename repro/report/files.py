@@ -34,12 +34,12 @@ def report_name(
     parts += [scale] if scale != UNNAMED else []
     parts += [Path(dataset).stem] if dataset else []
     changed = {text.partition("=")[0].strip(): text.strip() for text in overrides}
-    asked = [*sorted({text.strip() for text in only}), *(changed[key] for key in sorted(changed))]
-    words = _plain("-".join(asked))[:LONGEST].rstrip("-.")
+    choices = [*sorted({text.strip() for text in only}), *(changed[key] for key in sorted(changed))]
+    name = _plain("-".join(choices))[:LONGEST].rstrip("-.")
     own = [_plain(part) for part in parts]
-    if asked or own != parts or (dataset and dataset != Path(dataset).stem):
-        distinguishing = repr((table, scale, dataset, asked))
-        own += [words] if words else []
+    if choices or own != parts or (dataset and dataset != Path(dataset).stem):
+        distinguishing = repr((table, scale, dataset, choices))
+        own += [name] if name else []
         own.append(hashlib.sha256(distinguishing.encode("utf-8", "surrogatepass")).hexdigest()[:6])
     return "-".join(own)
 

@@ -54,12 +54,12 @@ def _sentence(claim: ClaimResult) -> str:
     printed = claim.published_effect
     paper = "" if printed is None else f"; as printed {number(printed, claim.unit)}"
     end = f": {own}{label}{paper}.{_groups(claim)}"
-    words = claim.text.rstrip(".")
+    sentence = claim.text.rstrip(".")
     if claim.verdict == "supported":
-        return f"{words}{end}"
+        return f"{sentence}{end}"
     if claim.verdict == "supported on average":
-        return f"On average, {_uncapitalized(words)}{end}"
-    return f"Not so here: “{words}”{end}"
+        return f"On average, {_uncapitalized(sentence)}{end}"
+    return f"Not so here: “{sentence}”{end}"
 
 
 def _effect(claim: ClaimResult) -> str:
@@ -78,10 +78,10 @@ def _groups(claim: ClaimResult) -> str:
     return f" It depends on where: {sizes[0]} for {more}, {sizes[1]} for {less}."
 
 
-def _uncapitalized(words: str) -> str:
+def _uncapitalized(sentence: str) -> str:
     """A sentence as it goes on after a comma; names and formulas keep their letters."""
-    first = words.split(" ", 1)[0]
-    return words if not first[1:].islower() and len(first) > 1 else words[:1].lower() + words[1:]
+    first = sentence.split(" ", 1)[0]
+    return sentence if not first[1:].islower() and len(first) > 1 else sentence[:1].lower() + sentence[1:]
 
 
 def _inconclusive(measured: Sequence[ClaimResult], detectable: float | None) -> Iterator[Finding]:
@@ -101,17 +101,17 @@ def _inconclusive(measured: Sequence[ClaimResult], detectable: float | None) -> 
         )
     n = len(left)
     what = "Nothing is decided" if alone else f"{n} claim{'s are' if n > 1 else ' is'} inconclusive"
-    words = [f"{what}{f': all {n} claims are inconclusive' if alone and n > 1 else ''}."]
+    sentences = [f"{what}{f': all {n} claims are inconclusive' if alone and n > 1 else ''}."]
     if len(apart) < n:
-        words.append(_largest([claim for claim in left if claim not in apart[:MOST]]))
+        sentences.append(_largest([claim for claim in left if claim not in apart[:MOST]]))
     if detectable is not None:
-        words.append(
+        sentences.append(
             f"A true difference of {fixed(detectable, 1)} points would be seen in 80 % of such runs; smaller ones are "
             "likely missed."
         )
     elif any(claim.n_seeds == 1 and not claim.reference for claim in left):
-        words.append(f"With one seed the noise of training is unknown: judging takes {SEEDS_FOR_JUDGING} seeds.")
-    yield Finding(" ".join(word for word in words if word), "inconclusive")
+        sentences.append(f"With one seed the noise of training is unknown: judging takes {SEEDS_FOR_JUDGING} seeds.")
+    yield Finding(" ".join(sentence for sentence in sentences if sentence), "inconclusive")
 
 
 def _largest(left: Sequence[ClaimResult]) -> str:

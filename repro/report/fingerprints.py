@@ -20,7 +20,10 @@ def data_of(planned: PlannedCell) -> str:
     """Return a digest of everything that a cell's trainings and evaluation read: images, and files of weights."""
     evaluation = next(iter(planned.evaluations.values()))
     chain = evaluation.training.chain()
-    prints = [*(training.images.fingerprint for training in chain), *(one.weights for one in chain if one.weights)]
+    prints = [
+        *(training.images.fingerprint for training in chain),
+        *(training.weights for training in chain if training.weights),
+    ]
     return digest("/".join([*prints, evaluation.images.fingerprint]).encode(), DIGITS)
 
 
@@ -32,9 +35,9 @@ def common_protocol(protocols: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def environments_in_words(environments: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return key -> value, all values joined where results differ; without the state of the code."""
-    found: dict[str, dict[str, None]] = {}
+    values_by_key: dict[str, dict[str, None]] = {}
     for environment in environments:
         for key, value in environment.items():
             if value is not None and key not in ("commit", "modified"):
-                found.setdefault(key, {})[str(value)] = None
-    return {key: " / ".join(values) for key, values in found.items()}
+                values_by_key.setdefault(key, {})[str(value)] = None
+    return {key: " / ".join(values) for key, values in values_by_key.items()}

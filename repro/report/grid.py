@@ -114,8 +114,8 @@ def grid(content: ReportContent) -> Grid:
     pairs = rank_pairs(content.cells)
     body = []
     for row, label in sorted(rows.items()):
-        found = [places.get((row, *place)) for place in ordered]
-        cells = tuple(None if c is None else _grid_cell(c, content.scale, pairs) for c in found)
+        results = [places.get((row, *place)) for place in ordered]
+        cells = tuple(None if c is None else _grid_cell(c, content.scale, pairs) for c in results)
         body.append(GridRow(row, label, content.table.heads.get(row, (label,)), cells))
     return Grid(content.table.headings, tuple(columns[place] for place in ordered), tuple(body))
 

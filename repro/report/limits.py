@@ -8,25 +8,25 @@ from repro.report.number_format import fixed, setting
 
 def limits(content: ReportContent) -> tuple[str, ...]:
     """Return the sentences, the weightiest first."""
-    found = []
+    sentences = []
     measured = [c for c in content.cells if c.cell.kind == "measured"]
     done = [c for c in measured if c.state == "done"]
     if not content.absolute and measured:
-        found.append("This is no reproduction of printed values: the scale or the settings are not the paper's.")
+        sentences.append("This is no reproduction of printed values: the scale or the settings are not the paper's.")
     data = next((d for d in content.deviations if d.key == "data.name"), None)
     if data is not None:
-        found.append(
+        sentences.append(
             f"The images are “{setting(data.value)}”, the paper's are “{setting(data.published)}”: what holds here "
             "may fail there."
         )
     if done and content.references:
-        found.append(
+        sentences.append(
             f"There is one seed: verdicts take from reference runs ({'; '.join(content.references)}) how much seeds "
             "change. What this machine and this version change in every run alike is not in that; verdicts bear about "
             "0.8 times as much as seeds change. Intervals of cells cover the choice of validation images only."
         )
     elif done and len(content.seeds) == 1:
-        found.append(
+        sentences.append(
             "With one seed the intervals cover the choice of validation images only. How far another training seed "
             "would move a number is unknown, and a claim can hardly be decided."
         )
@@ -34,22 +34,24 @@ def limits(content: ReportContent) -> tuple[str, ...]:
         detect = "" if content.detectable is None else (
             f": a difference below about {fixed(content.detectable, 1)} points would most likely be missed"
         )  # fmt: skip
-        found.append(f"{len(content.seeds)} seeds{detect}. “Inconclusive” is not “no difference”.")
+        sentences.append(f"{len(content.seeds)} seeds{detect}. “Inconclusive” is not “no difference”.")
         if content.seeds_share:
-            found.append(content.seeds_share)
+            sentences.append(content.seeds_share)
     absent = len(measured) - len(done) - sum(c.state == "quoted" for c in measured)
     if absent:
-        found.append(f"{absent} of {len(measured)} cells have no number: what they would have said is open.")
+        sentences.append(f"{absent} of {len(measured)} cells have no number: what they would have said is open.")
     quoted = sum(c.state == "quoted" for c in content.cells)
     if quoted:
-        found.append(f"{quoted} cells are quoted from the paper: other systems' or test-server results, not run here.")
+        sentences.append(
+            f"{quoted} cells are quoted from the paper: other systems' or test-server results, not run here."
+        )
     texts = sum(not result.testable for result in content.claims)
     if texts:
-        found.append(f"{texts} of {len(content.claims)} claims cannot be put to these numbers; each says why.")
+        sentences.append(f"{texts} of {len(content.claims)} claims cannot be put to these numbers; each says why.")
     if done:
-        found.append(
+        sentences.append(
             "The paper prints one number per cell, without seeds or intervals: its own uncertainty is unknown."
         )
         device = content.environment.get("device", "one kind of machine")
-        found.append(f"Everything ran on {device}; other hardware and library versions were not tried.")
-    return tuple(found)
+        sentences.append(f"Everything ran on {device}; other hardware and library versions were not tried.")
+    return tuple(sentences)

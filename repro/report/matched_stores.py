@@ -121,18 +121,21 @@ def opened(path: Path, which: str) -> Store:
 def measurements(store: Store) -> dict[Asked, Measurement]:
     """What a store has measured, by what was asked for; of several, by several versions, the newest."""
     trainings = {str(record["key"]): record for record in store.records("training")}
-    found: dict[Asked, Measurement] = {}
+    newest: dict[Asked, Measurement] = {}
     for record in store.records("evaluation"):
         chain = _chain(str(record["training"]), trainings)
         if chain is None:
             continue
-        asked = _identity([(one["task"], one["config"]) for one in chain], record["config"]), int(chain[-1]["seed"])
-        before = found.get(asked)
+        identity = (
+            _identity([(link["task"], link["config"]) for link in chain], record["config"]),
+            int(chain[-1]["seed"]),
+        )
+        before = newest.get(identity)
         if before is None or str(before.evaluation["started"]) < str(record["started"]):
-            seeds = tuple(int(one["seed"]) for one in chain)
-            settings = settings_of([(one["task"], one["config"]) for one in chain], record["config"])
-            found[asked] = Measurement(record, chain[-1], store, seeds, settings)
-    return found
+            seeds = tuple(int(link["seed"]) for link in chain)
+            settings = settings_of([(link["task"], link["config"]) for link in chain], record["config"])
+            newest[identity] = Measurement(record, chain[-1], store, seeds, settings)
+    return newest
 
 
 def match(
@@ -143,7 +146,7 @@ def match(
     b: Mapping[Asked, Measurement],
 ) -> Matched:
     """Put the measurements of two stores into the cells of `tables`."""
-    datasets = {str(one.evaluation["config"]["data"]["name"]) for one in (*a.values(), *b.values())}
+    datasets = {str(measurement.evaluation["config"]["data"]["name"]) for measurement in (*a.values(), *b.values())}
     by_identity = [_by_identity(side) for side in (a, b)]
     cells: list[SideBySide] = []
     used: set[Identity] = set()
@@ -163,10 +166,10 @@ def match(
 
 
 def _by_identity(side: Mapping[Asked, Measurement]) -> dict[Identity, dict[int, Measurement]]:
-    found: dict[Identity, dict[int, Measurement]] = {}
-    for (identity, seed), one in side.items():
-        found.setdefault(identity, {})[seed] = one
-    return found
+    by_seed: dict[Identity, dict[int, Measurement]] = {}
+    for (identity, seed), measurement in side.items():
+        by_seed.setdefault(identity, {})[seed] = measurement
+    return by_seed
 
 
 def _overridden(
@@ -189,33 +192,33 @@ def _overridden(
     for identity, seeds in measured.items():
         wanted = next(iter(seeds.values())).asked
         near = [
-            (len(found), place.cell.table not in asked_for, at, found)
+            (len(overrides), place.cell.table not in asked_for, at, overrides)
             for at, (place, _, there) in enumerate(places)
-            if (found := assignments(wanted, there)) is not None
+            if (overrides := assignments(wanted, there)) is not None
         ]
-        for _, elsewhere, at, found in sorted(near)[:TRIED]:
+        for _, elsewhere, at, overrides in sorted(near)[:TRIED]:
             place = places[at][0]
-            if _asks(suite, place, found) == identity:
+            if _identity_with(suite, place, overrides) == identity:
                 if not elsewhere:
-                    yield identity, place, _needed(suite, place, found, identity)
+                    yield identity, place, _needed(suite, place, overrides, identity)
                 break
 
 
-def _asks(suite: Suite, place: Place, overrides: Sequence[str]) -> Identity | None:
+def _identity_with(suite: Suite, place: Place, overrides: Sequence[str]) -> Identity | None:
     """What a cell asks for with these settings; None where it cannot have them."""
     try:
         table, inputs = suite.tables[place.cell.table], _nothing_read(suite)
-        found = resolve(suite, table, place.cell.settings, place.scale, place.given, overrides).protocol
-        return identity_of(evaluation_of(found, training_of(found, 0, inputs), inputs))
+        protocol = resolve(suite, table, place.cell.settings, place.scale, place.given, overrides).protocol
+        return identity_of(evaluation_of(protocol, training_of(protocol, 0, inputs), inputs))
     except InputError:
         return None
 
 
 def _needed(suite: Suite, place: Place, overrides: tuple[str, ...], identity: Identity) -> tuple[str, ...]:
     """Those of the overrides that the others do not bring about."""
-    for one in overrides:
-        less = tuple(other for other in overrides if other != one)
-        if _asks(suite, place, less) == identity:
+    for override in overrides:
+        less = tuple(other for other in overrides if other != override)
+        if _identity_with(suite, place, less) == identity:
             overrides = less
     return overrides
 
@@ -256,12 +259,14 @@ def _planned(
 
 
 def _settings(evaluation: Evaluation) -> Mapping[str, Any]:
-    return settings_of([(one.task, one.config()) for one in evaluation.training.chain()], evaluation.config())
+    return settings_of(
+        [(training.task, training.config()) for training in evaluation.training.chain()], evaluation.config()
+    )
 
 
 def identity_of(evaluation: Evaluation) -> Identity:
     """What a planned evaluation asks for."""
-    chain = [(one.task, one.config()) for one in evaluation.training.chain()]
+    chain = [(training.task, training.config()) for training in evaluation.training.chain()]
     return _identity(chain, evaluation.config())
 
 
@@ -279,7 +284,7 @@ def _chain(key: str, trainings: Mapping[str, Record]) -> list[Record] | None:
 
 
 def _identity(chain: Sequence[tuple[str, Mapping[str, Any]]], evaluation: Mapping[str, Any]) -> Identity:
-    told = [
+    trainings = [
         {
             "task": task,
             "model": _whole(Model, config["model"]),
@@ -289,7 +294,7 @@ def _identity(chain: Sequence[tuple[str, Mapping[str, Any]]], evaluation: Mappin
         for task, config in chain
     ]
     measured = {"data": evaluation["data"], "evaluate": _whole(Evaluate, evaluation["evaluate"])}
-    text = json.dumps([told, measured], sort_keys=True, separators=(",", ":"))
+    text = json.dumps([trainings, measured], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 

@@ -106,9 +106,9 @@ def setting(value: object) -> str:
     return str(value)
 
 
-def listed(words: Sequence[str]) -> str:
+def listed(items: Sequence[str]) -> str:
     """Return "a", "a and b", "a, b and c"."""
-    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+    return " and ".join(part for part in (", ".join(items[:-1]), *items[-1:]) if part)
 
 
 def ranks(values: list[float], better: Better = "higher") -> list[int]:

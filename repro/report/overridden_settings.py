@@ -24,26 +24,26 @@ COCO = ("start", "iterations", "lr")
 
 def settings_of(chain: Sequence[tuple[str, Mapping[str, Any]]], evaluation: Mapping[str, Any]) -> Settings:
     """The settings of a chain of trainings, (task, config) first one first, and of an evaluation, as protocol keys."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     last = chain[-1][1]
-    rest = list(chain[:-1])
-    if rest and rest[-1][0] == "segment" and _staged(rest[-1][1], last):
-        stage, last = last, rest.pop()[1]
-        found |= {f"train.second_stage.{key}": stage["train"][key] for key in STAGE}
-        found["train.second_stage.train_split"] = stage["data"]["split"]
-    found |= {f"model.{key}": value for key, value in {**MODEL_UNSAID, **last["model"]}.items()}
-    found |= {f"train.{key}": value for key, value in last["train"].items()}
-    found |= {f"evaluate.{key}": value for key, value in {**EVALUATE_UNSAID, **evaluation["evaluate"]}.items()}
-    found |= _data(last["data"], "train") | _data(evaluation["data"], "val")
-    for task, config in rest:
+    earlier = list(chain[:-1])
+    if earlier and earlier[-1][0] == "segment" and _staged(earlier[-1][1], last):
+        stage, last = last, earlier.pop()[1]
+        settings |= {f"train.second_stage.{key}": stage["train"][key] for key in STAGE}
+        settings["train.second_stage.train_split"] = stage["data"]["split"]
+    settings |= {f"model.{key}": value for key, value in {**MODEL_UNSAID, **last["model"]}.items()}
+    settings |= {f"train.{key}": value for key, value in last["train"].items()}
+    settings |= {f"evaluate.{key}": value for key, value in {**EVALUATE_UNSAID, **evaluation["evaluate"]}.items()}
+    settings |= _data(last["data"], "train") | _data(evaluation["data"], "val")
+    for task, config in earlier:
         section = "pretrain" if task == "presence" else "coco"
         keys_ = config["train"] if task == "presence" else COCO
-        found |= {f"{section}.{key}": config["train"][key] for key in keys_}
+        settings |= {f"{section}.{key}": config["train"][key] for key in keys_}
         if task != "presence":
-            found |= {"coco.name": config["data"]["name"], "coco.train_split": config["data"]["split"]}
+            settings |= {"coco.name": config["data"]["name"], "coco.train_split": config["data"]["split"]}
         if config["data"]["images"] != last["data"]["images"] or task != "presence":
-            found[f"{section}.images"] = config["data"]["images"]
-    return {key: value for key, value in found.items() if keys().get(key, False)}
+            settings[f"{section}.images"] = config["data"]["images"]
+    return {key: value for key, value in settings.items() if keys().get(key, False)}
 
 
 def _staged(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

@@ -13,11 +13,11 @@ def covered(protocols: Iterable[Protocol]) -> tuple[str, str]:
 
     Both empty where there is no protocol.
     """
-    found = tuple(protocols)
-    if not found:
+    distinct = tuple(protocols)
+    if not distinct:
         return "", ""
-    own = dict.fromkeys(words for one in found for words in _starts(one, own=True))
-    shared = dict.fromkeys(words for one in found for words in _starts(one, own=False))
+    own = dict.fromkeys(start for protocol in distinct for start in _starts(protocol, own=True))
+    shared = dict.fromkeys(start for protocol in distinct for start in _starts(protocol, own=False))
     decides = ["the initial weights of what is not loaded", "the order and augmentation of the training images", *own]
     shares = listed(["the training images", *shared])
     return (

@@ -27,31 +27,31 @@ def facts(content: ReportContent) -> list[dict[str, str]]:
     computed = sum(c.state == "computed" for c in content.cells)
     left = len(measured) - done - failed
     gaps = ", ".join(text for n, text in ((failed, f"{failed} failed"), (left, f"{left} not run")) if n)
-    found = [_fact("Scale", content.scale, "with changed settings" if asked_for(content.deviations) else "")]
+    rows = [_fact("Scale", content.scale, "with changed settings" if asked_for(content.deviations) else "")]
     if measured:
-        found.append(_fact("Images", content.dataset))
-        found.append(_fact("Cells measured", f"{done} of {len(measured)}", gaps))
+        rows.append(_fact("Images", content.dataset))
+        rows.append(_fact("Cells measured", f"{done} of {len(measured)}", gaps))
     if computed:
-        found.append(_fact("Cells computed", str(computed)))
+        rows.append(_fact("Cells computed", str(computed)))
     if measured:
         names = ", ".join(map(str, content.seeds))
-        found.append(
+        rows.append(
             _fact("Seeds", str(len(content.seeds)), f"seed {names}" if len(content.seeds) == 1 else f"seeds {names}")
         )
     if content.agreement is not None and not math.isnan(content.agreement.tau.value):
-        found.append(_fact("Rank agreement", f"τ {fixed(content.agreement.tau.value)}", "1: the paper's order"))
+        rows.append(_fact("Rank agreement", f"τ {fixed(content.agreement.tau.value)}", "1: the paper's order"))
     if content.detectable is not None and measured:
-        found.append(_fact("Detectable", f"{fixed(content.detectable, 1)} points", "with 80 % power"))
+        rows.append(_fact("Detectable", f"{fixed(content.detectable, 1)} points", "with 80 % power"))
     if measured:
-        found.append(_fact("Records up to", content.date[:10] or NONE, f"repro {content.version}"))
-    return found
+        rows.append(_fact("Records up to", content.date[:10] or NONE, f"repro {content.version}"))
+    return rows
 
 
 def scale_line(content: ReportContent) -> str:
     """Return what the scale spends, and what the user changed of it."""
-    asked = [deviation.key for deviation in asked_for(content.deviations)]
-    changed = f" Changed on the command line: {named(asked)}." if asked else ""
-    only = [words.removeprefix("--only ") for words in content.asked if words.startswith("--only ")]
+    changed_keys = [deviation.key for deviation in asked_for(content.deviations)]
+    changed = f" Changed on the command line: {named(changed_keys)}." if changed_keys else ""
+    only = [option.removeprefix("--only ") for option in content.asked if option.startswith("--only ")]
     part = f" Of the table only {', '.join(only)} was asked for." if only else ""
     return f"Scale “{content.scale}”: {content.scale_text}{changed}{part}{_not_comparable(content)}"
 
@@ -154,8 +154,8 @@ def deviation_line(content: ReportContent) -> str:
         return "Computed for the networks of the published protocol." if computed else "Nothing here is run."
     if n == 0:
         return "Every setting is the paper's."
-    asked = len(asked_for(content.deviations))
-    own = f" ({asked} {'were' if asked > 1 else 'was'} changed on the command line)" if asked else ""
+    changed = len(asked_for(content.deviations))
+    own = f" ({changed} {'were' if changed > 1 else 'was'} changed on the command line)" if changed else ""
     return f"{n} setting{'s differ' if n > 1 else ' differs'} from the paper's{own}; all others are the paper's."
 
 
@@ -166,7 +166,7 @@ def rules(content: ReportContent) -> tuple[str, ...]:
     if not measured:
         return ()
     canvas: Any = protocol.get("evaluate.canvas")
-    found = [
+    sentences = [
         *(_metric_rule(find_metric(name)) for name in dict.fromkeys(c.metric for c in measured)),
         "The last training step counts. No checkpoint is chosen by its score on the validation images.",
     ]
@@ -174,12 +174,12 @@ def rules(content: ReportContent) -> tuple[str, ...]:
         height, width = canvas
         window = protocol.get("evaluate.window")
         seen = "Whole images are measured" if window is None else f"Images are seen through {_windows(protocol)}"
-        found.append(f"{seen}, padded to {height} × {width} pixels; padding is void.")
-    found.append(
+        sentences.append(f"{seen}, padded to {height} × {width} pixels; padding is void.")
+    sentences.append(
         "Every cell is measured on the same images, and cells of one seed share the order of their training data: "
         "differences are paired."
     )
-    return tuple(found)
+    return tuple(sentences)
 
 
 def _windows(protocol: Mapping[str, Any]) -> str:

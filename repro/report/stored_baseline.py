@@ -34,32 +34,36 @@ def snapshot(
     `computed`: cell id -> value of the computed cells; `rounding`: cell id -> what other rounding changes in the
     openings of the first seed's trainings; `commit`: of the code as it is now, whose digests are in the records' keys.
     """
-    planned = [one for one in plan.of_table(table) if one.cell.kind != "quoted"]
-    protocols = {one.cell.id: plain(flat_of(one.resolved.protocol)) for one in planned if one.resolved is not None}
+    planned = [planned_cell for planned_cell in plan.of_table(table) if planned_cell.cell.kind != "quoted"]
+    protocols = {
+        planned_cell.cell.id: plain(flat_of(planned_cell.resolved.protocol))
+        for planned_cell in planned
+        if planned_cell.resolved is not None
+    }
     common = common_protocol(protocols.values())
     environments: list[Mapping[str, Any]] = []
     modules: dict[str, str] = {}
     newest = ""
     cells = []
-    for one in planned:
-        name = one.cell.id
-        if one.cell.kind == "computed":
+    for planned_cell in planned:
+        name = planned_cell.cell.id
+        if planned_cell.cell.kind == "computed":
             cells.append(CellBaseline(id=name, kind="computed", value=computed.get(name)))
             continue
         seeds: dict[int, SeedResult] = {}
-        metric = find_metric(one.cell.metric)
-        for seed, evaluation in one.evaluations.items():
+        metric = find_metric(planned_cell.cell.metric)
+        for seed, evaluation in planned_cell.evaluations.items():
             for part in (evaluation, evaluation.training):
                 modules.update(part.code.modules)
-            found = _records(evaluation, store)
-            if found is None:
+            records = _records(evaluation, store)
+            if records is None:
                 continue
-            seeds[seed] = _result(evaluation, found, store, metric)
-            environments += [record["environment"] for record in found]
-            newest = max(newest, *(str(record["started"]) for record in found))
+            seeds[seed] = _result(evaluation, records, store, metric)
+            environments += [record["environment"] for record in records]
+            newest = max(newest, *(str(record["started"]) for record in records))
         settings = {key: value for key, value in protocols[name].items() if key not in common}
         own = (rounding or {}).get(name, ())
-        data = data_of(one)
+        data = data_of(planned_cell)
         cells.append(
             CellBaseline(
                 id=name, kind="measured", metric=metric.name, settings=settings, data=data, seeds=seeds, rounding=own
@@ -78,18 +82,18 @@ def snapshot(
     )
 
 
-def openings(training: Training, store: Store) -> tuple[float, ...] | None:
+def first_step_losses(training: Training, store: Store) -> tuple[float, ...] | None:
     """The loss at the first step of every training of a chain, first one first; None where one is not stored."""
-    found = [store.peek("training", one.key) for one in training.chain()]
-    return tuple(float(record["result"]["curve"]["loss"][0]) for record in found if record) if all(found) else None
+    records = [store.peek("training", link.key) for link in training.chain()]
+    return tuple(float(record["result"]["curve"]["loss"][0]) for record in records if record) if all(records) else None
 
 
 def _records(evaluation: Evaluation, store: Store) -> list[Record] | None:
     """The records of an evaluation and of the trainings it rests on, itself last; None where one is missing."""
-    found = [store.peek("training", training.key) for training in evaluation.training.chain()]
-    found.append(store.get("evaluation", evaluation.key))
-    there = [record for record in found if record is not None]
-    return there if len(there) == len(found) else None
+    records = [store.peek("training", training.key) for training in evaluation.training.chain()]
+    records.append(store.get("evaluation", evaluation.key))
+    there = [record for record in records if record is not None]
+    return there if len(there) == len(records) else None
 
 
 def _result(evaluation: Evaluation, records: list[Record], store: Store, metric: Metric) -> SeedResult:

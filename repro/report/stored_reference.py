@@ -34,25 +34,25 @@ def collected(plan: Plan, table: str, store: Store) -> Reference:
 
     if plan.request.seeds < LEAST_SEEDS:
         raise InputError(f"--seeds {plan.request.seeds}: a reference takes {LEAST_SEEDS} seeds or more.")
-    planned = [one for one in plan.of_table(table) if one.cell.kind == "measured"]
+    planned = [cell for cell in plan.of_table(table) if cell.cell.kind == "measured"]
     if not planned:
         raise InputError(f"{table}: no cell of it is measured, so there is nothing that seeds change.")
-    protocols = {one.cell.id: protocol_of(one) for one in planned}
+    protocols = {cell.cell.id: protocol_of(cell) for cell in planned}
     common = common_protocol(protocols.values())
     records = {}
     scores: dict[str, dict[int, float]] = {}
-    for one in planned:
-        metric = find_metric(one.cell.metric)
-        for seed, evaluation in one.evaluations.items():
+    for cell in planned:
+        metric = find_metric(cell.cell.metric)
+        for seed, evaluation in cell.evaluations.items():
             record = store.peek("evaluation", evaluation.key)
             if record is None:
                 raise InputError(
-                    f"{store.root}: {one.cell.id}, seed {seed}, is not stored. Run it first: python -m repro run "
+                    f"{store.root}: {cell.cell.id}, seed {seed}, is not stored. Run it first: python -m repro run "
                     f"{table} --scale {plan.request.scale} --seeds {plan.request.seeds} --store {store.root}; or add "
                     "--any-code, where another version of the code has done so."
                 )
-            records[one.cell.id, seed] = record
-            scores.setdefault(one.cell.id, {})[seed] = metric_in(store, record, metric)
+            records[cell.cell.id, seed] = record
+            scores.setdefault(cell.cell.id, {})[seed] = metric_in(store, record, metric)
     commits = dict.fromkeys(str(record["environment"].get("commit") or "unknown") for record in records.values())
     return Reference(
         table=table,
@@ -63,13 +63,13 @@ def collected(plan: Plan, table: str, store: Store) -> Reference:
         protocol=common,
         cells=tuple(
             CellReference(
-                id=one.cell.id,
-                settings={key: value for key, value in protocols[one.cell.id].items() if key not in common},
-                data=data_of(one),
-                metric=one.cell.metric,
-                scores=scores[one.cell.id],
+                id=cell.cell.id,
+                settings={key: value for key, value in protocols[cell.cell.id].items() if key not in common},
+                data=data_of(cell),
+                metric=cell.cell.metric,
+                scores=scores[cell.cell.id],
             )
-            for one in planned
+            for cell in planned
         ),
     )
 
@@ -86,19 +86,19 @@ def fitting(cells: Iterable[PlannedCell], scale: str) -> dict[str, ReferenceRuns
     """
     defaults = plain(flat_of(Protocol()))
     files: dict[str, Reference | None] = {}
-    found: dict[str, ReferenceRuns] = {}
-    for one in cells:
-        if one.resolved is None or not one.evaluations:
+    runs: dict[str, ReferenceRuns] = {}
+    for cell in cells:
+        if cell.resolved is None or not cell.evaluations:
             continue
-        table = one.cell.table
+        table = cell.cell.table
         if table not in files:
             files[table] = read(references(), table, scale)
         reference = files[table]
         if reference is not None:
-            scores = scores_of(reference, one.cell.id, one.cell.metric, protocol_of(one), data_of(one), defaults)
+            scores = scores_of(reference, cell.cell.id, cell.cell.metric, protocol_of(cell), data_of(cell), defaults)
             if scores:
-                found[one.cell.id] = ReferenceRuns(scores, reference.source())
-    return found
+                runs[cell.cell.id] = ReferenceRuns(scores, reference.source())
+    return runs
 
 
 def of_one_seed(plan: Plan) -> str:
@@ -108,19 +108,19 @@ def of_one_seed(plan: Plan) -> str:
     """
     if plan.request.seeds > 1:
         return ""
-    found = fitting(plan.cells, plan.request.scale)
-    measured = sum(one.cell.kind == "measured" for one in plan.cells)
-    sources = "; ".join(dict.fromkeys(runs.source for runs in found.values()))
-    if not found:
+    known_runs = fitting(plan.cells, plan.request.scale)
+    measured = sum(cell.cell.kind == "measured" for cell in plan.cells)
+    sources = "; ".join(dict.fromkeys(runs.source for runs in known_runs.values()))
+    if not known_runs:
         return ""
     return (
-        f"One seed: verdicts take seed noise from reference runs ({sources}), which {len(found)} of {measured} "
+        f"One seed: verdicts take seed noise from reference runs ({sources}), which {len(known_runs)} of {measured} "
         "measured cells have."
     )
 
 
 def stamp(plan: Plan) -> str:
     """Return what tells the references that a plan's reports may use from others: their paths, sizes and times."""
-    paths = (path_of(references(), table, plan.request.scale) for table in {one.cell.table for one in plan.cells})
+    paths = (path_of(references(), table, plan.request.scale) for table in {cell.cell.table for cell in plan.cells})
     stats = {path: path.stat() for path in sorted(paths) if path.is_file()}
     return repr([(path.name, stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()])

@@ -21,12 +21,12 @@ NOTES = ".written.json"
 """In the folder of reports; may be deleted at any time."""
 
 
-def digest(plan: Plan, table: TableSpec, store: Store, entry: str, told: Sequence[str]) -> str:
-    """Hex digest of all that decides a table's report: spec, protocols, records, failures, code, what else is `told`.
+def digest(plan: Plan, table: TableSpec, store: Store, entry: str, facts: Sequence[str]) -> str:
+    """Hex digest of all that decides a table's report: spec, protocols, records, failures, code, what else is `facts`.
 
     `entry` is the module that writes it: what it imports counts as its code. Records never change under their key.
     """
-    parts: list[object] = [table.model_dump_json(), closure([entry]).digest, *told]
+    parts: list[object] = [table.model_dump_json(), closure([entry]).digest, *facts]
     names = {cell.metric for cell in table.cells()} | {claim.metric for claim in table.claims}
     for metric in (find_metric(name) for name in sorted(names)):
         parts.append((repr(metric), own_code(metric).digest if metric.is_own else ""))
@@ -36,7 +36,9 @@ def digest(plan: Plan, table: TableSpec, store: Store, entry: str, told: Sequenc
         resolved = planned.resolved
         parts.append((planned.cell.id, repr(resolved.deviations) if resolved else ""))
         for evaluation in planned.evaluations.values():
-            trainings: list[tuple[Stored, str]] = [("training", one.key) for one in evaluation.training.chain()]
+            trainings: list[tuple[Stored, str]] = [
+                ("training", training.key) for training in evaluation.training.chain()
+            ]
             for kind, key in (("evaluation", evaluation.key), *trainings):
                 there = store.file(kind, key, "record.json").exists()
                 failed = not there and len(store.failures(key))

@@ -128,20 +128,20 @@ class Canvas:
         self,
         x: float,
         y: float,
-        words: str,
+        content: str,
         size: float = 9,
         colour: str = "ink",
         align: str = "left",
         bold: bool = False,
     ) -> None:
         """Write words whose middle line is at y."""
-        if not _placed(x, y) or not words:
+        if not _placed(x, y) or not content:
             return
-        words = escape("".join(letter if letter.isprintable() else " " for letter in words))
+        content = escape("".join(letter if letter.isprintable() else " " for letter in content))
         weight = ' font-weight="600"' if bold else ""
         self._add(
             f'<text x="{_n(x)}" y="{_n(y + 0.35 * size)}" font-size="{_n(size)}" fill="var(--{colour})"'
-            f"{ANCHORS[align]}{weight}>{words}</text>"
+            f"{ANCHORS[align]}{weight}>{content}</text>"
         )
 
     def line(

@@ -83,7 +83,7 @@ def common_scales(claims: Sequence[ClaimResult], width: float = STRIP) -> dict[s
         if claim.parts:
             line = lines(claim)[0]
             values.setdefault(claim.unit, [neutral(claim)]).extend(_extent(line, seeds=False))
-    return {unit: padded(found, 6, width - 6, 0.03, 0.5) for unit, found in values.items()}
+    return {unit: padded(numbers, 6, width - 6, 0.03, 0.5) for unit, numbers in values.items()}
 
 
 def strip(claim: ClaimResult, scale: Scale) -> str:
@@ -94,7 +94,7 @@ def strip(claim: ClaimResult, scale: Scale) -> str:
     _claimed(canvas, line, scale, 0, STRIP_HEIGHT)
     canvas.line([scale(neutral(claim))] * 2, [0, STRIP_HEIGHT], "faint", 0.9)
     _effect(canvas, line, scale, y, 6.4)
-    return canvas.svg(f"strip-{claim.id}", "Effect", _words(claim, line))
+    return canvas.svg(f"strip-{claim.id}", "Effect", _summary(claim, line))
 
 
 def strip_axis(scale: Scale, unit: str) -> str:
@@ -133,7 +133,7 @@ def evidence_plot(claim: ClaimResult, width: float = WIDTH) -> str:
         _effect(canvas, line, scale, y, 6 if line.strong else 4.8, 1.0 if line.strong else 0.7)
         if len(line.per_seed) > 1:
             canvas.marks([scale(v) for _, v in line.per_seed], [y] * len(line.per_seed), "ink", "o", 2.2, 0.6)
-    return canvas.svg(f"claim-{claim.id}", f"Evidence for {claim.id}", _words(claim, shown[0]))
+    return canvas.svg(f"claim-{claim.id}", f"Evidence for {claim.id}", _summary(claim, shown[0]))
 
 
 def forest_plot(claims: Sequence[ClaimResult], width: float = WIDE) -> str:
@@ -162,12 +162,12 @@ def forest_plot(claims: Sequence[ClaimResult], width: float = WIDE) -> str:
         if narrow:
             canvas.text(4, y - 12, shortened(label, width - 8, 8), 8, "ink" if colour != "soft" else "soft")
         else:
-            words = shortened(label, left - 10, size)
-            canvas.text(left - 8, y, words, size, "ink" if colour != "soft" else "soft", "right")
+            caption = shortened(label, left - 10, size)
+            canvas.text(left - 8, y, caption, size, "ink" if colour != "soft" else "soft", "right")
         _effect(canvas, line, scale, y, 6, colour=colour if colour != "soft" else "accent")
     canvas.text((left + width - 8) / 2, bottom + 26, "difference in mean IOU, points", 8.5, "soft", "center")
-    words = f"{len(shown)} effects, the largest on top; the rows below have the same numbers."
-    return canvas.svg("forest", "Effects of all claims with their intervals", words)
+    caption = f"{len(shown)} effects, the largest on top; the rows below have the same numbers."
+    return canvas.svg("forest", "Effects of all claims with their intervals", caption)
 
 
 def _rank(line: Line) -> float:
@@ -180,7 +180,7 @@ def forest_label(label: str) -> str:
     return re.sub(r"^as published − (.*)$", r"\1", tidy(label))
 
 
-def _words(claim: ClaimResult, line: Line) -> str:
+def _summary(claim: ClaimResult, line: Line) -> str:
     ours, printed = effect_text(line.estimate.value, claim.unit), effect_text(line.published, claim.unit)
     return f"{claim.verdict}: ours {ours}, published {printed}"
 

@@ -106,8 +106,8 @@ def search_plot(searches: Sequence[Search]) -> str:
     for search in shown:
         _draw(canvas, search, y)
         y += _height(search)
-    words = f"{len(shown)} searches; the table beside names the combinations that were chosen."
-    return canvas.svg("searches", "Mean IOU of each combination of CRF parameters", words)
+    caption = f"{len(shown)} searches; the table beside names the combinations that were chosen."
+    return canvas.svg("searches", "Mean IOU of each combination of CRF parameters", caption)
 
 
 def _scores(search: Search) -> list[float]:
@@ -182,8 +182,8 @@ def _cell(
     inset = 1.5 if framed else 0.5
     canvas.box(x + inset, y + inset, width - 2 * inset, ROW - 2 * inset, "accent", strength)
     if width >= LEGIBLE:
-        words = fixed(100 * score, 1)
-        canvas.text(x + width / 2, y + ROW / 2, words, 7, "raised" if strength > 0.55 else "ink", "center")
+        percentage = fixed(100 * score, 1)
+        canvas.text(x + width / 2, y + ROW / 2, percentage, 7, "raised" if strength > 0.55 else "ink", "center")
 
 
 def step_sheet(shown: MeanField, classes: Classes) -> StepSheet:

@@ -63,11 +63,11 @@ def heat_maps(content: ReportContent, grid: Grid, width: float = WIDE) -> str:
         # Narrow columns are named now and then only.
         step = max(1, math.ceil(16 / cell))
         for j, column in list(enumerate(grid.columns))[::step]:
-            words = shortened(column, step * cell + 4, 8)
-            canvas.text(x + cell * (j + 0.5), y + TITLE + ROW * len(labels) + 8, words, 8, "soft", "center")
+            heading = shortened(column, step * cell + 4, 8)
+            canvas.text(x + cell * (j + 0.5), y + TITLE + ROW * len(labels) + 8, heading, 8, "soft", "center")
         _map(canvas, values, x, y + TITLE, cell, diverging=values is departs)
-    words = "The paper's table as colours: published, ours, difference; a stronger colour is a larger number."
-    return canvas.svg("heat", "Heat maps of published values, ours and the difference", words)
+    caption = "The paper's table as colours: published, ours, difference; a stronger colour is a larger number."
+    return canvas.svg("heat", "Heat maps of published values, ours and the difference", caption)
 
 
 def _matrices(content: ReportContent, grid: Grid) -> tuple[Array, Array, Array]:

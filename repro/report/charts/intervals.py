@@ -126,8 +126,8 @@ def _places(rows: Sequence[int], top: float, headed: bool) -> list[float]:
 def _cell(canvas: Canvas, result: CellResult, scale: Scale, y: float) -> None:
     value, estimate, colour = mean(result), result.estimate, row_colour(result.cell.row)
     if value is None or estimate is None:
-        words = {"failed": "×  failed", "missing": "○  not run"}.get(result.state, result.state)
-        canvas.text(scale.start + 2, y, words, 8, "soft")
+        state = {"failed": "×  failed", "missing": "○  not run"}.get(result.state, result.state)
+        canvas.text(scale.start + 2, y, state, 8, "soft")
         return
     times = factor(result.cell)
     if estimate.covers != "nothing":
@@ -193,8 +193,8 @@ def agreement_plot(content: ReportContent, width: float = WIDE) -> str:
         canvas.marks([x], [y], row_colour(row), row_marker(row), 6.6)
         canvas.text(x + 10, y, shortened(label, 230 if below else 150, 8.5), 8.5, "soft")
     kind = "ranks" if by_rank else "values"
-    words = f"{len(cells)} cells: published {kind} across, our {kind} upwards; on the dashed diagonal both are alike."
-    return canvas.svg("agreement", f"Published {kind} against ours", words)
+    caption = f"{len(cells)} cells: published {kind} across, our {kind} upwards; on the dashed diagonal both are alike."
+    return canvas.svg("agreement", f"Published {kind} against ours", caption)
 
 
 def _rank_ticks(n: int) -> list[float]:

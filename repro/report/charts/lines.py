@@ -99,8 +99,8 @@ def series_plot(content: ReportContent, width: float = WIDE) -> str:
         if marked:
             canvas.marks([x + 7], [y], row_colour(row), row_marker(row), 6)
         canvas.text(x + 19, y, shortened(label, width - 40 if below else legend - 26, 8.5), 8.5, "soft")
-    words = f"{len(labels)} lines over {len(columns)} columns; the table has the same numbers."
-    return canvas.svg("lines", "Published values and ours with 95 % intervals", words)
+    caption = f"{len(labels)} lines over {len(columns)} columns; the table has the same numbers."
+    return canvas.svg("lines", "Published values and ours with 95 % intervals", caption)
 
 
 def _axes(canvas: Canvas, across: Scale, upward: Scale, start: float, end: float, columns: Place) -> None:
@@ -131,13 +131,19 @@ def _published(
 
 
 def _ours(
-    canvas: Canvas, line: Sequence[CellResult], across: Scale, upward: Scale, columns: Place, marked: bool, aside: float
+    canvas: Canvas,
+    line: Sequence[CellResult],
+    across: Scale,
+    upward: Scale,
+    columns: Place,
+    marked: bool,
+    offset: float,
 ) -> None:
-    """`aside`: how far (points) marks stand beside their column, so that intervals do not hide each other."""
+    """`offset`: how far (points) marks stand beside their column, so that intervals do not hide each other."""
     row = line[0].cell.row
-    colour, aside = row_colour(row), aside if marked else 0.0
+    colour, offset = row_colour(row), offset if marked else 0.0
     points = [
-        (across(columns[c.cell.column_label]) + aside, upward(value * factor(c.cell)), c)
+        (across(columns[c.cell.column_label]) + offset, upward(value * factor(c.cell)), c)
         for c in line
         if (value := mean(c)) is not None
     ]

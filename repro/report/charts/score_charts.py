@@ -64,8 +64,8 @@ def class_chart(score: Score, width: float = WIDE) -> str:
             canvas.line([scale(line.iou.low * 100), scale(line.iou.high * 100)], [y, y], "soft", 2.2, 0.5)
         canvas.marks([scale(line.iou.value * 100)], [y], "accent", "o", 6, hollow=not has_interval(line))
     canvas.text((left + width) / 2, bottom + 24, "IOU, %", 8.5, "soft", "center")
-    words = "Bars are 95 % intervals over images; hollow: too few images hold the class. The line is the mean."
-    return canvas.svg("classes", "IOU by class", words)
+    caption = "Bars are 95 % intervals over images; hollow: too few images hold the class. The line is the mean."
+    return canvas.svg("classes", "IOU by class", caption)
 
 
 def trimap_chart(score: Score, width: float = WIDE) -> str:
@@ -111,5 +111,5 @@ def matrix_chart(score: Score, width: float = WIDE) -> str:
                 if cell >= 20:
                     canvas.text(x + cell / 2, y + cell / 2, f"{share * 100:.0f}", 7,
                                 "raised" if share > 0.55 else "ink", "center")  # fmt: skip
-    words = "Rows: ground truth; columns: prediction, in the same order; per cent of the row's pixels, from 0.5 %."
-    return canvas.svg("matrix", "Confusion matrix", words)
+    caption = "Rows: ground truth; columns: prediction, in the same order; per cent of the row's pixels, from 0.5 %."
+    return canvas.svg("matrix", "Confusion matrix", caption)

@@ -54,8 +54,10 @@ def curves_plot(curves: Sequence[Curve], page: float = WIDE) -> str:
             for tick in marks:
                 canvas.text(steps(tick), y + HEIGHT + 9, tick_text(tick, marks), 8, "soft", "center")
         _panel(canvas, [curve for curve in curves if curve.label == label], steps, loss)
-    words = f"{len(labels)} trainings; across: iterations up to {last:.0f}; upwards: loss from 0, on one common scale."
-    return canvas.svg("curves", "Loss of each training", words)
+    caption = (
+        f"{len(labels)} trainings; across: iterations up to {last:.0f}; upwards: loss from 0, on one common scale."
+    )
+    return canvas.svg("curves", "Loss of each training", caption)
 
 
 def _panel(canvas: Canvas, seeds: Sequence[Curve], steps: Scale, loss: Scale) -> None:
@@ -76,7 +78,7 @@ def _inside(values: NDArray[np.float64], loss: Scale) -> list[float]:
 
 def final_losses(curves: Sequence[Curve]) -> dict[str, str]:
     """Return label -> mean of the seeds' last losses, for readers of text."""
-    found: dict[str, list[float]] = {}
+    losses: dict[str, list[float]] = {}
     for curve in curves:
-        found.setdefault(curve.label, []).extend(float(value) for value in curve.loss[-1:])
-    return {label: fixed(float(np.mean(values)), 3) if values else NONE for label, values in found.items()}
+        losses.setdefault(curve.label, []).extend(float(value) for value in curve.loss[-1:])
+    return {label: fixed(float(np.mean(values)), 3) if values else NONE for label, values in losses.items()}

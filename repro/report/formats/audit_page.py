@@ -33,32 +33,32 @@ BASIS = (
 )
 
 
-def audit_markdown(found: Audit, command: str, full: bool = False) -> str:
+def audit_markdown(audit: Audit, command: str, full: bool = False) -> str:
     """Return the audit as Markdown; with `full` every claim, not only those that fall short."""
     blocks = [
         f"# {TITLE}",
         f"{text(LEAD)} `{command}` makes this page.",
-        bullets(text(line) for line in found.headline),
+        bullets(text(line) for line in audit.headline),
         "## Sentences that the printed numbers do not bear out",
-        rows(("Where", "Claim", "Sentence", "What the numbers say"), [_line(*item) for item in _failing(found)]),
+        rows(("Where", "Claim", "Sentence", "What the numbers say"), [_line(*item) for item in _failing(audit)]),
         "## Numbers that contradict each other",
-        rows(CONTRADICTIONS, [[text(cell) for cell in line] for line in _contradictions(found)]),
+        rows(CONTRADICTIONS, [[text(cell) for cell in line] for line in _contradictions(audit)]),
         "## Differences too small to tell",
         text(BASIS),
         rows(
             ("Where", "Claim", "Sentence", "Printed", "Difference", "Limit", "Too close"),
-            [[text(cell) for cell in _close_line(found, *item)] for item in found.close()],
+            [[text(cell) for cell in _close_line(audit, *item)] for item in audit.close()],
             (4, 5),
         ),
     ]
-    for table in found.tables if full else ():
+    for table in audit.tables if full else ():
         if table.claims:
             blocks += [f"## {text(table.place)}: {text(table.title)}", _claims(table)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _failing(found: Audit) -> list[tuple[TableAudit, Published]]:
-    return [(table, claim) for table in found.tables for claim in table.claims if claim.status == "fails"]
+def _failing(audit: Audit) -> list[tuple[TableAudit, Published]]:
+    return [(table, claim) for table in audit.tables for claim in table.claims if claim.status == "fails"]
 
 
 def _line(table: TableAudit, claim: Published) -> list[str]:
@@ -70,35 +70,35 @@ def _claims(table: TableAudit) -> str:
     return rows(("Claim", "As printed", "Sentence", "What the numbers say"), body)
 
 
-def _contradictions(found: Audit) -> list[list[str]]:
+def _contradictions(audit: Audit) -> list[list[str]]:
     """Return one protocol printed with two values, and figures that do not come out as printed."""
-    places = {table.id: table.place for table in found.tables}
+    places = {table.id: table.place for table in audit.tables}
     lines = [
         [f"{places[d.first.table]}, {places[d.second.table]}", printed_number(d.first),
          f"{printed_number(d.second)}, of the same protocol", signed(d.difference)]
-        for d in found.doubles
+        for d in audit.doubles
     ]  # fmt: skip
     lines += [
         [f"{places[m.cell.table]}: {m.cell.row_label}", printed_number(m.cell),
          f"{fixed(m.computed, m.cell.decimals)}, counted from the network", signed(m.difference, m.cell.decimals)]
-        for m in found.misprints
+        for m in audit.misprints
     ]  # fmt: skip
     return lines
 
 
-def _close_line(found: Audit, table: TableAudit, claim: Published) -> list[str]:
+def _close_line(audit: Audit, table: TableAudit, claim: Published) -> list[str]:
     effect = claim.effects[claim.decisive]
     few = len(claim.effects) - (claim.clear or 0)
     of = "yes" if len(claim.effects) == 1 else f"{few} of {len(claim.effects)}"
-    printed = found.printed(effect.cells) or effect.label
+    printed = audit.printed(effect.cells) or effect.label
     return [table.place, claim.id, claim.text, printed, signed(effect.value), fixed(effect.limit), of]
 
 
-def audit_html(found: Audit, command: str, version: str) -> str:
+def audit_html(audit: Audit, command: str, version: str) -> str:
     """Return the audit as one self-contained page."""
     from repro.report.formats.html import json_block, render, with_markup
 
-    claims = [(table, claim) for table in found.tables for claim in table.claims]
+    claims = [(table, claim) for table in audit.tables for claim in table.claims]
     kept = [
         {"place": table.place, "id": claim.id, "status": claim.status, "note": claim.note} for table, claim in claims
     ]
@@ -106,8 +106,8 @@ def audit_html(found: Audit, command: str, version: str) -> str:
         "version": version,
         "title": TITLE,
         "lead": LEAD,
-        "facts": _facts(found),
-        "sections": with_markup(_sections(found, claims, command)),
+        "facts": _facts(audit),
+        "sections": with_markup(_sections(audit, claims, command)),
         "data": json_block({"audit": kept}),
     }
     return render("audit.html.j2", view)
@@ -116,9 +116,9 @@ def audit_html(found: Audit, command: str, version: str) -> str:
 SIGNS = {"holds": "✓ holds", "fails": "✗ fails", "not testable": "○ not testable"}
 
 
-def _sections(found: Audit, claims: Sequence[tuple[TableAudit, Published]], command: str) -> tuple[Section, ...]:
+def _sections(audit: Audit, claims: Sequence[tuple[TableAudit, Published]], command: str) -> tuple[Section, ...]:
     """What the page shows below its head."""
-    against = DataTable("contradictions", CONTRADICTIONS, tuple(map(tuple, _contradictions(found))), (3,))
+    against = DataTable("contradictions", CONTRADICTIONS, tuple(map(tuple, _contradictions(audit))), (3,))
     head = ("Claim", "Where", "Sentence", "As printed", "Of the limit", "What the numbers say")
     body = []
     for table, claim in claims:
@@ -130,10 +130,10 @@ def _sections(found: Audit, claims: Sequence[tuple[TableAudit, Published]], comm
         "“Of the limit” is the weakest difference behind a sentence, in units of what single runs differ by by chance: "
         "below 1 it is too close to tell."
     )
-    chart = Chart("How far the printed numbers are from telling nothing", lambda width: distances_picture(found, width))
+    chart = Chart("How far the printed numbers are from telling nothing", lambda width: distances_picture(audit, width))
     every = DataTable("claim", head, tuple(body), (4,), search="Filter sentences")
     return (
-        Section("found", "What stands out", "", (ItemList(tuple(found.headline)),), folded=False),
+        Section("found", "What stands out", "", (ItemList(tuple(audit.headline)),), folded=False),
         Section("contradict", "Numbers that contradict each other", "", (against,), folded=False),
         Section("close", "Too close to tell?", BASIS, (chart,), folded=False),
         Section("claims", "Every sentence", limit, (every,), folded=False),
@@ -141,22 +141,22 @@ def _sections(found: Audit, claims: Sequence[tuple[TableAudit, Published]], comm
     )
 
 
-def _facts(found: Audit) -> list[dict[str, str]]:
-    counts = {status: sum(c.status == status for c in found.claims) for status in ("holds", "fails", "not testable")}
+def _facts(audit: Audit) -> list[dict[str, str]]:
+    counts = {status: sum(c.status == status for c in audit.claims) for status in ("holds", "fails", "not testable")}
     facts = (
         ("Sentences that hold as printed", str(counts["holds"])),
         ("Sentences that fail as printed", str(counts["fails"])),
-        ("In part too close to tell", str(len(found.close()))),
+        ("In part too close to tell", str(len(audit.close()))),
         ("Sentences that no number decides", str(counts["not testable"])),
-        ("Numbers in contradiction", str(len(found.doubles) + len(found.misprints))),
+        ("Numbers in contradiction", str(len(audit.doubles) + len(audit.misprints))),
     )
     return [{"name": name, "value": value} for name, value in facts]
 
 
-def distances_picture(found: Audit, page: float = WIDE) -> str:
+def distances_picture(audit: Audit, page: float = WIDE) -> str:
     """Draw each claim's weakest difference in units of what single runs can tell, one line per paper."""
     papers: dict[str, list[float]] = {}
-    for table in found.tables:
+    for table in audit.tables:
         shares = [
             share_of_limit(claim) for claim in table.claims if claim.clear is not None and claim.status == "holds"
         ]
@@ -187,14 +187,14 @@ def distances_picture(found: Audit, page: float = WIDE) -> str:
         for k, share in enumerate(sorted(shares)):
             canvas.marks([across(share)], [y + 8 * ((k % 3) - 1)], row_colour(index), "o", 5, 0.75)
     canvas.text(left, bottom + 27, "weakest difference behind each sentence that holds", 8.5, "soft")
-    words = f"{sum(map(len, papers.values()))} sentences; the table below has each of them."
-    return canvas.svg("distances", "How far the printed numbers are from telling nothing", words)
+    caption = f"{sum(map(len, papers.values()))} sentences; the table below has each of them."
+    return canvas.svg("distances", "How far the printed numbers are from telling nothing", caption)
 
 
-def audit_files(found: Audit, formats: Sequence[PageFormat], command: str, full: bool, version: str) -> dict[str, str]:
+def audit_files(audit: Audit, formats: Sequence[PageFormat], command: str, full: bool, version: str) -> dict[str, str]:
     """Return file name -> text."""
     makers = {
-        "md": lambda: audit_markdown(found, command, full),
-        "html": lambda: audit_html(found, command, version),
+        "md": lambda: audit_markdown(audit, command, full),
+        "html": lambda: audit_html(audit, command, version),
     }
     return {f"audit.{name}": makers[name]() for name in formats}

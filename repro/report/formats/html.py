@@ -49,9 +49,9 @@ def report_html(content: ReportContent, changes: Sequence[Change] = ()) -> str:
     return render("report.html.j2", view)
 
 
-def with_markup(found: Iterable[Section]) -> list[tuple[Section, Any]]:
+def with_markup(items: Iterable[Section]) -> list[tuple[Section, Any]]:
     """Return each section with its blocks as markup."""
-    return [(section, blocks_html(section.blocks)) for section in found]
+    return [(section, blocks_html(section.blocks)) for section in items]
 
 
 def blocks_html(blocks: Iterable[Block]) -> Any:

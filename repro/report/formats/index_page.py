@@ -95,29 +95,29 @@ def _basis(row: Mapping[str, Any]) -> str:
     return str(row.get("basis", "measured"))
 
 
-def entries(folder: Path, known: Iterable[Entry] = ()) -> list[Entry]:
-    """Return the lines of a folder's reports, in the order of `known` tables, then by name.
+def entries(folder: Path, tables: Iterable[Entry] = ()) -> list[Entry]:
+    """Return the lines of a folder's reports, in the order of `tables`, then by name.
 
-    A table may have several: those of all its cells come first. `known`: the suite's tables, so that those without a
+    A table may have several: those of all its cells come first. `tables`: the suite's tables, so that those without a
     report are shown as such. A page whose data cannot be understood is left out.
     """
-    found: dict[str, list[Entry]] = {}
+    reports: dict[str, list[Entry]] = {}
     for page in sorted(folder.glob("*.html")):
         data = read_data(page)
         with contextlib.suppress(KeyError, TypeError, AttributeError):
             line = entry(data, page.name) if data is not None else None
             if line is not None:
-                found.setdefault(line.id, []).append(line)
-    for lines in found.values():
+                reports.setdefault(line.id, []).append(line)
+    for lines in reports.values():
         lines.sort(key=lambda line: (bool(line.asked), len(line.file), line.file))
-    ordered = [line for one in known for line in found.pop(one.id, [one])]
-    return [*ordered, *(line for lines in found.values() for line in lines)]
+    ordered = [line for table in tables for line in reports.pop(table.id, [table])]
+    return [*ordered, *(line for lines in reports.values() for line in lines)]
 
 
-def write_index(folder: Path, known: Sequence[Entry] = (), version: str = "") -> list[Path]:
+def write_index(folder: Path, tables: Sequence[Entry] = (), version: str = "") -> list[Path]:
     """Write index.html and index.md over the reports in a folder. Raises InputError where it can't be written to."""
     ready_folder(folder)
-    lines = entries(folder, known)
+    lines = entries(folder, tables)
     return [
         write_file(folder / "index.md", index_markdown(lines).encode()),
         write_file(folder / "index.html", index_html(lines, version).encode()),
@@ -151,11 +151,11 @@ def groups(lines: Sequence[Entry]) -> list[Group]:
     titles: dict[str, list[Entry]] = {}
     for line in sorted(lines, key=lambda line: ORDER.index(line.kind)):
         titles.setdefault(TITLES.get(line.kind, line.paper), []).append(line)
-    found = [
+    groups_of_papers = [
         Group(title, tuple(line for line in own if line.file), tuple(line for line in own if not line.file))
         for title, own in titles.items()
     ]
-    return sorted(found, key=lambda group: not group.reported)
+    return sorted(groups_of_papers, key=lambda group: not group.reported)
 
 
 def index_html(lines: Sequence[Entry], version: str) -> str:
@@ -190,7 +190,7 @@ def index_html(lines: Sequence[Entry], version: str) -> str:
 
 def _claims(lines: Sequence[Entry]) -> list[dict[str, str]]:
     """How claims came out, counted apart by whose they are and by what decides them."""
-    found = []
+    facts = []
     for kind in ORDER:
         own = [line for line in lines if line.kind == kind]
         totals = _totals(line.verdicts for line in own)
@@ -198,21 +198,21 @@ def _claims(lines: Sequence[Entry]) -> list[dict[str, str]]:
             n = sum(totals.values())
             rest = counted(totals, [verdict for verdict in VERDICTS if verdict != "supported"])
             value = f"{totals.get('supported', 0)} of {n} supported"
-            found.append({"name": f"{COUNTED[kind]}, measured", "value": value, "small": rest})
+            facts.append({"name": f"{COUNTED[kind]}, measured", "value": value, "small": rest})
     computed, printed = _totals(line.computed for line in lines), sum(line.printed for line in lines)
     if computed:
         value = f"{computed.get('supported', 0)} of {sum(computed.values())} supported"
-        found.append({"name": "Claims, computed", "value": value, "small": "from the architecture alone"})
+        facts.append({"name": "Claims, computed", "value": value, "small": "from the architecture alone"})
     if printed:
-        found.append({"name": "Claims, printed only", "value": str(printed), "small": "nothing here decides them"})
-    return found
+        facts.append({"name": "Claims, printed only", "value": str(printed), "small": "nothing here decides them"})
+    return facts
 
 
 def _totals(counts: Iterable[Sequence[tuple[Verdict, int]]]) -> dict[Verdict, int]:
-    found: dict[Verdict, int] = {}
+    totals: dict[Verdict, int] = {}
     for verdict, n in (pair for pairs in counts for pair in pairs):
-        found[verdict] = found.get(verdict, 0) + n
-    return found
+        totals[verdict] = totals.get(verdict, 0) + n
+    return totals
 
 
 def index_markdown(lines: Sequence[Entry]) -> str:

@@ -39,8 +39,8 @@ def junit(tables: Sequence[CheckedTable], seconds: float, more: Sequence[Suite] 
         suite = ElementTree.SubElement(root, "testsuite", {"name": f"{table.table} at {table.scale}", **attributes})
         for cell in table.cells:
             _case(suite, table, cell)
-    for one in more:
-        _suite(root, one)
+    for further in more:
+        _suite(root, further)
     for name in ("tests", "failures", "errors"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     return _document(root)
@@ -63,14 +63,14 @@ def _document(root: ElementTree.Element) -> bytes:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'.encode()
 
 
-def _suite(root: ElementTree.Element, one: Suite) -> None:
-    counts = {"tests": len(one.cases)}
-    counts |= {f"{kind}s": sum(case.problem == kind for case in one.cases) for kind in ("failure", "error")}
+def _suite(root: ElementTree.Element, cases: Suite) -> None:
+    counts = {"tests": len(cases.cases)}
+    counts |= {f"{kind}s": sum(case.problem == kind for case in cases.cases) for kind in ("failure", "error")}
     attributes = {name: str(count) for name, count in counts.items()}
-    suite = ElementTree.SubElement(root, "testsuite", {"name": clean(one.name), **attributes})
-    for case in one.cases:
+    suite = ElementTree.SubElement(root, "testsuite", {"name": clean(cases.name), **attributes})
+    for case in cases.cases:
         element = ElementTree.SubElement(
-            suite, "testcase", {"classname": clean(one.classname), "name": clean(case.name)}
+            suite, "testcase", {"classname": clean(cases.classname), "name": clean(case.name)}
         )
         if case.problem:
             attributes = {"type": "moved" if case.problem == "failure" else "failed", "message": clean(case.message)}

@@ -20,9 +20,9 @@ ESCAPES = {
 }  # fmt: skip
 
 
-def escape(words: str) -> str:
+def escape(plain: str) -> str:
     """Return words that LaTeX prints as they are."""
-    return "".join(ESCAPES.get(letter, letter) for letter in words)
+    return "".join(ESCAPES.get(letter, letter) for letter in plain)
 
 
 def report_latex(content: ReportContent) -> str:
@@ -77,16 +77,16 @@ def _tabular(columns: str, lines: Sequence[str]) -> list[str]:
     return [begin, r"    \toprule", *lines, r"    \bottomrule", end]
 
 
-def _row(words: Sequence[str]) -> str:
-    return "    " + " & ".join(map(escape, words)) + r" \\"
+def _row(cells: Sequence[str]) -> str:
+    return "    " + " & ".join(map(escape, cells)) + r" \\"
 
 
 def _caption(content: ReportContent) -> str:
     seeds = f"{len(content.seeds)} seeds" if len(content.seeds) > 1 else "one seed"
-    asked = [deviation.key for deviation in asked_for(content.deviations)]
-    changed = f" with other settings than the paper's ({named(asked)})" if asked else ""
-    words = f"Ours at scale “{content.scale}”{changed}, mean over {seeds} with its 95 % interval."
-    return escape(words).replace("“", "``").replace("”", "''")
+    changed_keys = [deviation.key for deviation in asked_for(content.deviations)]
+    changed = f" with other settings than the paper's ({named(changed_keys)})" if changed_keys else ""
+    caption = f"Ours at scale “{content.scale}”{changed}, mean over {seeds} with its 95 % interval."
+    return escape(caption).replace("“", "``").replace("”", "''")
 
 
 def _published(cell: GridCell | None) -> str:

@@ -19,14 +19,14 @@ BESIDE = 4
 def report_markdown(content: ReportContent) -> str:
     """Return the report as GitHub-flavoured Markdown. It does not depend on the clock: equal records, equal bytes."""
     table = content.table
-    found = [
+    points = [
         f"{VERDICTS[line.verdict].symbol} {text(line.text)}" if line.verdict else text(line.text)
         for line in content.findings
     ]
     parts = [
         f"# {text(f'{table.paper} {table.place}'.strip())}: {text(table.title)}",
-        bullets(found) or f"**{text(content.headline)}**",
-        text(order_line(content)) if found else "",
+        bullets(points) or f"**{text(content.headline)}**",
+        text(order_line(content)) if points else "",
         *(f"**Remark.** {text(remark)}" for remark in content.remarks),
         text(scale_line(content)),
         bullets(f"{fact['name']}: **{text(fact['value'])}**{_remark(fact['small'])}" for fact in facts(content)),
@@ -35,10 +35,10 @@ def report_markdown(content: ReportContent) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def sections_markdown(found: Iterable[Section]) -> list[str]:
+def sections_markdown(items: Iterable[Section]) -> list[str]:
     """Return sections under their headings."""
     parts: list[str] = []
-    for section in found:
+    for section in items:
         parts += [f"## {text(section.title)}", text(section.gist), *blocks_markdown(section.blocks)]
     return parts
 
@@ -90,15 +90,15 @@ def _value(value: str | Value) -> str:
     return (code(value.text) if value.code else text(value.text)) if value.text else " "
 
 
-def text(words: str) -> str:
+def text(content: str) -> str:
     """Return words that Markdown and HTML leave as they are."""
-    escaped = re.sub(r"([\\`*_\[\]<>|#~$])", r"\\\1", _one_line(words))
+    escaped = re.sub(r"([\\`*_\[\]<>|#~$])", r"\\\1", _one_line(content))
     return escaped.replace("&", "&amp;")
 
 
-def code(words: str) -> str:
+def code(content: str) -> str:
     """Return words as a code span, also inside a table."""
-    return f"`{_one_line(words).replace('`', chr(39)).replace('|', chr(92) + '|')}`"
+    return f"`{_one_line(content).replace('`', chr(39)).replace('|', chr(92) + '|')}`"
 
 
 def fence(command: str) -> str:
@@ -108,8 +108,8 @@ def fence(command: str) -> str:
     return f"{marks}sh\n{command}\n{marks}"
 
 
-def _one_line(words: str) -> str:
-    return " ".join(words.splitlines())
+def _one_line(content: str) -> str:
+    return " ".join(content.splitlines())
 
 
 def bullets(lines: Iterable[str]) -> str:
@@ -126,5 +126,5 @@ def rows(head: Sequence[str], body: Iterable[Sequence[str]], numeric: Sequence[i
     return "\n".join([f"| {' | '.join(name or ' ' for name in head)} |", f"| {rule} |", *lines])
 
 
-def _remark(words: str) -> str:
-    return f" ({text(words.removesuffix('.'))})" if words else ""
+def _remark(remark: str) -> str:
+    return f" ({text(remark.removesuffix('.'))})" if remark else ""

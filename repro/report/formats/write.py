@@ -18,12 +18,12 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 def parse_formats(text: str) -> tuple[Format, ...]:
     """Return the formats of a list such as "md,html". Raises InputError for a word that is none."""
-    words = [word.strip().lower() for word in text.split(",") if word.strip()]
-    unknown = [word for word in words if word not in FORMATS]
-    if unknown or not words:
+    names = [part.strip().lower() for part in text.split(",") if part.strip()]
+    unknown = [part for part in names if part not in FORMATS]
+    if unknown or not names:
         bad = unknown[0] if unknown else text
         raise InputError(f"--format: {bad!r} is not one of {', '.join(FORMATS)}.{did_you_mean(bad, FORMATS)}")
-    return tuple(name for name in FORMATS if name in words)
+    return tuple(name for name in FORMATS if name in names)
 
 
 def write_report(content: ReportContent, out_dir: Path, formats: Sequence[Format] = ("md", "html")) -> list[Path]:
