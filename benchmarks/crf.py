@@ -43,7 +43,7 @@ from repro.data.scene_settings import SceneSettings
 from repro.data.scenes import draw
 from repro.evaluate.crf import refine
 from repro.evaluate.meanfield import Kernels, batches, bilateral
-from repro.evaluate.probabilities import Kept
+from repro.evaluate.probabilities import StoredProbabilities
 from repro.evaluate.search import SearchImage, search
 from repro.spec.presets import CRF_PRESETS
 from repro.spec.protocol import CRF
@@ -184,7 +184,7 @@ def timed_search(pixels: list[Tensor], device: str, counts: Sequence[int]) -> di
     found = None
     for count in sorted({min(count, len(pixels)) for count in counts}):
         with tempfile.TemporaryDirectory() as folder:
-            kept = Kept(Path(folder), count)
+            kept = StoredProbabilities(Path(folder), count)
             kept.fill(lambda batch: [soft(pixels[k], k) for k in range(batch.start, batch.stop)], 1, lambda: False)
             samples = [
                 SearchImage(str(k), partial(kept.read, k), pixels[k].numpy(), kept.read(k).argmax(0).astype(np.uint8))

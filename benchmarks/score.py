@@ -18,7 +18,7 @@ from PIL import Image
 from repro.cores import cores
 from repro.data.label_form import LabelForm
 from repro.data.threads import in_threads
-from repro.scoring.pairs import Pair
+from repro.scoring.pairs import LabelPair
 from repro.scoring.result import score_pairs
 from repro.scoring.tally import Reading
 
@@ -63,7 +63,7 @@ def bench(device: str) -> list[Row]:
     return rows
 
 
-def _written(folder: Path) -> list[Pair]:
+def _written(folder: Path) -> list[LabelPair]:
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     pairs = []
@@ -81,18 +81,18 @@ def _written(folder: Path) -> list[Pair]:
             picture.putpalette([value % 256 for value in range(768)])
             paths.append(folder / f"{side}-{k}.png")
             picture.save(paths[-1])
-        pairs.append(Pair(str(k), *paths))
+        pairs.append(LabelPair(str(k), *paths))
     return pairs
 
 
-def _decoded(pair: Pair) -> int:
+def _decoded(pair: LabelPair) -> int:
     for path in (pair.prediction, pair.truth):
         with Image.open(path) as image:
             image.load()
     return 2
 
 
-def _loop(metric_class: type, pairs: list[Pair]) -> float:
+def _loop(metric_class: type, pairs: list[LabelPair]) -> float:
     import torch
 
     metric = metric_class(CLASSES, ignore_index=255, validate_args=False)

@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from repro.commands.output import say
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.errors import InputError
 from repro.nets.deeplab import build
 from repro.nets.precision import precision
@@ -133,12 +133,12 @@ def measured(
     return [row, *(Row(other, values[other], "images/s", note=notes.get(other, "")) for other in beside)]
 
 
-def photographs(count: int, side: int) -> Images:
+def photographs(count: int, side: int) -> PaddedSplit:
     """Noise in the form of photographs with labels, all of one size."""
     noise = np.random.default_rng(0)
     pixels = noise.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     labels = noise.integers(0, CLASSES, (count, side, side), dtype=np.uint8)
-    return Images(pixels, labels, np.full((count, 2), side, dtype=np.int32), tuple(map(str, range(count))))
+    return PaddedSplit(pixels, labels, np.full((count, 2), side, dtype=np.int32), tuple(map(str, range(count))))
 
 
 def ours(model: Model, device: str, crop: int, batch: int, launch: LaunchMode = "eager") -> Paced:

@@ -24,9 +24,9 @@ from repro.commands.options import (
     Crf,
     CrfBackend,
     DataDir,
-    Dataset,
+    DatasetOption,
     Device,
-    Executor,
+    ExecutorOption,
     GpusPerTraining,
     HowLaunched,
     Jobs,
@@ -34,8 +34,8 @@ from repro.commands.options import (
     MicroBatch,
     Only,
     Out,
-    Scale,
-    Seeds,
+    ScaleOption,
+    SeedsOption,
     Set,
     SlurmOptions,
     StoreDir,
@@ -133,8 +133,8 @@ def list_(tables: TablesDir = None, json: Json = False) -> None:
 @app.command(short_help="Show a table as printed, its claims, what a scale changes.")
 def show(
     names: Tables,
-    scale: Scale = None,
-    dataset: Dataset = None,
+    scale: ScaleOption = None,
+    dataset: DatasetOption = None,
     set_: Set = None,
     crf: Crf = None,
     crf_backend: CrfBackend = None,
@@ -155,13 +155,13 @@ def show(
 @app.command(short_help="Say what a run would do, why, and how long it would take.")
 def plan(
     names: Tables,
-    scale: Scale = None,
-    seeds: Seeds = None,
+    scale: ScaleOption = None,
+    seeds: SeedsOption = None,
     only: Only = None,
     set_: Set = None,
     crf: Crf = None,
     crf_backend: CrfBackend = None,
-    dataset: Dataset = None,
+    dataset: DatasetOption = None,
     data: DataDir = None,
     weights: WeightsDir = None,
     trained: WeightsTrained = None,
@@ -201,13 +201,13 @@ def plan(
 @app.command(short_help="Train and evaluate what is not stored yet; write reports.")
 def run(
     names: Tables,
-    scale: Scale = None,
-    seeds: Seeds = None,
+    scale: ScaleOption = None,
+    seeds: SeedsOption = None,
     only: Only = None,
     set_: Set = None,
     crf: Crf = None,
     crf_backend: CrfBackend = None,
-    dataset: Dataset = None,
+    dataset: DatasetOption = None,
     data: DataDir = None,
     weights: WeightsDir = None,
     trained: WeightsTrained = None,
@@ -217,7 +217,7 @@ def run(
     tables: TablesDir = None,
     device: Device = "auto",
     jobs: Jobs = None,
-    executor: Executor = "local",
+    executor: ExecutorOption = "local",
     slurm: SlurmOptions = None,
     gpus_per_training: GpusPerTraining = 1,
     micro_batch: MicroBatch = None,
@@ -243,7 +243,7 @@ def run(
 
       repro run table3 --seeds 5 --executor slurm --slurm partition=gpu --store /shared/runs
     """
-    from repro.commands.run import Place, main
+    from repro.commands.run import ExecutorChoice, main
     from repro.run.job import ExecutionOptions
     from repro.run.session import Options
 
@@ -253,20 +253,20 @@ def run(
         gpus_per_training=(gpus_per_training, 1), launch=(launch, "eager"), tensorboard=(tensorboard, None),
     )  # fmt: skip
     options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, how, trained)
-    place = Place(executor, device, jobs, tuple(slurm or ()))
+    place = ExecutorChoice(executor, device, jobs, tuple(slurm or ()))
     raise typer.Exit(main(options, out, place, ExecutionOptions(gpus_per_training, launch, tensorboard), json))
 
 
 @app.command()
 def report(
     names: Tables,
-    scale: Scale = None,
-    seeds: Seeds = None,
+    scale: ScaleOption = None,
+    seeds: SeedsOption = None,
     only: Only = None,
     set_: Set = None,
     crf: Crf = None,
     crf_backend: CrfBackend = None,
-    dataset: Dataset = None,
+    dataset: DatasetOption = None,
     data: DataDir = None,
     weights: WeightsDir = None,
     trained: WeightsTrained = None,
@@ -312,10 +312,10 @@ def predict(
             "(the benchmark's names and label ids).",
         ),
     ] = "indexed",
-    scale: Scale = None,
+    scale: ScaleOption = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Which seed's training.")] = 0,
     set_: Set = None,
-    dataset: Dataset = None,
+    dataset: DatasetOption = None,
     data: DataDir = None,
     weights: WeightsDir = None,
     trained: WeightsTrained = None,

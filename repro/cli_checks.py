@@ -17,7 +17,7 @@ from repro.commands.options import (
     Jobs,
     Json,
     Only,
-    Scale,
+    ScaleOption,
     Set,
     StoreDir,
     Tables,
@@ -68,19 +68,19 @@ def check(
 
       repro check table3 --update
     """
-    from repro.commands.check import Files, main
+    from repro.commands.check import CheckFiles, main
     from repro.run.session import Options
 
     options = Options(
         tuple(names), scale, seeds, tuple(only or ()), data_root=data, store=store, tables_dir=tables, weights=weights
     )
-    raise typer.Exit(main(options, Files(baselines, junit, markdown), device, jobs, update, json))
+    raise typer.Exit(main(options, CheckFiles(baselines, junit, markdown), device, jobs, update, json))
 
 
 @checks.command(short_help="Keep what seeds change, so that a run with one seed can be judged.")
 def reference(
     names: Tables,
-    scale: Scale = None,
+    scale: ScaleOption = None,
     seeds: Annotated[int, typer.Option(metavar="N", help="Seeds that are stored, 5 or more.")] = 5,
     data: DataDir = None,
     weights: WeightsDir = None,

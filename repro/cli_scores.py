@@ -83,11 +83,11 @@ def score(
 
       repro score results cityscapes/gtFine/val --truth-ending _labelIds.png --map cityscapes --dataset cityscapes
     """
-    from repro.commands.score import Side, main
+    from repro.commands.score import LabelReading, main
 
     sides = (
-        Side(tuple(void or [255]), offset, mapping, truth_ending),
-        Side(tuple(prediction_void or [255]), prediction_offset, prediction_map, prediction_ending),
+        LabelReading(tuple(void or [255]), offset, mapping, truth_ending),
+        LabelReading(tuple(prediction_void or [255]), prediction_offset, prediction_map, prediction_ending),
     )
     main(
         predictions, truth, dataset, data, split, classes, sides, partial, unanswered, formats, against, out, jobs, json

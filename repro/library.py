@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from repro.data.label_form import LabelForm
 from repro.scoring.matrix import VOID, ConfusionMatrix, as_array
-from repro.scoring.pairs import Pair, label_files, pair_up
+from repro.scoring.pairs import LabelPair, label_files, pair_up
 from repro.scoring.result import Score, result_of, score_pairs
 from repro.scoring.tally import Reading, chessboard, tally_arrays
 
@@ -60,7 +60,7 @@ def score(
 def _score_files(predictions: Path, truth: Path, names: Sequence[str], void: int) -> Score:
     truths = {name: (path, None) for name, path in label_files(truth, "", "ground truth").items()}
     files = label_files(predictions, "", "predictions")
-    pairs: Sequence[Pair] = pair_up(files, truths, partial=False, places=(str(predictions), str(truth)))
+    pairs: Sequence[LabelPair] = pair_up(files, truths, partial=False, places=(str(predictions), str(truth)))
     form = LabelForm(len(names), frozenset({void}))
     return score_pairs(pairs, Reading(len(names), form, form), names)
 

@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Add the tests of the tables that were asked for."""
     if tables := config.getoption("--repro-check"):
-        run = _Run(tuple(tables), config)
+        run = _CheckRun(tuple(tables), config)
         for suite, case in run.tests():
             items.append(
                 CheckItem.from_parent(session, name=f"{suite} {case}".strip(), run=run, suite=suite, case=case)
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 class CheckItem(pytest.Item):
     """A cell, or a step or an evaluation from frozen weights."""
 
-    def __init__(self, *, run: _Run, suite: str, case: str, **more: Any) -> None:
+    def __init__(self, *, run: _CheckRun, suite: str, case: str, **more: Any) -> None:
         super().__init__(**more)
         self._run, self._suite, self._case = run, suite, case
 
@@ -66,7 +66,7 @@ class _MovedError(Exception):
     """A result is not the baseline's."""
 
 
-class _Run:
+class _CheckRun:
     """One check of several tables."""
 
     def __init__(self, tables: tuple[str, ...], config: pytest.Config) -> None:
@@ -105,7 +105,7 @@ class _Run:
             store = self._config.getoption("--repro-store") or folder
             options = Options(self._tables, scale=self._scale, store=Path(store), tables_dir=self._own)
             told = Path(folder) / "check.xml"
-            files = check.Files(self._baselines, junit=told)
+            files = check.CheckFiles(self._baselines, junit=told)
             check.main(options, files, "cpu", self._config.getoption("--repro-jobs"), update=False, as_json=True)
             root = ElementTree.parse(told).getroot()
         found: dict[tuple[str, str], str] = {}

@@ -43,7 +43,7 @@ LEAST_SEEDS = 2
 
 
 @dataclass(frozen=True)
-class Files:
+class CheckFiles:
     """Where a check reads and writes."""
 
     baselines: Path
@@ -51,7 +51,7 @@ class Files:
     markdown: Path | None = None
 
 
-def main(options: Options, files: Files, device: str, jobs: int | None, update: bool, as_json: bool) -> int:
+def main(options: Options, files: CheckFiles, device: str, jobs: int | None, update: bool, as_json: bool) -> int:
     """Check, or make the baselines; the exit code.
 
     Where that comes to no result, the files of an earlier check do not stand for this one: they say so.
@@ -71,7 +71,7 @@ def main(options: Options, files: Files, device: str, jobs: int | None, update: 
     return code
 
 
-def _unfinished(files: Files, reason: str, began: float) -> None:
+def _unfinished(files: CheckFiles, reason: str, began: float) -> None:
     """Say in the files that there is no result, and why."""
     with suppress(InputError):  # why they can't be written is told already, or of no more weight than the reason
         if files.junit is not None:
@@ -81,7 +81,7 @@ def _unfinished(files: Files, reason: str, began: float) -> None:
 
 
 def _main(
-    options: Options, files: Files, device: str, jobs: int | None, update: bool, as_json: bool, began: float
+    options: Options, files: CheckFiles, device: str, jobs: int | None, update: bool, as_json: bool, began: float
 ) -> int:
     suite = session.load(options)
     if update and options.only:
@@ -110,13 +110,13 @@ def _main(
     return _check(options, files, plan, store, before, computed, frozen, as_json, began)
 
 
-def _steps(options: Options, files: Files, table: str, baseline: Baseline) -> FrozenTable | None:
+def _steps(options: Options, files: CheckFiles, table: str, baseline: Baseline) -> FrozenTable | None:
     """What a baseline says of frozen weights."""
     remedy = f"Bring it back, or make it anew: {_update_command(options, files, table)}"
     return check_frozen.of_baseline(files.baselines, table, baseline, remedy)
 
 
-def _ready(files: Files, update: bool) -> None:
+def _ready(files: CheckFiles, update: bool) -> None:
     """InputError for a place that cannot be written to, before hours of work."""
     if update:
         try_folder(files.baselines, "--baselines")
@@ -125,7 +125,7 @@ def _ready(files: Files, update: bool) -> None:
             try_folder(path.parent, "--junit and --markdown")
 
 
-def _baselines(options: Options, files: Files, plan: Plan, store: Store) -> dict[str, Baseline]:
+def _baselines(options: Options, files: CheckFiles, plan: Plan, store: Store) -> dict[str, Baseline]:
     """Table id -> baseline, of the same cells, protocol and data as the plan, and with its seeds; else InputError."""
     found = {}
     defaults = {key: list(value) if isinstance(value, tuple) else value for key, value in flat_of(Protocol()).items()}
@@ -157,7 +157,7 @@ def _baselines(options: Options, files: Files, plan: Plan, store: Store) -> dict
 
 def _check(
     options: Options,
-    files: Files,
+    files: CheckFiles,
     plan: Plan,
     store: Store,
     before: Mapping[str, Baseline],
@@ -256,7 +256,7 @@ def _print(checked: Sequence[tuple[CheckedTable, About]], frozen: Mapping[str, F
 
 def _update(
     options: Options,
-    files: Files,
+    files: CheckFiles,
     plan: Plan,
     store: Store,
     workers: Sequence[str],
@@ -355,7 +355,7 @@ def _rounding(
     return None if outcome.interrupted else found
 
 
-def _update_command(options: Options, files: Files, table: str) -> str:
+def _update_command(options: Options, files: CheckFiles, table: str) -> str:
     words = ["python", "-m", "repro", "check", table, "--scale", options.scale or "smoke", "--update"]
     for name, value in (
         ("--data", options.data_root),

@@ -43,7 +43,7 @@ def check(
     options: Options, folder: Path, plan: Plan, store: Store, workers: int, before: Mapping[str, FrozenTable]
 ) -> dict[str, FrozenResult]:
     """Table -> its steps and evaluations from frozen weights, held against those of `before`."""
-    wanted: list[run.Task] = []
+    wanted: list[run.ObserveTask] = []
     of_table: dict[str, set[str]] = {}
     for table, steps in before.items():
         weights = weights_path(folder, table, steps.scale)
@@ -54,7 +54,7 @@ def check(
                     f"{steps_path(folder, table, steps.scale)}: {probe.name} is not in it. Make the baseline anew with "
                     "--update."
                 )
-            wanted.append(run.Task(probe, weights, known.states, options.data_root))
+            wanted.append(run.ObserveTask(probe, weights, known.states, options.data_root))
             of_table.setdefault(table, set()).add(probe.name)
     if not wanted:
         return {}
@@ -80,7 +80,7 @@ def update(options: Options, folder: Path, plan: Plan, table: str, store: Store,
         for left in (path, weights):
             left.unlink(missing_ok=True)
         return ""
-    tasks = [run.Task(probe, weights, names[probe.name], options.data_root) for probe in own]
+    tasks = [run.ObserveTask(probe, weights, names[probe.name], options.data_root) for probe in own]
     say(f"{table}: {len(tasks)} steps and evaluations from frozen weights, and with other rounding")
     results, others = run.compute_rounded(tasks, store, workers)
     seen, failed = _parted(tasks, results)
@@ -144,7 +144,9 @@ def _weights(own: Sequence[Probe], path: Path, weights: Path, store: Store) -> d
     return names
 
 
-def _parted(tasks: Sequence[run.Task], results: Sequence[run.Result]) -> tuple[dict[str, Observation], dict[str, str]]:
+def _parted(
+    tasks: Sequence[run.ObserveTask], results: Sequence[run.Result]
+) -> tuple[dict[str, Observation], dict[str, str]]:
     """By name what was seen, and why the others failed."""
     named = [(task.probe.name, result) for task, result in zip(tasks, results, strict=True)]
     seen = {name: result for name, result in named if not isinstance(result, str)}

@@ -16,7 +16,7 @@ from repro.spec.protocol import Data
 if TYPE_CHECKING:
     from PIL import Image
 
-    from repro.data.images import Images
+    from repro.data.images import PaddedSplit
 
 
 def list_sets(as_json: bool) -> None:
@@ -117,7 +117,7 @@ def percent(pause_seconds: float = 5.0) -> Callable[[int, int], None]:
     return progress
 
 
-def _sheet(images: Images, facts: Dataset, count: int) -> Image.Image:
+def _sheet(images: PaddedSplit, facts: Dataset, count: int) -> Image.Image:
     import numpy as np
     from PIL import Image
 

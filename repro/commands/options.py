@@ -11,13 +11,13 @@ from repro.run import hub
 from repro.train.launch_modes import LaunchMode
 
 Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="Ids, aliases, or all.", show_default=False)]
-Scale = Annotated[
+ScaleOption = Annotated[
     str | None,
     typer.Option(
         help="paper, small, tiny or smoke. Default: small where there is a GPU, else tiny.", show_default=False
     ),
 ]
-Seeds = Annotated[
+SeedsOption = Annotated[
     int | None,
     typer.Option(metavar="N", help="Seeds per cell, 0 to N-1. Default: 1; judging claims takes 5.", show_default=False),
 ]
@@ -38,7 +38,9 @@ Set = Annotated[
         show_default=False,
     ),
 ]
-Dataset = Annotated[str | None, typer.Option(help="Data set instead of the scale's, e.g. camvid.", show_default=False)]
+DatasetOption = Annotated[
+    str | None, typer.Option(help="Data set instead of the scale's, e.g. camvid.", show_default=False)
+]
 DataDir = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Folder of that data set.", show_default=False)
 ]
@@ -100,7 +102,7 @@ Jobs = Annotated[
     typer.Option(metavar="N", help="Trainings at a time. Default: one per GPU, or per CPU core.", show_default=False),
 ]
 
-Executor = Annotated[
+ExecutorOption = Annotated[
     str, typer.Option(help="local: this machine. ray, slurm: a cluster whose machines share the store's folder.")
 ]
 SlurmOptions = Annotated[

@@ -11,7 +11,7 @@ from repro.judge.power import outlook
 from repro.plan.budget import budget
 from repro.plan.caveats import caveats
 from repro.plan.cost import evaluation_costs, training_cost
-from repro.plan.labels import Labels
+from repro.plan.labels import TrainingLabels
 from repro.plan.plan import Plan
 from repro.plan.work import Training
 from repro.report.stored_reference import of_one_seed
@@ -157,7 +157,7 @@ def rate_of(plan: Plan, store: Store) -> tuple[float, str]:
 
 
 def _rows(plan: Plan, store: Store, needed: Mapping[str, Training]) -> Iterable[dict[str, Any]]:
-    history, labels = History(store), Labels(plan.cells)
+    history, labels = History(store), TrainingLabels(plan.cells)
     stored_trainings = {k for k in plan.trainings if store.peek("training", k) is not None}
     for key, training in plan.trainings.items():
         away = any(one.images.fingerprint == session.NOT_HERE for one in training.chain())

@@ -22,7 +22,7 @@ from repro.store.explain import History
 from repro.store.store import Record, Store
 
 if TYPE_CHECKING:
-    from repro.run.predict import Network
+    from repro.run.predict import TrainedNetwork
 
 MOST_NAMES = 8
 GIVE_PICTURES = "Give pictures, for example a .jpg or .png."
@@ -50,13 +50,13 @@ def main(
     plan = session.make_plan(options, suite, store, absent)
     network = _network(plan, spec, seed, store, absent)
 
-    from repro.report.content import Classes
+    from repro.report.content import ClassTable
     from repro.report.label_overlay import label_map, overlay, shares
     from repro.run.device import torch_device
     from repro.run.predict import label
 
     facts = suite.dataset(network.evaluation.images.data.name)
-    classes = Classes(facts.classes if isinstance(facts.classes, tuple) else (), facts.colours)
+    classes = ClassTable(facts.classes if isinstance(facts.classes, tuple) else (), facts.colours)
     place = torch_device(session.devices(device, 1)[0])
     if split is not None:
         from repro.data.photos import photos
@@ -142,9 +142,9 @@ def _targets(images: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
     return targets
 
 
-def _network(plan: Plan, cell: Cell, seed: int, store: Store, absent: dict[str, str]) -> Network:
+def _network(plan: Plan, cell: Cell, seed: int, store: Store, absent: dict[str, str]) -> TrainedNetwork:
     """The trained cell, or one of the same settings by other code or data, which is said. Raises InputError."""
-    from repro.run.predict import Network, found_crf
+    from repro.run.predict import TrainedNetwork, found_crf
 
     evaluation = next(c.evaluations[seed] for c in plan.cells if c.cell.id == cell.id)
     training = evaluation.training
@@ -169,7 +169,7 @@ def _network(plan: Plan, cell: Cell, seed: int, store: Store, absent: dict[str, 
             f"--from {cell.id}: its CRF's parameters are searched when it is evaluated, and that is not stored. "
             f"Run: repro run {cell.table} --scale {plan.request.scale} --seeds {seed + 1}"
         )
-    return Network(evaluation, str(found["key"]), parameters)
+    return TrainedNetwork(evaluation, str(found["key"]), parameters)
 
 
 def _evaluated(history: History, evaluation: Evaluation, store: Store) -> Record | None:

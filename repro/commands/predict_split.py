@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from repro.data.photos import Photo
-    from repro.report.content import Classes
+    from repro.report.content import ClassTable
 
 NOTE = "predictions.json"
-Labels = npt.NDArray[np.uint8]
+LabelMaps = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Origin:
 
 
 def write_split(
-    photos: list[Photo], origin: Origin, classes: Classes, label: Callable[[Photo], Labels], out: Path
+    photos: list[Photo], origin: Origin, classes: ClassTable, label: Callable[[Photo], LabelMaps], out: Path
 ) -> list[Path]:
     """Label every photograph and write its map; maps that an earlier run of the same network left are kept.
 
@@ -151,7 +151,7 @@ def _png(image: Image) -> bytes:
     return data.getvalue()
 
 
-def _label_ids(labels: Labels) -> Image:
+def _label_ids(labels: LabelMaps) -> Image:
     """(H, W) train ids 0 to 18 -> the benchmark's label ids 7 to 33, grey."""
     from PIL import Image
 

@@ -21,7 +21,7 @@ from repro.store.other_code import with_any_code
 from repro.store.store import Store
 
 if TYPE_CHECKING:
-    from repro.report.formats.write import Format
+    from repro.report.formats.write import ReportFormat
 
 
 def main(options: Options, out: Path, formats: str, as_json: bool) -> int:
@@ -55,7 +55,7 @@ def write(
     plan: Plan,
     store: Store,
     out: Path,
-    formats: tuple[Format, ...],
+    formats: tuple[ReportFormat, ...],
     as_json: bool,
     stale_only: bool = False,
 ) -> int:
@@ -65,9 +65,9 @@ def write(
     and does not keep the others from being written.
     """
     from repro.report.stored_reference import stamp
-    from repro.report.up_to_date import Notes, digest
+    from repro.report.up_to_date import ReportNotes, digest
 
-    notes = Notes(out)
+    notes = ReportNotes(out)
     tables = [table for table in plan.request.tables if plan.of_table(table.id)]
     for table in plan.request.tables:
         if table not in tables:

@@ -28,14 +28,14 @@ from repro.store.short_of_memory import in_micro_batches
 from repro.store.store import Store
 
 if TYPE_CHECKING:
-    from repro.report.formats.write import Format
+    from repro.report.formats.write import ReportFormat
     from repro.run.executors.loop import Executor
 
-FORMATS: tuple[Format, ...] = ("md", "html")
+FORMATS: tuple[ReportFormat, ...] = ("md", "html")
 
 
 @dataclass(frozen=True)
-class Place:
+class ExecutorChoice:
     """Where trainings run: an executor's name, its device, how many at a time, options for Slurm."""
 
     executor: str = "local"
@@ -44,7 +44,7 @@ class Place:
     slurm: tuple[str, ...] = ()
 
 
-def main(options: Options, out: Path, place: Place, execution: ExecutionOptions, as_json: bool) -> int:
+def main(options: Options, out: Path, place: ExecutorChoice, execution: ExecutionOptions, as_json: bool) -> int:
     """Run and report; the exit code."""
     check(execution)
     suite = session.load(options)

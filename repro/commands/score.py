@@ -17,20 +17,20 @@ import repro
 from repro.commands.judge import find_cell, judged_sentence
 from repro.commands.output import print_table, say
 from repro.cores import cores
-from repro.data.format import Format, Sample
+from repro.data.format import DiskFormat, Sample
 from repro.data.label_form import LabelForm
 from repro.data.source import format_of
 from repro.errors import InputError, shortened
 from repro.scoring.labels import largest_label, read_map
 from repro.scoring.matrix import VOID
-from repro.scoring.pairs import Pair, dataset_truths, label_files, pair_up
+from repro.scoring.pairs import LabelPair, dataset_truths, label_files, pair_up
 from repro.scoring.result import Score, score_pairs
 from repro.scoring.tally import Reading, read_pair
 from repro.spec.colours import VOID_COLOUR, voc_colours
 from repro.spec.load import load_suite
 
 if TYPE_CHECKING:
-    from repro.report.content import Classes
+    from repro.report.content import ClassTable
     from repro.report.formats.score_page import ScorePage
     from repro.report.pictures import Sheet
 
@@ -40,7 +40,7 @@ PICTURE_BYTES = 3_000_000
 
 
 @dataclass(frozen=True)
-class Side:
+class LabelReading:
     """How one side's numbers are read, as given on the command line."""
 
     void: tuple[int, ...]
@@ -50,7 +50,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Names:
+class ClassNames:
     """The classes: names in label order, and colours where they are known."""
 
     names: tuple[str, ...]
@@ -59,7 +59,7 @@ class Names:
 
 def main(
     predictions: Path, truth: Path | None, dataset: str | None, data: Path | None, split: str | None,
-    classes: str | None, sides: tuple[Side, Side], partial: bool, unanswered: bool, formats: str,
+    classes: str | None, sides: tuple[LabelReading, LabelReading], partial: bool, unanswered: bool, formats: str,
     against: str | None, out: Path, jobs: int | None, as_json: bool,
 ) -> ScorePage:  # fmt: skip
     """Score, write the pages, print a summary (or the JSON), return the page. `sides`: ground truth, prediction."""
@@ -107,7 +107,7 @@ def _formats(text: str) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _format(dataset: str | None, truth: Path | None, data: Path | None) -> Format | None:
+def _format(dataset: str | None, truth: Path | None, data: Path | None) -> DiskFormat | None:
     if dataset is None:
         if truth is None:
             raise InputError(
@@ -125,7 +125,7 @@ def _format(dataset: str | None, truth: Path | None, data: Path | None) -> Forma
 
 
 def _truths(
-    form: Format | None, truth: Path | None, data: Path | None, split: str | None, ending: str
+    form: DiskFormat | None, truth: Path | None, data: Path | None, split: str | None, ending: str
 ) -> tuple[dict[str, tuple[Path, Sample | None]], str]:
     if truth is not None:
         if split is not None:
@@ -137,7 +137,7 @@ def _truths(
     return dataset_truths(form, data, chosen), f"{form.name} {chosen}"
 
 
-def _names(classes: str | None, dataset: str | None) -> Names | None:
+def _names(classes: str | None, dataset: str | None) -> ClassNames | None:
     """The classes as named by --classes (a number, or names) or by the data set; None: count them."""
     if classes is not None:
         if classes.strip().isdigit():
@@ -150,17 +150,19 @@ def _names(classes: str | None, dataset: str | None) -> Names | None:
                 f"--classes {shortened(classes)}: give a number from 2 to {MOST_CLASSES}, or as many names with commas "
                 "between."
             )
-        return Names(names, voc_colours(len(names)))
+        return ClassNames(names, voc_colours(len(names)))
     if dataset is None:
         return None
     suite = load_suite()
     facts = suite.dataset(suite.dataset_name(dataset))
-    return Names(facts.names, facts.colours)
+    return ClassNames(facts.names, facts.colours)
 
 
-def _counted(pairs: Sequence[Pair], sides: tuple[Side, Side], form: Format | None) -> Names:
+def _counted(
+    pairs: Sequence[LabelPair], sides: tuple[LabelReading, LabelReading], form: DiskFormat | None
+) -> ClassNames:
     """Count the classes: up to the largest label in the files. Classes that occur nowhere change no score."""
-    reading = _reading(Names(tuple(map(str, range(MOST_CLASSES)))), sides, form, True)
+    reading = _reading(ClassNames(tuple(map(str, range(MOST_CLASSES)))), sides, form, True)
     largest = 0
     with _progress(len(pairs), "counting classes") as advance:
         for pair in pairs:
@@ -168,10 +170,12 @@ def _counted(pairs: Sequence[Pair], sides: tuple[Side, Side], form: Format | Non
             advance(1)
     number = max(2, largest + 1)
     say(f"{number} classes: the largest label in the files is {largest}. Name them with --classes.")
-    return Names(tuple(str(k) for k in range(number)), voc_colours(number))
+    return ClassNames(tuple(str(k) for k in range(number)), voc_colours(number))
 
 
-def _reading(known: Names, sides: tuple[Side, Side], form: Format | None, unanswered: bool) -> Reading:
+def _reading(
+    known: ClassNames, sides: tuple[LabelReading, LabelReading], form: DiskFormat | None, unanswered: bool
+) -> Reading:
     colours = {colour: k for k, colour in enumerate(known.colours)}
     colours.setdefault(VOID_COLOUR, VOID)
     truth, prediction = (
@@ -204,18 +208,23 @@ def _progress(total: int, title: str) -> Iterator[Callable[[int], None]]:
 
 
 def _page(
-    score: Score, pairs: Sequence[Pair], reading: Reading, known: Names, predictions: str, place: str
+    score: Score,
+    pairs: Sequence[LabelPair],
+    reading: Reading,
+    known: ClassNames,
+    predictions: str,
+    place: str,
 ) -> ScorePage:
-    from repro.report.content import Classes
+    from repro.report.content import ClassTable
     from repro.report.formats.score_page import ScorePage
 
-    classes = Classes(known.names, known.colours)
+    classes = ClassTable(known.names, known.colours)
     command = shlex.join(["python", "-m", "repro", *sys.argv[1:]])
     sheets = _sheets(score, pairs, reading, classes)
     return ScorePage(score, predictions, place, command, repro.__version__, classes, sheets)
 
 
-def _sheets(score: Score, pairs: Sequence[Pair], reading: Reading, classes: Classes) -> tuple[Sheet, ...]:
+def _sheets(score: Score, pairs: Sequence[LabelPair], reading: Reading, classes: ClassTable) -> tuple[Sheet, ...]:
     from repro.data.decode import read_photo
     from repro.report.content import Pictures
     from repro.report.pictures import sheets

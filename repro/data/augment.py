@@ -20,7 +20,7 @@ from repro.spec.protocol import VOID as VOID
 
 
 @dataclass(frozen=True)
-class Draw:
+class AugmentationDraw:
     """What was drawn for a batch of B samples; arrays of shape (B,) or (B, 2)."""
 
     index: npt.NDArray[np.int64]
@@ -58,7 +58,7 @@ def draw(
     scale_per: str = "image",
     flip: bool = True,
     squash: tuple[int, int] | None = None,
-) -> Draw:
+) -> AugmentationDraw:
     """Draw a step's batch; `sizes` (N, 2) are the images' true heights and widths.
 
     With `squash` each image is taken for one of that height and width, whatever its own shape.
@@ -72,7 +72,7 @@ def draw(
     room = np.maximum(size, crop) - crop
     corner = np.floor(rng.uniform(size=(batch_size, 2)) * (room + 1)).astype(np.int64)
     flips = rng.uniform(size=batch_size) < 0.5
-    return Draw(index, size, corner, flips if flip else np.zeros(batch_size, dtype=np.bool_))
+    return AugmentationDraw(index, size, corner, flips if flip else np.zeros(batch_size, dtype=np.bool_))
 
 
 def normalise(pixels: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def normalise(pixels: Tensor) -> Tensor:
 
 
 def apply(
-    pixels: Tensor, labels: Tensor, sizes: Tensor, drawn: Draw, crop: int, *, label_padding: int = VOID
+    pixels: Tensor, labels: Tensor, sizes: Tensor, drawn: AugmentationDraw, crop: int, *, label_padding: int = VOID
 ) -> tuple[Tensor, Tensor]:
     """Resample a batch.
 

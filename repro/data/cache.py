@@ -23,7 +23,7 @@ import numpy.typing as npt
 from filelock import FileLock
 
 from repro.data.disk import unwritable
-from repro.data.images import VOID, ByteArray, Images
+from repro.data.images import VOID, ByteArray, PaddedSplit
 from repro.errors import InputError
 from repro.files import Damaged, describe, read, remove, seal, sync, temporary_folder, unreadable, unseal, write
 
@@ -44,7 +44,7 @@ def warn(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def cached(cache: Path, key: str, content: Callable[[], Content], warning: Callable[[str], None] = warn) -> Images:
+def cached(cache: Path, key: str, content: Callable[[], Content], warning: Callable[[str], None] = warn) -> PaddedSplit:
     """The images stored under `key`, memory-mapped and read-only; `content` is called only if they are not there.
 
     `warning` gets a damaged folder. InputError if the folder cannot be written or is full; nothing half-made is left
@@ -75,7 +75,7 @@ def _lock(folder: Path) -> Path:
     return path
 
 
-def _open(folder: Path, warning: Callable[[str], None]) -> Images | None:
+def _open(folder: Path, warning: Callable[[str], None]) -> PaddedSplit | None:
     """The folder's images, every byte checked; None if there is nothing, or something else, which `warning` gets."""
     if not os.path.lexists(folder):
         return None
@@ -86,7 +86,7 @@ def _open(folder: Path, warning: Callable[[str], None]) -> Images | None:
                 raise Damaged(f"{name} does not match its checksum")
         # copy-on-write: nobody writes, but torch warns of arrays that cannot be written
         pixels, labels = (np.load(folder / f"{part}.npy", mmap_mode="c") for part in ("pixels", "labels"))
-        return Images(pixels, labels, np.load(folder / "sizes.npy"), tuple(index["names"]))
+        return PaddedSplit(pixels, labels, np.load(folder / "sizes.npy"), tuple(index["names"]))
     except OSError as error:
         if not unreadable(error):
             raise

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from repro.data.decode import read_label_map
-from repro.data.format import Format, Sample, list_lines, pair_of
+from repro.data.format import DiskFormat, Sample, list_lines, pair_of
 from repro.data.images import VOID, ByteArray
 
 FILE_VOID = 11
@@ -37,7 +37,7 @@ def read_labels(sample: Sample) -> ByteArray:
     return labels
 
 
-CAMVID = Format(
+CAMVID = DiskFormat(
     name="camvid",
     splits=("train", "val", "test"),
     largest=(360, 480),

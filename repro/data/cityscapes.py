@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.data.decode import read_label_map
-from repro.data.format import Format, Sample
+from repro.data.format import DiskFormat, Sample
 from repro.data.images import VOID, ByteArray
 from repro.errors import InputError
 
@@ -72,7 +72,7 @@ _GET = (
 
 _GET_COARSE = "Put gtCoarse.zip, for train_extra leftImg8bit_trainextra.zip too, into DIR and prepare it again."
 
-CITYSCAPES = Format(
+CITYSCAPES = DiskFormat(
     name="cityscapes",
     splits=tuple(_FOLDERS),
     largest=(1024, 2048),

@@ -22,7 +22,7 @@ from PIL import Image
 from repro.data.coco_masks import annotation
 from repro.data.decode import MOST_PIXELS, read_label_map, unreadable
 from repro.data.disk import opened, unwritable
-from repro.data.format import Format, Sample, list_lines
+from repro.data.format import DiskFormat, Sample, list_lines
 from repro.data.images import ByteArray
 from repro.errors import InputError
 from repro.files import write
@@ -130,7 +130,7 @@ def convert(home: Path, split: str, names: Sequence[str], progress: Callable[[in
 
 _GET = "`repro data prepare coco --root DIR` downloads and converts them; then give --data DIR."
 
-COCO = Format(
+COCO = DiskFormat(
     name="coco",
     splits=tuple(_YEARS),
     exact=False,

@@ -7,16 +7,16 @@ import re
 from functools import partial
 from pathlib import Path
 
-from repro.data.format import Format, Sample, list_lines, pair_of
+from repro.data.format import DiskFormat, Sample, list_lines, pair_of
 from repro.data.images import VOID, ByteArray
 from repro.data.label_form import LabelForm, read_labels
 from repro.errors import InputError
-from repro.spec.dataset import Dataset, Files
+from repro.spec.dataset import Dataset, FilePatterns
 
 _REMEDY = "Say what it means in the data set's file: labels.void, labels.offset or labels.values."
 
 
-def declared_format(name: str, facts: Dataset) -> Format:
+def declared_format(name: str, facts: Dataset) -> DiskFormat:
     """The form on disk of a declared data set; its functions can be sent to other processes."""
     if facts.files is None or facts.count is None:
         raise InputError(
@@ -24,7 +24,7 @@ def declared_format(name: str, facts: Dataset) -> Format:
             "(docs/extending.md), or choose another data set."
         )
     patterns = [p for p in (facts.files.images, facts.files.labels, facts.files.list) if p]
-    return Format(
+    return DiskFormat(
         name=name,
         splits=tuple(facts.splits),
         largest=None,
@@ -59,7 +59,7 @@ def _beginning(pattern: str, splits: dict[str, int]) -> str:
     return "." if "{" in first else first
 
 
-def _samples(files: Files, home: Path, split: str) -> tuple[Sample, ...]:
+def _samples(files: FilePatterns, home: Path, split: str) -> tuple[Sample, ...]:
     """The samples of a split: in the order of its list, or else by name."""
     images, labels, listed = (p.replace("{split}", split) for p in (files.images, files.labels, files.list))
     if listed:

@@ -44,7 +44,7 @@ _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp", "jp2k")
 _TRANSPOSED = (5, 6, 7, 8)
 """EXIF orientations that exchange height and width."""
 
-Kind = Literal["indexed", "grey", "rgb"]
+LabelEncoding = Literal["indexed", "grey", "rgb"]
 """How a label image holds its labels: in a palette's indices, in grey values, in colours."""
 _KINDS = {"indexed": "indices of a palette (indexed)", "grey": "grey values (grey)", "rgb": "colours (rgb)"}
 
@@ -120,7 +120,7 @@ def _upper_bits(values: npt.NDArray[np.int64], path: Path) -> ByteArray:
     return np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def decode_labels(path: Path, kind: Kind | None = None) -> npt.NDArray[Any]:
+def decode_labels(path: Path, kind: LabelEncoding | None = None) -> npt.NDArray[Any]:
     """Decode a label image as it is: a palette image's indices, grey values, (H, W, channels) for colours.
 
     `kind`: the only one that is read; a palette image's colours where that is rgb. InputError for another, and for a
@@ -143,7 +143,7 @@ def decode_labels(path: Path, kind: Kind | None = None) -> npt.NDArray[Any]:
                 f"{path}: has an EXIF orientation ({_orientation(image)}), which label maps cannot have. Write it "
                 "upright and without EXIF data."
             )
-        own: Kind = "indexed" if image.mode == "P" else "grey" if len(image.getbands()) == 1 else "rgb"
+        own: LabelEncoding = "indexed" if image.mode == "P" else "grey" if len(image.getbands()) == 1 else "rgb"
         if kind == "rgb" and own == "indexed":
             return np.array(image.convert("RGB"))
         if kind not in (None, own):

@@ -20,7 +20,7 @@ from filelock import FileLock
 from repro.data.disk import opened, unwritable
 from repro.errors import InputError
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Told (bytes here, bytes in all)."""
 
 _CHUNK = 1 << 20
@@ -58,7 +58,7 @@ def download(
     url: str,
     path: Path,
     checksum: Checksum,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     pause_seconds: float = 2.0,
     elsewhere: str = "give another --root",
 ) -> None:
@@ -94,7 +94,7 @@ def download(
         raise unwritable(path.parent, "downloads", error, elsewhere) from error
 
 
-def _fetch(url: str, part: Path, progress: Progress | None, pause_seconds: float, elsewhere: str) -> None:
+def _fetch(url: str, part: Path, progress: ProgressCallback | None, pause_seconds: float, elsewhere: str) -> None:
     """Append to `part` until it is as long as the server says; reconnect where the connection breaks."""
     failures = 0
     while True:
@@ -122,7 +122,7 @@ def _fetch(url: str, part: Path, progress: Progress | None, pause_seconds: float
         time.sleep(pause_seconds)
 
 
-def _fetch_once(url: str, part: Path, have: int, progress: Progress | None, elsewhere: str) -> bool:
+def _fetch_once(url: str, part: Path, have: int, progress: ProgressCallback | None, elsewhere: str) -> bool:
     """One connection; True if the file is complete as far as the server says."""
     headers = {"User-Agent": "repro", **({"Range": f"bytes={have}-"} if have else {})}
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_SECONDS) as response:

@@ -31,7 +31,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Format:
+class DiskFormat:
     """A data set's form on disk; what is known of its classes and images is declared (`repro.spec.dataset`)."""
 
     name: str

@@ -16,7 +16,7 @@ ByteArray = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Images:
+class PaddedSplit:
     """A split of a data set, padded to one size."""
 
     pixels: ByteArray

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.data.decode import Kind, decode_labels
+from repro.data.decode import LabelEncoding, decode_labels
 from repro.data.disk import opened
 from repro.data.images import VOID, ByteArray
 from repro.errors import InputError
@@ -42,7 +42,7 @@ class LabelForm:
     """Number in the file -> class; numbers that it lacks are void."""
     colours: Mapping[tuple[int, int, int], int] = field(default_factory=dict)
     """RGB -> number, for images in colour."""
-    kind: Kind | None = None
+    kind: LabelEncoding | None = None
     """The only kind of image that is read (an array counts as grey); None: any."""
     rest_void: bool = True
     """Whether numbers that the map lacks, or that the offset takes below 0, are void; else they are refused."""

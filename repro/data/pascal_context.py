@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.data.decode import read_label_map
-from repro.data.format import Format, Sample, ids, nearby
+from repro.data.format import DiskFormat, Sample, ids, nearby
 from repro.data.images import ByteArray
 from repro.data.mat import read_mat
 from repro.errors import InputError
@@ -111,7 +111,7 @@ def read_labels(sample: Sample) -> ByteArray:
 
 _GET = "`repro data prepare pascal_context --root DIR` says what to download and unpacks it; then give --data DIR."
 
-PASCAL_CONTEXT = Format(
+PASCAL_CONTEXT = DiskFormat(
     name="pascal_context",
     splits=("train", "val"),
     largest=(500, 500),

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.data.decode import decode_labels, read_label_map
-from repro.data.format import Format, Sample, ids, nearby
+from repro.data.format import DiskFormat, Sample, ids, nearby
 from repro.data.images import VOID, ByteArray
 from repro.errors import InputError
 from repro.spec.colours import voc_colours
@@ -55,7 +55,7 @@ def _from_colours(pixels: ByteArray) -> ByteArray:
 
 _GET = "`repro data prepare person_part --root DIR` says what to download and unpacks it; then give --data DIR."
 
-PERSON_PART = Format(
+PERSON_PART = DiskFormat(
     name="person_part",
     splits=("train", "val"),
     largest=(500, 500),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repro.data import coco
-from repro.data.download import Checksum, Progress, download
+from repro.data.download import Checksum, ProgressCallback, download
 from repro.data.source import SCENES
 from repro.data.unpack import unpack
 from repro.errors import InputError, did_you_mean
@@ -137,7 +137,9 @@ PIECES: dict[str, tuple[Piece, ...]] = {
 """What each data set consists of. MD5s are those that torchvision 0.26 and COCO's own downloads are checked with."""
 
 
-def prepare(name: str, root: Path, log: Callable[[str], None], progress: Progress | None = None) -> tuple[str, ...]:
+def prepare(
+    name: str, root: Path, log: Callable[[str], None], progress: ProgressCallback | None = None
+) -> tuple[str, ...]:
     """Make the data set `name` ready in `root`; return what is left to do by hand, nothing if it is ready.
 
     `log` gets each step as a line, `progress` (done, total) within one. InputError if a download fails its
@@ -157,7 +159,7 @@ def prepare(name: str, root: Path, log: Callable[[str], None], progress: Progres
     return missing
 
 
-def _bring(piece: Piece, root: Path, log: Callable[[str], None], progress: Progress | None) -> str:
+def _bring(piece: Piece, root: Path, log: Callable[[str], None], progress: ProgressCallback | None) -> str:
     """Make one piece ready; return how to get it by hand where that is needed."""
     if (root / piece.provides).exists():
         return ""

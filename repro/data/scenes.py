@@ -17,7 +17,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.data.scene_settings import COLOURS, SPLITS, SceneSettings, count_of, settings_of
 from repro.data.threads import in_threads
 from repro.spec.protocol import VOID, Data
@@ -132,7 +132,7 @@ def draw(settings: SceneSettings, split: str, index: int) -> tuple[ByteArray, By
     return np.clip(out, 0, 255).astype(np.uint8), _void_band(labels)
 
 
-def load(data: Data, split: str) -> Images:
+def load(data: Data, split: str) -> PaddedSplit:
     """Draw a whole split: pixels (N, side, side, 3), labels (N, side, side)."""
     settings, count = settings_of(data), count_of(data, split)
     pixels = np.empty((count, settings.side, settings.side, 3), dtype=np.uint8)
@@ -140,4 +140,4 @@ def load(data: Data, split: str) -> Images:
     for i, drawn in enumerate(in_threads(lambda index: draw(settings, split, index), range(count))):
         pixels[i], labels[i] = drawn
     sizes = np.full((count, 2), settings.side, dtype=np.int32)
-    return Images(pixels, labels, sizes, tuple(f"{split}-{i:05d}" for i in range(count)))
+    return PaddedSplit(pixels, labels, sizes, tuple(f"{split}-{i:05d}" for i in range(count)))

@@ -17,8 +17,8 @@ from repro.data.coco import COCO
 from repro.data.declared import declared_format
 from repro.data.decode import orientation, photo_size, read_photo
 from repro.data.fingerprint import Digests, of_samples
-from repro.data.format import Format, Sample, repeated
-from repro.data.images import VOID, ByteArray, Images, resize_labels, resize_photo
+from repro.data.format import DiskFormat, Sample, repeated
+from repro.data.images import VOID, ByteArray, PaddedSplit, resize_labels, resize_photo
 from repro.data.images import resized as resized_size
 from repro.data.pascal_context import PASCAL_CONTEXT
 from repro.data.person_part import PERSON_PART
@@ -36,7 +36,7 @@ ONLY_MASKS = (
     f"(docs/extending.md: labels.values = [0, {VOID}], labels.void = [])."
 )
 PresenceArray = npt.NDArray[np.bool_]
-FORMATS: dict[str, Format] = {
+FORMATS: dict[str, DiskFormat] = {
     form.name: form for form in (CAMVID, VOC2012, CITYSCAPES, PASCAL_CONTEXT, PERSON_PART, COCO)
 }
 
@@ -48,7 +48,7 @@ def load(
     cache: Path,
     declared: Dataset | None = None,
     warning: Callable[[str], None] = warn,
-) -> Images:
+) -> PaddedSplit:
     """The images of a split, memory-mapped from `cache`; decoded (or drawn) on the first call.
 
     `root` is the data set's directory (None for the embedded scenes); `declared` says how a data set of the user's own
@@ -100,7 +100,7 @@ def repetitions(data: Data, split: str, root: Path | None, declared: Dataset | N
     )
 
 
-def format_of(name: str, declared: Dataset | None = None) -> Format:
+def format_of(name: str, declared: Dataset | None = None) -> DiskFormat:
     """The form on disk of a data set: a built-in one's, or that which `declared` describes. InputError for others."""
     if name in FORMATS:
         return FORMATS[name]
@@ -112,19 +112,19 @@ def format_of(name: str, declared: Dataset | None = None) -> Format:
     )
 
 
-def _samples(form: Format, home: Path, data: Data, split: str) -> tuple[Sample, ...]:
+def _samples(form: DiskFormat, home: Path, data: Data, split: str) -> tuple[Sample, ...]:
     """The split's samples, as many as `data` allows."""
     samples = form.samples(home, form.checked_split(split))
     return samples[: data.train_images if split == data.train_split else data.val_images]
 
 
-def _decoded(form: Format, samples: tuple[Sample, ...], data: Data) -> Content:
+def _decoded(form: DiskFormat, samples: tuple[Sample, ...], data: Data) -> Content:
     sizes = [resized_size(size, data.side) for size in in_threads(lambda sample: photo_size(sample.image), samples)]
     names = tuple(sample.name for sample in samples)
     return Content(names, np.array(sizes, dtype=np.int32), _decode_all(form, samples, data))
 
 
-def _decode_all(form: Format, samples: tuple[Sample, ...], data: Data) -> Iterator[tuple[ByteArray, ByteArray]]:
+def _decode_all(form: DiskFormat, samples: tuple[Sample, ...], data: Data) -> Iterator[tuple[ByteArray, ByteArray]]:
     """Decode and resize in threads (Pillow works outside the interpreter's lock), in order, a bounded number ahead."""
 
     def pair(sample: Sample) -> tuple[ByteArray, ByteArray, PresenceArray]:
@@ -140,7 +140,7 @@ def _decode_all(form: Format, samples: tuple[Sample, ...], data: Data) -> Iterat
         raise InputError(f"{samples[0].labels.parent}: {ONLY_MASKS}")
 
 
-def decode_pair(form: Format, sample: Sample, classes: int) -> tuple[ByteArray, ByteArray]:
+def decode_pair(form: DiskFormat, sample: Sample, classes: int) -> tuple[ByteArray, ByteArray]:
     """One image (h, w, 3) and its labels (h, w); InputError if a file is damaged or they do not fit each other."""
     pixels, labels = read_photo(sample.image), form.labels(sample, classes)
     if pixels.shape[:2] != labels.shape:

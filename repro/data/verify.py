@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from repro.data import imagenet, scene_settings
 from repro.data.decode import orientation, photo_size
-from repro.data.download import Progress
+from repro.data.download import ProgressCallback
 from repro.data.fingerprint import Digests, of_samples
-from repro.data.format import Format, Sample, repeated
+from repro.data.format import DiskFormat, Sample, repeated
 from repro.data.images import VOID
 from repro.data.source import (
     ONLY_MASKS,
@@ -35,7 +35,7 @@ IMAGENET = "imagenet"
 
 
 @dataclass(frozen=True)
-class Row:
+class VerifiedFact:
     """One thing that was checked."""
 
     what: str
@@ -59,8 +59,8 @@ class _Pair:
 
 
 def verify(
-    name: str, facts: Dataset, root: Path | None, cache: Path | None = None, progress: Progress | None = None
-) -> list[Row]:
+    name: str, facts: Dataset, root: Path | None, cache: Path | None = None, progress: ProgressCallback | None = None
+) -> list[VerifiedFact]:
     """Check the data set `name`, of which `facts` are declared, in `root`; then fingerprints.
 
     Counts, damage, sizes, label values, splits apart. A split's fingerprint is the one that records carry which read
@@ -69,7 +69,7 @@ def verify(
     """
     if name == SCENES:
         data = Data(name=SCENES, classes=len(scene_settings.COLOURS))
-        return [Row("fingerprint", "", scene_settings.fingerprint(data), None)]
+        return [VerifiedFact("fingerprint", "", scene_settings.fingerprint(data), None)]
     if name == IMAGENET:
         if root is None:
             raise InputError(f"--data: imagenet is read from a directory and none was given. {imagenet.GET}")
@@ -86,7 +86,9 @@ def verify(
         except InputError as error:
             ok = False if split in needed else None
             rows.append(
-                Row(f"{split}: images", _count(facts, form, split), str(error) if ok is False else "not here", ok)
+                VerifiedFact(
+                    f"{split}: images", _count(facts, form, split), str(error) if ok is False else "not here", ok
+                )
             )
     seen = _look_at(form, facts.count or 0, listed, Digests(cache or default_folder(), home), progress)
     pairs = {split: [seen[sample.image, sample.labels] for sample in samples] for split, samples in listed.items()}
@@ -96,16 +98,20 @@ def verify(
         val = facts.val_split
         if split not in (val, "trainval", "test") and val in listed:
             common = {pair.content for pair in pairs[split]} & {pair.content for pair in pairs[val]} - {""}
-            rows.append(Row(f"images both in {split} and in {val}", "0", f"{len(common):,}", not common))
+            rows.append(VerifiedFact(f"images both in {split} and in {val}", "0", f"{len(common):,}", not common))
     if all(row.ok is not False for row in rows):
         for split in needed:
             data = Data(name=name, classes=facts.count or 0, train_split=split, val_split=split)
-            rows.append(Row(f"{split}: fingerprint", "", fingerprint(data, root, cache, facts), None))
+            rows.append(VerifiedFact(f"{split}: fingerprint", "", fingerprint(data, root, cache, facts), None))
     return rows
 
 
 def _look_at(
-    form: Format, classes: int, listed: dict[str, tuple[Sample, ...]], digests: Digests, progress: Progress | None
+    form: DiskFormat,
+    classes: int,
+    listed: dict[str, tuple[Sample, ...]],
+    digests: Digests,
+    progress: ProgressCallback | None,
 ) -> dict[tuple[Path, Path], _Pair]:
     """Read every pair of files once, whatever splits it is in."""
     unique = {(sample.image, sample.labels): sample for samples in listed.values() for sample in samples}
@@ -131,19 +137,19 @@ def _look_at(
 
 
 def _split_rows(
-    form: Format, facts: Dataset, split: str, samples: Sequence[Sample], pairs: Sequence[_Pair]
-) -> list[Row]:
+    form: DiskFormat, facts: Dataset, split: str, samples: Sequence[Sample], pairs: Sequence[_Pair]
+) -> list[VerifiedFact]:
     count = facts.splits.get(split) if form.exact else None
     classes = facts.count or 0
     whole = [pair for pair in pairs if pair.present is not None]
     right = None if count is None else len(pairs) == count
-    rows = [Row(f"{split}: images", _count(facts, form, split), f"{len(pairs):,}", right)]
+    rows = [VerifiedFact(f"{split}: images", _count(facts, form, split), f"{len(pairs):,}", right)]
     again = repeated(samples)
     first = f", the first: {again[0][1].listed}, after {again[0][0].listed}" if again else ""
-    rows.append(Row(f"{split}: images listed again", "0", f"{len(again):,}{first}", not again))
+    rows.append(VerifiedFact(f"{split}: images listed again", "0", f"{len(again):,}{first}", not again))
     problems = [pair.problem for pair in pairs if pair.problem]
     damaged = f"{len(problems):,}" + (f", the first: {problems[0]}" if problems else "")
-    rows.append(Row(f"{split}: damaged or unfitting files", "0", damaged, not problems))
+    rows.append(VerifiedFact(f"{split}: damaged or unfitting files", "0", damaged, not problems))
     if whole:
         heights, widths = zip(*(pair.size for pair in whole), strict=True)
         largest = (max(heights), max(widths))
@@ -152,7 +158,7 @@ def _split_rows(
         if form.largest is not None:
             expected = f"at most {form.largest[1]} x {form.largest[0]}"
             fits = largest[0] <= form.largest[0] and largest[1] <= form.largest[1]
-        rows.append(Row(f"{split}: width x height", expected, span, fits))
+        rows.append(VerifiedFact(f"{split}: width x height", expected, span, fits))
         present = np.any([pair.present for pair in pairs if pair.present is not None], axis=0)
         missing = [str(k) for k in range(classes) if not present[k]]
         summary = "all" + (f" but {', '.join(missing)}" if missing else "") + (" and void" if present[VOID] else "")
@@ -160,17 +166,19 @@ def _split_rows(
         turned = [sample.image for sample, pair in zip(samples, pairs, strict=True) if pair.turned]
         if turned:
             shown = f"{len(turned):,}, the first: {turned[0]}"
-            rows.append(Row(f"{split}: images turned as their EXIF orientation says", "", shown, None))
-        rows.append(Row(f"{split}: labels", f"all of 0 to {classes - 1}", summary, not missing))
+            rows.append(VerifiedFact(f"{split}: images turned as their EXIF orientation says", "", shown, None))
+        rows.append(VerifiedFact(f"{split}: labels", f"all of 0 to {classes - 1}", summary, not missing))
     return rows
 
 
-def _count(facts: Dataset, form: Format, split: str) -> str:
+def _count(facts: Dataset, form: DiskFormat, split: str) -> str:
     count = facts.splits.get(split) if form.exact else None
     return "" if count is None else f"{count:,}"
 
 
-def _verify_imagenet(facts: Dataset, root: Path, cache: Path | None, progress: Progress | None) -> list[Row]:
+def _verify_imagenet(
+    facts: Dataset, root: Path, cache: Path | None, progress: ProgressCallback | None
+) -> list[VerifiedFact]:
     """Count images and classes of the validation set; read every header."""
     images = imagenet.validation(root)
     problems = []
@@ -184,12 +192,18 @@ def _verify_imagenet(facts: Dataset, root: Path, cache: Path | None, progress: P
     per_class = np.bincount([labelled.index for labelled in images], minlength=1)
     summary = f"{len(problems):,}" + (f", the first: {problems[0]}" if problems else "")
     rows = [
-        Row("val: images", f"{facts.splits['val']:,}", f"{len(images):,}", len(images) == facts.splits["val"]),
-        Row("val: classes", f"{imagenet.CLASSES:,}", f"{len(per_class):,}", len(per_class) == imagenet.CLASSES),
-        Row("val: images per class", "50 to 50", f"{per_class.min()} to {per_class.max()}", set(per_class) == {50}),
-        Row("val: damaged files", "0", summary, not problems),
+        VerifiedFact("val: images", f"{facts.splits['val']:,}", f"{len(images):,}", len(images) == facts.splits["val"]),
+        VerifiedFact(
+            "val: classes", f"{imagenet.CLASSES:,}", f"{len(per_class):,}", len(per_class) == imagenet.CLASSES
+        ),
+        VerifiedFact(
+            "val: images per class", "50 to 50", f"{per_class.min()} to {per_class.max()}", set(per_class) == {50}
+        ),
+        VerifiedFact("val: damaged files", "0", summary, not problems),
     ]
     if not problems:
         samples = [Sample(f"{v.index}/{v.image.name}", v.image, v.image, str(v.image)) for v in images]
-        rows.append(Row("fingerprint", "", of_samples(samples, Digests(cache or default_folder(), root))[:20], None))
+        rows.append(
+            VerifiedFact("fingerprint", "", of_samples(samples, Digests(cache or default_folder(), root))[:20], None)
+        )
     return rows

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.data.decode import read_label_map
-from repro.data.format import Format, Sample, ids, nearby
+from repro.data.format import DiskFormat, Sample, ids, nearby
 from repro.data.images import ByteArray
 from repro.data.mat import read_mat
 from repro.errors import InputError
@@ -83,7 +83,7 @@ def read_labels(sample: Sample) -> ByteArray:
 
 _GET_SBD = "`repro data prepare voc2012 --root DIR` downloads and unpacks SBD."
 
-VOC2012 = Format(
+VOC2012 = DiskFormat(
     name="voc2012",
     splits=("train", "val", "trainval", "trainaug"),
     largest=(500, 500),

@@ -11,7 +11,7 @@ from repro.spec.reading import read_text
 
 
 @dataclass
-class CommandLine:
+class RecipeCommand:
     """One command: its script's file name and its flags, each with all values that it was given, in order."""
 
     script: str = ""
@@ -21,7 +21,7 @@ class CommandLine:
     """What came before the script, such as torchrun's `nproc_per_node`."""
 
 
-def read_command_lines(path: Path, place: str) -> list[CommandLine]:
+def read_command_lines(path: Path, place: str) -> list[RecipeCommand]:
     """Read every command that runs a Python script; flags alone are one command without a script.
 
     Lines that end in a backslash go on; what follows # is a comment. Nothing is executed or expanded: `$X` stays `$X`.
@@ -38,7 +38,7 @@ def read_command_lines(path: Path, place: str) -> list[CommandLine]:
         if command.flags or command.script:
             out.append(command)
     if len(out) > 1 and not any(command.script for command in out):  # a flag a line
-        whole = CommandLine()
+        whole = RecipeCommand()
         for command in out:
             for name, values in command.flags.items():
                 whole.flags.setdefault(name, []).extend(values)
@@ -46,8 +46,8 @@ def read_command_lines(path: Path, place: str) -> list[CommandLine]:
     return out
 
 
-def _command(words: list[str]) -> CommandLine:
-    out = CommandLine()
+def _command(words: list[str]) -> RecipeCommand:
+    out = RecipeCommand()
     flags = out.flags
     last = ""
     for word in words:

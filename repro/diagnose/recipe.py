@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repro.diagnose.command_line import CommandLine, read_command_lines
+from repro.diagnose.command_line import RecipeCommand, read_command_lines
 from repro.diagnose.python_config import flattened, read_python_config
-from repro.diagnose.translate import FORMATS, Format, Recipe, load_format, translate
+from repro.diagnose.translate import FORMATS, Recipe, RecipeFormat, load_format, translate
 from repro.errors import InputError, did_you_mean
 from repro.spec import bounds
 from repro.spec.keys import flatten
@@ -89,20 +89,20 @@ def _flags(path: Path, place: str, name: str | None, devices: int | None, images
     return recipe
 
 
-def _start(recipe: Recipe, form: Format) -> None:
+def _start(recipe: Recipe, form: RecipeFormat) -> None:
     recipe.extras += form.extras
     for key, value in flatten(form.always, form.title).items():
         recipe.settings[key] = value  # without a place: what is written replaces it in silence
 
 
-def _recognised(commands: list[CommandLine]) -> str | None:
+def _recognised(commands: list[RecipeCommand]) -> str | None:
     flags = {flag for command in commands for flag in command.flags}
     counts = {name: len(flags & set(load_format(name).known_by)) for name in FORMATS}
     best = max(counts, key=lambda name: counts[name])
     return best if counts[best] else None
 
 
-def _launched(commands: list[CommandLine]) -> int | None:
+def _launched(commands: list[RecipeCommand]) -> int | None:
     for command in commands:
         for name in LAUNCHERS:
             for held in (command.launcher, command.flags):
@@ -112,7 +112,7 @@ def _launched(commands: list[CommandLine]) -> int | None:
     return 1 if any(command.script and not command.launcher for command in commands) else None
 
 
-def _written(commands: list[CommandLine]) -> dict[str, Any]:
+def _written(commands: list[RecipeCommand]) -> dict[str, Any]:
     """Every flag's values, single ones as such."""
     flags = [item for command in commands for item in command.flags.items()]
     return {flag: values[0] if len(values) == 1 else values for flag, values in flags}

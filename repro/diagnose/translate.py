@@ -16,10 +16,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from repro.spec.keys import Flat, flatten, frozen
 from repro.spec.reading import parse
+from repro.spec.strict import StrictModel
 
 Read = Literal[
     "text", "integer", "number", "boolean", "integers", "numbers", "side", "scale range", "strides", "rates",
@@ -29,10 +30,8 @@ MOST_VALUES = 64
 """Of one flag or list."""
 
 
-class Key(BaseModel):
+class TranslatedKey(StrictModel):
     """One key of another program."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     theirs: Annotated[tuple[str, ...], Field(min_length=1)]
     to: str = ""
@@ -44,10 +43,8 @@ class Key(BaseModel):
     say: dict[str, str] = {}
 
 
-class Format(BaseModel):
+class RecipeFormat(StrictModel):
     """How one program's recipes are read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str
     kind: Literal["flags", "python"]
@@ -59,19 +56,19 @@ class Format(BaseModel):
     """Settings that the program has whatever is written."""
     extras: tuple[str, ...] = ()
     """What it always does otherwise and no setting covers."""
-    keys: tuple[Key, ...]
-    evaluation: tuple[Key, ...] = ()
+    keys: tuple[TranslatedKey, ...]
+    evaluation: tuple[TranslatedKey, ...] = ()
 
 
 FORMATS = ("deeplab", "torchvision", "mmsegmentation")
 
 
 @cache
-def load_format(name: str) -> Format:
+def load_format(name: str) -> RecipeFormat:
     """One of `FORMATS`."""
     place = files("repro.diagnose") / "formats" / f"{name}.toml"
     tree = parse(place.read_text(encoding="utf-8"), f"formats/{name}.toml")
-    return Format.model_validate(_plain(tree))
+    return RecipeFormat.model_validate(_plain(tree))
 
 
 @dataclass
@@ -98,7 +95,9 @@ class Recipe:
             self.settings[key], self.places[key] = value, place
 
 
-def translate(recipe: Recipe, written: Mapping[str, Any], table: tuple[Key, ...], images: Mapping[str, int]) -> bool:
+def translate(
+    recipe: Recipe, written: Mapping[str, Any], table: tuple[TranslatedKey, ...], images: Mapping[str, int]
+) -> bool:
     """State in `recipe` what `written` (dotted key or flag -> value) says by a table of keys.
 
     `images`: of each training split, for epochs. Keys that need another's value come last. Whether anything of it was
@@ -115,7 +114,7 @@ def translate(recipe: Recipe, written: Mapping[str, Any], table: tuple[Key, ...]
     return any(_lookup(written, key.theirs)[1] is not None for key in table)
 
 
-def _one(recipe: Recipe, written: Mapping[str, Any], key: Key, images: Mapping[str, int]) -> None:
+def _one(recipe: Recipe, written: Mapping[str, Any], key: TranslatedKey, images: Mapping[str, int]) -> None:
     name, value = _lookup(written, key.theirs)
     if value is None:
         if key.absent:
@@ -135,7 +134,7 @@ def _one(recipe: Recipe, written: Mapping[str, Any], key: Key, images: Mapping[s
         recipe.extras.append(key.otherwise.format(value=spelt[:60]))
 
 
-def _state_value(recipe: Recipe, key: Key, name: str, value: Any, images: Mapping[str, int]) -> None:
+def _state_value(recipe: Recipe, key: TranslatedKey, name: str, value: Any, images: Mapping[str, int]) -> None:
     try:
         read = _understood(key.read, value, recipe, images)
     except (ValueError, TypeError, KeyError, OverflowError):

@@ -86,7 +86,7 @@ def batches(pixels: Sequence[Tensor], columns: int) -> Iterator[slice]:
 
 
 @dataclass(frozen=True)
-class State:
+class MeanFieldState:
     """Where mean field stands after some iterations, rows of all images' pixels."""
 
     scores: Tensor
@@ -162,16 +162,18 @@ class Kernels:
         return torch.cat([predicted(self._settled(unary, start, p, w2, iterations), dim=2) for p in parts], dim=1)
 
     @torch.no_grad()
-    def iterate(self, probabilities: Sequence[Tensor], w1: float, w2: float, iterations: int) -> Iterator[State]:
+    def iterate(
+        self, probabilities: Sequence[Tensor], w1: float, w2: float, iterations: int
+    ) -> Iterator[MeanFieldState]:
         """Yield the state before the first and after each iteration."""
         unary = _unary(probabilities)
         slices = self.gaussian.times(w2), self.bilateral.times(w1)
-        state = State(unary, unary.softmax(dim=1))
+        state = MeanFieldState(unary, unary.softmax(dim=1))
         yield state
         for _ in range(iterations):
             near, far = (part(table) for part, table in zip(slices, self._spread(state.marginals), strict=True))
             scores = far.add_(near).add_(unary)
-            state = State(scores, scores.softmax(dim=1))
+            state = MeanFieldState(scores, scores.softmax(dim=1))
             yield state
 
     def _spread(self, marginals: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from repro.data.augment import normalise
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.errors import InputError
 from repro.evaluate.adaptive_batches import AdaptiveBatch, in_adaptive_batches
 from repro.evaluate.canvas import outside, place, put_back, windows
 from repro.evaluate.confusion import VOID, confusion, predicted
 from repro.evaluate.crf import refine
 from repro.evaluate.inference import probabilities
-from repro.evaluate.probabilities import Kept
+from repro.evaluate.probabilities import StoredProbabilities
 from repro.evaluate.region import distances, has_void, scored
 from repro.evaluate.search import SearchImage, SearchResult, search
 from repro.evaluate.steps import Steps, steps
@@ -43,7 +43,7 @@ PICTURES = 4
 
 
 @dataclass(frozen=True)
-class Pictures:
+class KeptImages:
     """The kept images: image (K, H, W, 3), truth and prediction (K, H, W)."""
 
     image: npt.NDArray[np.uint8]
@@ -53,13 +53,13 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredSplit:
     """What an evaluation leaves."""
 
     matrices: npt.NDArray[np.int32]
     """(N, C, C) [image, truth, prediction]."""
     names: tuple[str, ...]
-    pictures: Pictures
+    pictures: KeptImages
     seconds: float
     average: Literal["set", "image"] = "set"
     search: SearchResult | None = None
@@ -101,12 +101,12 @@ def measure(
     classes: int,
     evaluates: Sequence[Evaluate],
     state: Mapping[str, Tensor],
-    images: Images,
+    images: PaddedSplit,
     device: torch.device,
     should_stop: Callable[[], bool] = lambda: False,
     search_cache: SearchCache | None = None,
     tell: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=2),
-) -> list[Measured] | None:
+) -> list[MeasuredSplit] | None:
     """Measure trained weights once for each of `evaluates`; None if asked to stop.
 
     They differ in what they score only (trimap, void, average): predictions are made once, as the first one says.
@@ -179,7 +179,7 @@ def measure(
     pictures = _pictures(images, np.concatenate(kept))
     around: Literal["void", "transitions"] = "void" if void_marks_edges else "transitions"
     return [
-        Measured(
+        MeasuredSplit(
             np.concatenate(counts),
             images.names,
             pictures,
@@ -196,7 +196,7 @@ def measure(
 
 
 def _scores(
-    network: nn.Module, images: Images, batch: slice, evaluate: Evaluate, device: torch.device
+    network: nn.Module, images: PaddedSplit, batch: slice, evaluate: Evaluate, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """A batch's pixels (N, H, W, 3) uint8, and probabilities (N, C, H, W) float32 of them."""
     pixels = torch.from_numpy(np.ascontiguousarray(images.pixels[batch])).to(device)
@@ -222,7 +222,7 @@ def _pooling_share(evaluate: Evaluate) -> tuple[float, float] | None:
 
 def _searched(
     network: nn.Module,
-    images: Images,
+    images: PaddedSplit,
     classes: int,
     evaluate: Evaluate,
     crf: CRF,
@@ -242,7 +242,7 @@ def _searched(
         _, scores = _scores(network, images, batch, evaluate, device)
         return [image[:, h, w] for image, (h, w) in zip(scores, sizes[batch], strict=True)]
 
-    kept = Kept(search_cache.folder, count, search_cache.tell)
+    kept = StoredProbabilities(search_cache.folder, count, search_cache.tell)
     if not kept.fill(predict, evaluate.batch_size, should_stop):
         return None
     samples = [
@@ -259,7 +259,7 @@ def _searched(
     return search(samples, classes, crf, device, notes, should_stop, search_cache.on_trial, search_cache.tell)
 
 
-def _pictures(images: Images, predictions: npt.NDArray[np.uint8]) -> Pictures:
+def _pictures(images: PaddedSplit, predictions: npt.NDArray[np.uint8]) -> KeptImages:
     """The first images, cut to the height and width of the largest among them."""
     count = min(PICTURES, len(predictions))
     height, width = images.sizes[:count].max(axis=0)
@@ -269,4 +269,4 @@ def _pictures(images: Images, predictions: npt.NDArray[np.uint8]) -> Pictures:
     inside = np.arange(height)[None, :, None] < images.sizes[:count, 0, None, None]
     inside = inside & (np.arange(width)[None, None, :] < images.sizes[:count, 1, None, None])
     prediction[~inside] = VOID
-    return Pictures(np.asarray(images.pixels[cut]), truth, prediction, tuple(images.names[:count]))
+    return KeptImages(np.asarray(images.pixels[cut]), truth, prediction, tuple(images.names[:count]))

@@ -25,7 +25,7 @@ Predict = Callable[[slice], Sequence[Tensor]]
 """Which images -> probabilities (C, H, W) float32 of each, without padding."""
 
 
-class Kept:
+class StoredProbabilities:
     """The probabilities of the first `count` images in `folder`; `tell` hears of damaged ones."""
 
     def __init__(self, folder: Path, count: int, tell: Callable[[str], None] = lambda _text: None) -> None:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from repro.data.images import VOID, Images
+from repro.data.images import VOID, PaddedSplit
 from repro.spec.protocol import Evaluate
 
 
-def has_void(images: Images) -> bool:
+def has_void(images: PaddedSplit) -> bool:
     """Whether any pixel of any image (not of its padding) is void."""
     sizes = zip(images.labels, images.sizes, strict=True)
     return any(bool((labels[:height, :width] == VOID).any()) for labels, (height, width) in sizes)

@@ -82,7 +82,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Counted:
+class CellCounts:
     """How many of a table's cells are of which kind."""
 
     measurable: int = 0
@@ -235,7 +235,7 @@ def _of_one_seed(claims: Sequence[ClaimResult]) -> list[str]:
     return [f"One seed; seed noise taken from reference runs ({'; '.join(sources)}).{rest}"]
 
 
-def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: Counted = Counted()) -> str:
+def headline(agreed: Agreement, claims: Sequence[ClaimResult], counted: CellCounts = CellCounts()) -> str:
     """Return one line in plain words: what was and what was not reproduced, and what is inconclusive."""
     if counted.quoted and not (agreed.cells or counted.computed or counted.measurable):
         number = "Its one number is" if counted.quoted == 1 else f"All {counted.quoted} numbers here are"

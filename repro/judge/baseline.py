@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from repro.errors import InputError
 from repro.spec.metric import MIOU
+from repro.spec.strict import StrictModel
 
 KIND = (
     "platform", "cpu", "cpu_id", "vector", "kernels", "threads", "torch", "numpy", "device", "gpu", "precision",
@@ -22,11 +23,7 @@ KIND = (
 same libraries takes the same kernels and adds in the same order. Python's version and the number of cores do not."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class SeedResult(_Frozen):
+class SeedResult(StrictModel):
     """One measured cell with one seed."""
 
     score: float = Field(validation_alias=AliasChoices("score", "miou"))
@@ -43,7 +40,7 @@ class SeedResult(_Frozen):
     """20 hex digits of the weights of every training in the chain."""
 
 
-class CellBaseline(_Frozen):
+class CellBaseline(StrictModel):
     """One cell that is computed or measured."""
 
     id: str
@@ -61,7 +58,7 @@ class CellBaseline(_Frozen):
     """What other rounding changed in the first seed's openings."""
 
 
-class Baseline(_Frozen):
+class Baseline(StrictModel):
     """A table at a scale."""
 
     format: Literal[1] = 1

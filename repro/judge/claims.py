@@ -33,7 +33,7 @@ from dataclasses import replace
 from repro.judge.effects import borrowed_seeds, part_of
 from repro.judge.evidence import Evidence
 from repro.judge.published import VOC_VAL, audit
-from repro.judge.result import ALPHA, ClaimResult, Part, Verdict
+from repro.judge.result import ALPHA, ClaimResult, EffectResult, Verdict
 from repro.judge.significance import false_discovery, two_sided
 from repro.judge.simultaneous import common_level, with_intervals
 from repro.judge.wording import qualifier, sentence
@@ -95,7 +95,7 @@ def _measured(claim: Claim, cells: Sequence[Cell], evidence: Evidence, published
     return combined
 
 
-def _combined(result: ClaimResult, alternatives: list[list[Part]]) -> ClaimResult:
+def _combined(result: ClaimResult, alternatives: list[list[EffectResult]]) -> ClaimResult:
     """Join the parts' probabilities; the part that decides is the weakest of the alternative that does best."""
     tested = len(result.seeds) != 1 or bool(result.reference)
     weakest = [max(parts, key=_weakness) for parts in alternatives]
@@ -111,7 +111,7 @@ def _combined(result: ClaimResult, alternatives: list[list[Part]]) -> ClaimResul
     return replace(result, p_for=p_for, p_against=p_against, p=p)
 
 
-def _weakness(part: Part) -> tuple[float, float]:
+def _weakness(part: EffectResult) -> tuple[float, float]:
     """How badly a part does for its claim: by its test, or with one seed (no test) by how far it is from the range."""
     outside = max(part.low - part.estimate.value, part.estimate.value - part.high)
     return (0.0 if part.p_inside != part.p_inside else part.p_inside, outside)

@@ -43,7 +43,7 @@ OPENING_FLOOR = {"float32": 1e-4, "bfloat16": 1e-3}
 OPENING_FACTOR = 2.0
 """One second rounding is one draw, shared by all cells that start from the same first training."""
 
-State = Literal["equal", "within", "moved", "failed"]
+CheckedState = Literal["equal", "within", "moved", "failed"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class CheckedCell:
 
     id: str
     kind: Literal["computed", "measured"]
-    state: State
+    state: CheckedState
     """equal: to the last bit; within: a difference within its tolerance."""
     seeds: int
     shifts: tuple[Shift, ...] = ()
@@ -100,7 +100,7 @@ class CheckedTable:
     spread: Mapping[str, float] = field(default_factory=dict)
     """Quantity -> pooled standard deviation that tolerances are made of; empty where bits are compared."""
 
-    def count(self, state: State) -> int:
+    def count(self, state: CheckedState) -> int:
         """How many cells are in a state."""
         return sum(cell.state == state for cell in self.cells)
 
@@ -147,7 +147,7 @@ def _computed(old: CellBaseline, cell: CellBaseline) -> CheckedCell:
 def _exact(old: CellBaseline, cell: CellBaseline) -> CheckedCell:
     """Every bit, for every seed."""
     told = [text for seed, result in cell.seeds.items() if (text := _other_bits(old.seeds[seed], result))]
-    state: State = "moved" if told else "equal"
+    state: CheckedState = "moved" if told else "equal"
     means = [float(np.mean([c.seeds[seed].score for seed in cell.seeds])) for c in (old, cell)]
     shift = Shift("score", means[0], means[1], 0.0, bool(told), find_metric(cell.metric))
     of = f"{len(told)} of {len(cell.seeds)} seeds: " if told and len(cell.seeds) > 1 else ""
@@ -238,7 +238,7 @@ class _Tolerances:
         ]
         moved = [shift.quantity for shift in shifts if shift.moved]
         same = all(not _other_bits(a, b) for a, b in seeds)
-        state: State = "moved" if moved else "equal" if same else "within"
+        state: CheckedState = "moved" if moved else "equal" if same else "within"
         return CheckedCell(cell.id, "measured", state, len(seeds), tuple(shifts), _told(moved))
 
     def _openings(self, seeds: Sequence[tuple[SeedResult, SeedResult]]) -> list[Shift]:

@@ -16,7 +16,7 @@ from repro.judge.evidence import Evidence
 from repro.judge.groups import split
 from repro.judge.heterogeneity import exactly, heterogeneity
 from repro.judge.intervals import Estimate, estimate, exact
-from repro.judge.result import ALPHA, Differences, Group, Interval, Pair, Part
+from repro.judge.result import ALPHA, Differences, EffectResult, Interval, PairGroup, PairResult
 from repro.judge.significance import ROUNDING, contains, p_inside, p_outside
 from repro.metrics import Floats
 from repro.spec.metric import find_metric
@@ -62,7 +62,7 @@ def borrowed_seeds(asked: Question, evidence: Evidence, seeds: Sequence[int]) ->
 def part_of(
     effect: Effect, asked: Question, evidence: Evidence, seeds: Sequence[int], alternative: int = 0,
     borrowed: Sequence[int] = (),
-) -> Part:  # fmt: skip
+) -> EffectResult:  # fmt: skip
     """Return one effect with its pairs.
 
     `seeds`: those all cells share; none for computed cells. `borrowed`: as `borrowed_seeds` returns.
@@ -78,7 +78,7 @@ def part_of(
     for contrast, sample in zip(effect.contrasts, samples, strict=True):
         value, limits = sample.estimated(noisy), _limits([contrast], asked, noisy)
         pairs.append(
-            Pair(
+            PairResult(
                 contrast.label,
                 tuple(cell for cell, _ in contrast.weights),
                 _printed(value, asked, limits),
@@ -96,7 +96,7 @@ def part_of(
         inside = 0.0 if contains(value.value, effect.low, effect.high, asked.strict) else 1.0
         outside = 1.0 - inside
     low, high = (math.exp(effect.low), math.exp(effect.high)) if asked.logarithmic else (effect.low, effect.high)
-    return Part(
+    return EffectResult(
         effect.label, _printed(value, asked, limits), _by_seed(mean, asked, seeds), low, high, inside, outside,
         tuple(pairs), value, limits, alternative, _differences(effect, asked, samples, seeds),
     )  # fmt: skip
@@ -115,14 +115,16 @@ def _differences(
     reference = np.array(references) if references else None
     found = heterogeneity(scores, rows, images, reference) if seeds else exactly(scores[:, 0])
 
-    def group(chosen: Sequence[int], label: str) -> Group:
+    def group(chosen: Sequence[int], label: str) -> PairGroup:
         value = _mean([samples[k] for k in chosen]).estimated(bool(seeds))
         if seeds:
             holds, opposes = (test(value, effect.low, effect.high) <= ALPHA / 2 for test in (p_inside, p_outside))
         else:
             holds = contains(value.value, effect.low, effect.high, asked.strict)
             opposes = not holds
-        return Group(label, len(chosen), math.exp(value.value) if asked.logarithmic else value.value, holds, opposes)
+        return PairGroup(
+            label, len(chosen), math.exp(value.value) if asked.logarithmic else value.value, holds, opposes
+        )
 
     strong, weak = split(scores.mean(axis=1), effect.contrasts, asked.cells)
     return Differences(found.p, found.spread, group(*strong), group(*weak))

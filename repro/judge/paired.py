@@ -18,7 +18,7 @@ Matrices = Mapping[int, NDArray[np.integer]]
 
 
 @dataclass(frozen=True)
-class Side:
+class ScoresBySeed:
     """One cell as one store has it, by seed; scores in the metric's internal unit."""
 
     scores: Mapping[int, float]
@@ -26,7 +26,7 @@ class Side:
     metric: Metric = MIOU
 
 
-def difference(a: Side, b: Side, *, same_images: bool, image_mean: bool = False) -> Estimate:
+def difference(a: ScoresBySeed, b: ScoresBySeed, *, same_images: bool, image_mean: bool = False) -> Estimate:
     """B less A, mean over the seeds that both have, with its 95 % interval.
 
     Paired by seed and, where both were measured on the `same_images`, by resampled image, so that what both have in
@@ -55,7 +55,7 @@ def _within(effect: Estimate, metric: Metric) -> Estimate:
     return cut_off(effect, -1.0, 1.0) if metric.is_share else effect
 
 
-def equal_bits(a: Side, b: Side) -> bool:
+def equal_bits(a: ScoresBySeed, b: ScoresBySeed) -> bool:
     """Whether the confusion matrices of every image agree, for every seed that both have."""
     seeds = a.scores.keys() & b.scores.keys()
     return all(

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
 from repro.errors import InputError
 from repro.spec.metric import METRICS, MIOU
+from repro.spec.strict import StrictModel
 
 LEAST_SEEDS = 5
 """Of reference runs; fewer tell too little: of 3 seeds' deviation the 95 % quantile is 4.3, of 5 seeds' 2.8."""
@@ -33,11 +34,7 @@ class ReferenceRuns:
     """Where they are from: "5 seeds, commit 1a2b3c4"."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class CellReference(_Frozen):
+class CellReference(StrictModel):
     """One measured cell."""
 
     id: str
@@ -57,7 +54,7 @@ class CellReference(_Frozen):
         return self
 
 
-class Reference(_Frozen):
+class Reference(StrictModel):
     """A table at a scale, as it came out with several seeds."""
 
     format: Literal[1] = 1

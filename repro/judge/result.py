@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from repro.judge.intervals import Estimate
 from repro.spec.cell import Basis
-from repro.spec.claim import Kind, Over
+from repro.spec.claim import ClaimKind, Over
 
 ALPHA = 0.05
 """What verdicts, intervals and the test of differences between pairs may be wrong by."""
@@ -112,7 +112,7 @@ ANYTHING = Interval(-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairResult:
     """One contrast of an effect: usually left - right at one place of the table."""
 
     label: str
@@ -134,7 +134,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Group:
+class PairGroup:
     """Some of the pairs that a mean is made of."""
 
     label: str
@@ -156,14 +156,14 @@ class Differences:
     """Probability of pairs as far apart if noise alone set them apart."""
     spread: float
     """Standard deviation of the pairs' true effects: what noise adds is taken off; of logarithms for a ratio."""
-    strong: Group
+    strong: PairGroup
     """The pairs with the largest effects."""
-    weak: Group
+    weak: PairGroup
     """The others."""
 
 
 @dataclass(frozen=True)
-class Part:
+class EffectResult:
     """One effect of a claim: a step, a rival, or the mean over the claim's pairs."""
 
     label: str
@@ -177,7 +177,7 @@ class Part:
     """One-sided probability of such data if the effect lay outside the range; NaN with fewer than two seeds."""
     p_outside: float
     """One-sided probability of such data if the effect lay inside."""
-    pairs: tuple[Pair, ...]
+    pairs: tuple[PairResult, ...]
     tested: Estimate
     """What was tested: the estimate; for a ratio that of its logarithm."""
     limits: Interval = ANYTHING
@@ -197,7 +197,7 @@ class ClaimResult:
 
     id: str
     text: str
-    kind: Kind
+    kind: ClaimKind
     metric: str
     published: Published
     over: Over | None = None
@@ -211,7 +211,7 @@ class ClaimResult:
     """Where a verdict "on average" comes from: "carried by block4"."""
     unit: str = "points"
     """"points"; "x" for a ratio; else the metric's printed unit."""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[EffectResult, ...] = ()
     decisive: int = 0
     """Index of the part that decides: the only one, or the weakest."""
     p: float | None = None
@@ -301,6 +301,6 @@ class ClaimResult:
         return len(self.seeds)
 
     @property
-    def pairs(self) -> tuple[Pair, ...]:
+    def pairs(self) -> tuple[PairResult, ...]:
         """The pairs of all parts."""
         return tuple(pair for part in self.parts for pair in part.pairs)

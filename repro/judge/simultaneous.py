@@ -35,7 +35,7 @@ from dataclasses import replace
 
 from repro.judge.bounded import ratio
 from repro.judge.intervals import Estimate, quantile
-from repro.judge.result import ALPHA, ClaimResult, Interval, Part
+from repro.judge.result import ALPHA, ClaimResult, EffectResult, Interval
 from repro.judge.significance import false_discovery
 
 
@@ -60,7 +60,7 @@ def with_intervals(result: ClaimResult, level: float) -> ClaimResult:
     return replace(result, parts=tuple(parts), level=level)
 
 
-def _ends(part: Part, unit: str, narrow: float, wide: float) -> Interval:
+def _ends(part: EffectResult, unit: str, narrow: float, wide: float) -> Interval:
     """Return a part's interval: `narrow` and `wide` are the probabilities of ends that speak for and against."""
     low, high = (math.log(end) if end > 0 else -math.inf for end in (part.low, part.high)) if unit == "x" else (
         part.low, part.high,

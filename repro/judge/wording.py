@@ -6,7 +6,7 @@ import math
 
 from repro.judge.intervals import Estimate
 from repro.judge.result import ALPHA, ClaimResult, Interval, Published
-from repro.spec.claim import Kind
+from repro.spec.claim import ClaimKind
 
 SEEDS_FOR_JUDGING = 5
 MINUS = "−"
@@ -183,7 +183,7 @@ def _probability(p: float) -> str:
     return f"probability {'below 0.001' if p < 0.001 else f'{p:.3f}'}"
 
 
-def published_note(published: Published, kind: Kind) -> str:
+def published_note(published: Published, kind: ClaimKind) -> str:
     """Return what the paper's own numbers say of a claim, and whether single runs can tell that."""
     effects, unit = published.effects, published.unit
     weakest = effects[published.decisive]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from repro.nets.layers import Features, ImageNetInput
 from repro.spec.protocol import Model
 
-State = Mapping[str, Tensor]
+StateDict = Mapping[str, Tensor]
 
 
 class Backbone(nn.Module):
@@ -46,18 +46,18 @@ class Backbone(nn.Module):
         """Images in [-1, 1] as its weights were made with."""
         return x if self.normalise is None else self.normalise(x)
 
-    def recognises(self, state: State) -> bool:
+    def recognises(self, state: StateDict) -> bool:
         """Whether a state dict is, by its names, of a network that this one takes the weights of."""
         return bool(self.state_dict().keys() & state.keys())
 
-    def translated(self, state: State, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
+    def translated(self, state: StateDict, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
         """A classifier's state dict in this network's names; `source` is what messages call it.
 
         `seed` decides what is drawn. Raises InputError, or ValueError without the source, for what cannot be used.
         """
         return {name: value for name, value in state.items() if not name.startswith(self.dropped or "\0")}
 
-    def as_trained(self, state: State) -> dict[str, object]:  # noqa: ARG002
+    def as_trained(self, state: StateDict) -> dict[str, object]:  # noqa: ARG002
         """Settings of `model` with which the network is the one that a classifier's state dict was trained as."""
         return {}
 
@@ -69,7 +69,7 @@ class Backbone(nn.Module):
         return None
 
 
-def renamed(state: State, rules: tuple[tuple[str, str], ...], dropped: tuple[str, ...]) -> dict[str, Tensor]:
+def renamed(state: StateDict, rules: tuple[tuple[str, str], ...], dropped: tuple[str, ...]) -> dict[str, Tensor]:
     """A state dict after substitutions (pattern, replacement) in its names, without those that begin as `dropped`."""
     out = {}
     for key, value in state.items():

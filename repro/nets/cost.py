@@ -59,7 +59,7 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Cost:
+class NetworkCost:
     """What a network costs on one image, all scales and flips together."""
 
     convolutions: int
@@ -96,7 +96,7 @@ def cost(
     flip: bool = False,
     window: tuple[int, int] | None = None,
     stride: tuple[int, int] | None = None,
-) -> Cost:
+) -> NetworkCost:
     """Count the network that `model` describes on a canvas (height, width), at every scale, twice each if `flip`.
 
     With a `window` and its `stride`, down and across: on every window that lies on the canvas at a scale.
@@ -109,7 +109,7 @@ def cost(
     convs = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     weights = sum(m.weight.numel() for m in convs)
     decayed = sum(m.weight.numel() for m in convs if m.groups == 1)
-    return Cost(
+    return NetworkCost(
         convolutions=times * sum(run.convolutions for run in runs),
         space_to_batch=times * sum(run.space_to_batch for run in runs),
         element_wise=times * sum(run.element_wise for run in runs),

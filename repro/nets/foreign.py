@@ -7,11 +7,8 @@ trained for segmentation come before the classifiers that they contain.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-from torch import Tensor
-
-State = Mapping[str, Tensor]
+from repro.nets.backbone import StateDict
 
 TENSORFLOW = r"(resnet_v1_\d+|xception_\d+|MobilenetV\d)\w*/"
 
@@ -58,7 +55,7 @@ CLASSIFIERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """The same of networks that classify, or that were not recognised as more than that."""
 
 
-def what(state: State) -> str:
+def what(state: StateDict) -> str:
     """What a state dict is, in words; "weights of no network known here" where nothing fits."""
     for name, patterns in (*SEGMENTATION, *CLASSIFIERS):
         if _fits(state, patterns):
@@ -66,12 +63,12 @@ def what(state: State) -> str:
     return "weights of no network known here"
 
 
-def segmentation(state: State) -> bool:
+def segmentation(state: StateDict) -> bool:
     """Whether it was trained for segmentation: its backbone left ImageNet, and its head has classes of its own."""
     return any(_fits(state, patterns) for _, patterns in SEGMENTATION)
 
 
-def resnet_kind(state: State) -> str:
+def resnet_kind(state: StateDict) -> str:
     """What tells a ResNet in torchvision's names from the papers'; empty for theirs."""
     if "layer1.0.conv3.weight" not in state:
         return "a ResNet whose units have two convolutions (ResNet-18 or 34)"
@@ -87,15 +84,15 @@ def resnet_kind(state: State) -> str:
     return ""
 
 
-def _fits(state: State, patterns: tuple[str, ...]) -> bool:
+def _fits(state: StateDict, patterns: tuple[str, ...]) -> bool:
     return all(any(re.match(pattern, name) for name in state) for pattern in patterns)
 
 
-def _shape(state: State, name: str) -> tuple[int, ...]:
+def _shape(state: StateDict, name: str) -> tuple[int, ...]:
     return tuple(state[name].shape) if name in state else ()
 
 
-def _depth(state: State) -> str:
+def _depth(state: StateDict) -> str:
     """Of torchvision's segmentation networks, by the units of layer3."""
     if "backbone.layer3.22.conv1.weight" in state:
         return "resnet101"

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from repro.nets.backbone import Backbone, State
+from repro.nets.backbone import Backbone, StateDict
 from repro.nets.layers import Add, Features, ImageNetInput, SameConv2d
 from repro.nets.registry import register_backbone
 
@@ -125,5 +125,5 @@ class MobileNetV2(Backbone):
                 low[self._taps[i]] = x
         return Features(low, x)
 
-    def recognises(self, state: State) -> bool:
+    def recognises(self, state: StateDict) -> bool:
         return "features.1.conv.0.0.weight" in state and "features.17.conv.3.weight" in state

@@ -20,7 +20,7 @@ from torch import nn
 
 from repro.errors import InputError
 from repro.nets.backbone import Backbone
-from repro.spec.parts import BackboneFacts, HeadFacts, Part, part
+from repro.spec.parts import BackboneFacts, HeadFacts, NetworkPart, part
 from repro.spec.protocol import Model
 
 Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
@@ -66,7 +66,7 @@ def build_head(model: Model, backbone: Backbone, classes: int, output_stride: in
     return head
 
 
-def _built(found: Part, model: Model, seed: int, **given: Any) -> object:
+def _built(found: NetworkPart, model: Model, seed: int, **given: Any) -> object:
     offered = {name: getattr(model, name) for name in Model.model_fields} | given | {"model": model}
     arguments = {name: offered[name] for name in found.parameters.names if name in offered}
     builder = imported(f"model.{found.kind}", found.name, found.module, found.function, found.package.parent)

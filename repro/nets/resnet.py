@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from repro.errors import InputError
 from repro.nets import foreign
-from repro.nets.backbone import Backbone, State, renamed
+from repro.nets.backbone import Backbone, StateDict, renamed
 from repro.nets.layers import Add, ConvBN, Features, ImageNetInput, Subsample
 from repro.nets.registry import register_backbone
 from repro.spec.protocol import Model
@@ -232,14 +232,14 @@ class ResNet(Backbone):
         """The residual units of a block, "block1" to "block7"."""
         return list(cast(Iterator[Unit], self.blocks[block].children()))
 
-    def recognises(self, state: State) -> bool:
+    def recognises(self, state: StateDict) -> bool:
         return "layer1.0.conv1.weight" in state
 
-    def translated(self, state: State, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
+    def translated(self, state: StateDict, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
         _check_resnet(self.model, state, source)
         return from_resnet(state)
 
-    def as_trained(self, state: State) -> dict[str, object]:
+    def as_trained(self, state: StateDict) -> dict[str, object]:
         stem = {} if len(stem_of(state)) > 1 else {"stem": "conv7"}
         return {**stem, "stride_at": "first_unit"}
 
@@ -260,12 +260,12 @@ class ResNet(Backbone):
                     unit.load_state_dict({**own, **fitting})
 
 
-def stem_of(state: State) -> tuple[tuple[str, str], ...]:
+def stem_of(state: StateDict) -> tuple[tuple[str, str], ...]:
     """Names of a ResNet's first convolutions and of their normalisations, in order; empty where they are not known."""
     return next((stem for stem in STEMS if all(f"{conv}.weight" in state for conv, _ in stem)), ())
 
 
-def from_resnet(state: State) -> dict[str, Tensor]:
+def from_resnet(state: StateDict) -> dict[str, Tensor]:
     """torchvision's ResNet, or one of another stem of `STEMS` -> names of `repro.nets.resnet.ResNet`."""
     stem = stem_of(state)
     names = {name: f"stem.{at}.{part}." for at, pair in enumerate(stem) for part, name in enumerate(pair)}
@@ -289,14 +289,14 @@ def _for_plain_input(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**state, "stem.0.0.weight": weight * own.scale, "stem.0.1.running_mean": mean - shift}
 
 
-def resnet_units(state: State) -> tuple[int, ...]:
+def resnet_units(state: StateDict) -> tuple[int, ...]:
     """Residual units of layer1 to layer4 in a torchvision ResNet, for example (3, 4, 23, 3)."""
     found = [re.match(r"layer(\d)\.(\d+)\.conv1\.weight", key) for key in state]
     pairs = [(int(m[1]), int(m[2])) for m in found if m]
     return tuple(1 + max(unit for at, unit in pairs if at == layer) for layer in sorted({p[0] for p in pairs}))
 
 
-def _check_resnet(model: Model, state: State, source: str) -> None:
+def _check_resnet(model: Model, state: StateDict, source: str) -> None:
     """Refuse another kind of ResNet, another stem, another depth."""
     if other := foreign.resnet_kind(state):
         raise InputError(

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.nets.aspp import rates_at
-from repro.nets.backbone import Backbone, State
+from repro.nets.backbone import Backbone, StateDict
 from repro.nets.init import generator
 from repro.nets.layers import Features, ImageNetInput, SameConv2d
 from repro.nets.registry import register_backbone
@@ -113,10 +113,10 @@ class VGG16(Backbone):
             return Features({}, torch.cat([branch(x) for branch in self.branches], dim=1))
         return Features({}, x)
 
-    def recognises(self, state: State) -> bool:
+    def recognises(self, state: StateDict) -> bool:
         return "features.0.weight" in state or "conv1_1.weight" in state
 
-    def translated(self, state: State, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
+    def translated(self, state: StateDict, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
         model, branches = self.model, len(self.branches)
         return from_vgg(state, (*model.units, model.units[3]), branches, model.fc_kernel, model.fc_channels, seed)
 
@@ -125,7 +125,7 @@ class VGG16(Backbone):
 
 
 def from_vgg(
-    state: State, units: tuple[int, ...], branches: int, kernel: int, channels: int, seed: int
+    state: StateDict, units: tuple[int, ...], branches: int, kernel: int, channels: int, seed: int
 ) -> dict[str, Tensor]:
     """torchvision's or timm's VGG-16, or one with Caffe's names -> names of `repro.nets.vgg.VGG16`.
 
@@ -158,7 +158,7 @@ def from_vgg(
     return out
 
 
-def vgg_convolutions(state: State) -> list[tuple[str, str]]:
+def vgg_convolutions(state: StateDict) -> list[tuple[str, str]]:
     """(name of the convolution, name where its normalisation would be) of a VGG's thirteen, in order."""
     layers = sorted({int(k.split(".")[1]) for k in state if re.fullmatch(r"features\.\d+\.weight", k)})
     found = [n for n in layers if state[f"features.{n}.weight"].dim() == 4]
@@ -168,7 +168,7 @@ def vgg_convolutions(state: State) -> list[tuple[str, str]]:
     return [(name, f"bn{name.removeprefix('conv')}") for name in names]
 
 
-def _vgg_fc(state: State, kernel: int, channels: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _vgg_fc(state: StateDict, kernel: int, channels: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """fc6 (F, C, k, k) and its bias, fc7 (F', F) and its bias, of a VGG; ValueError where they cannot be used."""
     names = next((pair for pair in VGG_FC if all(f"{name}.weight" in state for name in pair)), None)
     if names is None:

@@ -26,7 +26,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional
 
-from repro.nets.backbone import Backbone, State, renamed
+from repro.nets.backbone import Backbone, StateDict, renamed
 from repro.nets.layers import Add, ConvBN, Features, SeparableConvBN
 from repro.nets.registry import register_backbone
 from repro.spec.protocol import Model
@@ -197,13 +197,13 @@ class Xception(Backbone):
                 low[self._taps[i]] = tap
         return Features(low, x)
 
-    def recognises(self, state: State) -> bool:
+    def recognises(self, state: StateDict) -> bool:
         return "blocks.0.stack.conv1.conv_dw.weight" in state
 
-    def translated(self, state: State, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
+    def translated(self, state: StateDict, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
         return from_xception(state)
 
 
-def from_xception(state: State) -> dict[str, Tensor]:
+def from_xception(state: StateDict) -> dict[str, Tensor]:
     """timm's Xception -> names of `repro.nets.xception.Xception`."""
     return renamed(state, XCEPTION_RULES, dropped=("head.",))

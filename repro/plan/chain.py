@@ -10,7 +10,7 @@ from repro.plan.code import Code, closure
 from repro.plan.work import Evaluation, Split, Training, weights_name
 from repro.spec.dataset import Dataset
 from repro.spec.implementation import Implementation, locate
-from repro.spec.parts import KINDS, Part, part
+from repro.spec.parts import KINDS, NetworkPart, part
 from repro.spec.protocol import Data, Model, Protocol, StrideAt, Train
 
 SHARED_SEED = 0
@@ -58,7 +58,7 @@ def backbone_only(model: Model) -> Model:
 def with_network(code: Code, model: Model) -> Code:
     """The code that computes a training, with that of its network: an implementation, or a backbone and a head."""
     if model.implementation is not None:
-        own: list[Implementation | Part] = [locate(model.implementation)]
+        own: list[Implementation | NetworkPart] = [locate(model.implementation)]
     else:
         own = [part(kind, getattr(model, kind)) for kind in KINDS]
     modules = dict(code.modules)

@@ -17,11 +17,11 @@ LONGEST = 60
 
 
 def training_label(training: Training, cells: Sequence[PlannedCell]) -> str:
-    """A training in the words of the cells that it serves; `Labels` where there are many to name."""
-    return Labels(cells).of(training)
+    """A training in the words of the cells that it serves; `TrainingLabels` where there are many to name."""
+    return TrainingLabels(cells).of(training)
 
 
-class Labels:
+class TrainingLabels:
     """The words for trainings: their cells' row and column in the paper where these tell it."""
 
     def __init__(self, cells: Sequence[PlannedCell]) -> None:

@@ -8,18 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import ValidationError, field_validator
 
 from repro.errors import InputError
 from repro.judge.baseline import path_of
 from repro.regression.quantity import Observation, decode, encode
+from repro.spec.strict import StrictModel
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FrozenProbe(_Frozen):
+class FrozenProbe(StrictModel):
     """A step or an evaluation from frozen weights."""
 
     name: str
@@ -45,7 +42,7 @@ class FrozenProbe(_Frozen):
         return {name: decode(line) for name, line in self.seen.items()}
 
 
-class FrozenTable(_Frozen):
+class FrozenTable(StrictModel):
     """A table's steps and evaluations from frozen weights, at a scale."""
 
     format: Literal[1] = 1

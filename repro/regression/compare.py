@@ -9,7 +9,7 @@ from statistics import median
 from typing import Literal
 
 from repro.regression.baseline import FrozenProbe, FrozenTable
-from repro.regression.quantity import Counts, Exact, Near, Observation, Quantity, Score
+from repro.regression.quantity import CountsQuantity, Exact, Near, Observation, Quantity, ScoreQuantity
 
 FACTOR = 8.0
 """So many times what other rounding was seen to change is tolerated."""
@@ -18,7 +18,7 @@ FLOOR = 4e-6
 PIXELS_FLOOR = 1e-4
 """Share of the counted pixels that may go to another class."""
 
-State = Literal["same", "moved", "failed"]
+ComparedState = Literal["same", "moved", "failed"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ProbeResult:
     """Why it could not be computed."""
 
     @property
-    def state(self) -> State:
+    def state(self) -> ComparedState:
         """moved: something differs by more than rounding."""
         return "failed" if self.failure else "moved" if self.first is not None else "same"
 
@@ -72,7 +72,7 @@ class FrozenResult:
     scale: str
     probes: tuple[ProbeResult, ...]
 
-    def count(self, state: State) -> int:
+    def count(self, state: ComparedState) -> int:
         """How many are in a state."""
         return sum(probe.state == state for probe in self.probes)
 
@@ -136,14 +136,16 @@ def tolerance(quantity: Quantity, before: Observation, rounding: float) -> float
         return 0.0
     if isinstance(quantity, Near):
         return max(FACTOR * rounding, FLOOR)
-    counts = next((one for one in before.values() if isinstance(one, Counts)), None)
+    counts = next((one for one in before.values() if isinstance(one, CountsQuantity)), None)
     if counts is None:
         return FACTOR * rounding
-    pixels = math.ceil(max(FACTOR * rounding if isinstance(quantity, Counts) else 0.0, PIXELS_FLOOR * counts.pixels))
-    return float(pixels) if isinstance(quantity, Counts) else max(_most(counts, pixels), FACTOR * rounding)
+    pixels = math.ceil(
+        max(FACTOR * rounding if isinstance(quantity, CountsQuantity) else 0.0, PIXELS_FLOOR * counts.pixels)
+    )
+    return float(pixels) if isinstance(quantity, CountsQuantity) else max(_most(counts, pixels), FACTOR * rounding)
 
 
-def _most(counts: Counts, pixels: int) -> float:
+def _most(counts: CountsQuantity, pixels: int) -> float:
     """How far so many pixels can move a mean IOU, about: each changes the union of two classes."""
     unions = [sum(row) + sum(other[k] for other in counts.matrix) - row[k] for k, row in enumerate(counts.matrix)]
     there = sorted(union for union in unions if union > 0)
@@ -158,6 +160,6 @@ def _compared(name: str, first: Quantity, second: Quantity, tolerated: float) ->
     detail = ""
     if moved and isinstance(first, Exact) and isinstance(second, Exact):
         detail = f"{first.text} -> {second.text}"
-    if moved and isinstance(first, Score) and isinstance(second, Score):
+    if moved and isinstance(first, ScoreQuantity) and isinstance(second, ScoreQuantity):
         detail = f"{first.value:.6f} -> {second.value:.6f}"
     return Comparison(name, distance, tolerated, moved, cosine, detail)

@@ -8,25 +8,25 @@ from torch import Tensor
 
 from repro.errors import InputError
 from repro.regression.baseline import FrozenTable
-from repro.regression.frozen import State, States, frozen
+from repro.regression.frozen import FrozenState, States, frozen
 from repro.regression.observe import network_of
 from repro.regression.probe import Probe
 from repro.run.compute import load_weights
 from repro.store.store import Store
 
-Names = dict[str, tuple[str, ...]]
+ParameterNames = dict[str, tuple[str, ...]]
 """Probe -> where its weights are."""
 
 
-def freeze(probes: Sequence[Probe], store: Store) -> tuple[dict[str, Tensor], Names]:
+def freeze(probes: Sequence[Probe], store: Store) -> tuple[dict[str, Tensor], ParameterNames]:
     """A state for each kind of network, which is what has the same parameters; and each probe's place in the file.
 
     Networks that are evaluated come first: the others keep what these lack.
     """
-    kinds: dict[Kind, str] = {}
-    states: dict[str, State] = {}
+    kinds: dict[ParameterShapes, str] = {}
+    states: dict[str, FrozenState] = {}
     tensors: dict[str, Tensor] = {}
-    names: Names = {}
+    names: ParameterNames = {}
     for probe in sorted(probes, key=lambda one: one.kind):  # stable: evaluations, then steps
         kind = _kind(network_of(probe).state_dict())
         if kind not in kinds:
@@ -41,15 +41,15 @@ def freeze(probes: Sequence[Probe], store: Store) -> tuple[dict[str, Tensor], Na
     return tensors, names
 
 
-Kind = tuple[tuple[str, tuple[int, ...]], ...]
+ParameterShapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
-def _kind(state: State) -> Kind:
+def _kind(state: FrozenState) -> ParameterShapes:
     """Names and shapes of everything that a network remembers."""
     return tuple((name, tuple(tensor.shape)) for name, tensor in state.items())
 
 
-def names_if_fitting(probes: Sequence[Probe], old: FrozenTable, states: States) -> Names | None:
+def names_if_fitting(probes: Sequence[Probe], old: FrozenTable, states: States) -> ParameterNames | None:
     """Each probe's place in a file that there is already; None where it lacks one, or its weights do not fit."""
     names = {}
     try:

@@ -24,7 +24,7 @@ from repro.errors import InputError
 
 STEPS = 127
 _POWER = "@power"
-State = Mapping[str, Tensor]
+FrozenState = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class States:
 
     tensors: Mapping[str, Tensor]
 
-    def state(self, names: Sequence[str], wanted: State) -> dict[str, Tensor]:
+    def state(self, names: Sequence[str], wanted: FrozenState) -> dict[str, Tensor]:
         """The tensors that a network of state dict `wanted` has, each from the first of `names` that has it.
 
         Raises InputError where none has one of that shape: the network is another than when the baseline was made.
@@ -54,7 +54,7 @@ class States:
         return tensor.float() * 2.0 ** int(self.tensors[key + _POWER])
 
 
-def frozen(name: str, state: State, others: Sequence[State] = ()) -> dict[str, Tensor]:
+def frozen(name: str, state: FrozenState, others: Sequence[FrozenState] = ()) -> dict[str, Tensor]:
     """A state dict as it is kept; what one of `others` has under the same name and in the same shape is left out."""
     kept: dict[str, Tensor] = {}
     for key, tensor in state.items():

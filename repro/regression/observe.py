@@ -19,13 +19,13 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.nets.deeplab import set_resizing
 from repro.plan.work import Training
 from repro.randomness import generator
-from repro.regression.frozen import State, load
+from repro.regression.frozen import FrozenState, load
 from repro.regression.probe import SEED, Probe
-from repro.regression.quantity import Counts, Exact, Near, Observation, Quantity, Score
+from repro.regression.quantity import CountsQuantity, Exact, Near, Observation, Quantity, ScoreQuantity
 from repro.regression.sketch import Sketcher
 from repro.regression.watch import Watch, place, watching
 from repro.regression.watch import numbers as array
@@ -91,7 +91,7 @@ def network_of(probe: Probe) -> nn.Module:
 
 
 def _step(
-    probe: Probe, network: nn.Module, state: State, store: Store, data_root: Path | None
+    probe: Probe, network: nn.Module, state: FrozenState, store: Store, data_root: Path | None
 ) -> Iterator[tuple[str, Quantity]]:
     one, settings = probe.alone, probe.alone.settings
     images = compute.images_of(one.images, job := Job(one, (), data_root), store)
@@ -162,7 +162,7 @@ def _optimiser(optimizer: torch.optim.Optimizer, network: nn.Module) -> str:
     return json.dumps({**told, "groups": {role: sorted(words) for role, words in sorted(own.items())}}, sort_keys=True)
 
 
-def _after(network: nn.Module, before: State, *, updates: bool = True) -> Iterator[tuple[str, Quantity]]:
+def _after(network: nn.Module, before: FrozenState, *, updates: bool = True) -> Iterator[tuple[str, Quantity]]:
     """Moving statistics, gradients and updates, as the step left them."""
     moved: dict[str, Sketcher] = {}
     for name, tensor in network.named_buffers():
@@ -195,7 +195,7 @@ def _role(name: str, network: nn.Module) -> str:
 # -- other rounding
 
 
-def _nudged(state: State, draw: int) -> dict[str, Tensor]:
+def _nudged(state: FrozenState, draw: int) -> dict[str, Tensor]:
     """Weights of which each is, at random, one of the three numbers next to what it was."""
     found = {}
     for name, tensor in state.items():
@@ -208,7 +208,7 @@ def _nudged(state: State, draw: int) -> dict[str, Tensor]:
 
 
 def _double(
-    probe: Probe, network: nn.Module, state: State, store: Store, data_root: Path | None
+    probe: Probe, network: nn.Module, state: FrozenState, store: Store, data_root: Path | None
 ) -> Iterator[tuple[str, Quantity]]:
     """The forward and backward passes of a step in float64."""
     one, settings = probe.alone, probe.alone.settings
@@ -228,7 +228,7 @@ def _double(
     yield from _after(network, state, updates=False)
 
 
-def _order(images: Images, one: Training) -> Any:
+def _order(images: PaddedSplit, one: Training) -> Any:
     twice = one.images.twice
     return training.order_of(images.labels, twice) if twice else np.arange(len(images.sizes))
 
@@ -244,7 +244,9 @@ def _passes(watch: Watch, loss: float) -> Iterator[tuple[str, Quantity]]:
 # -- an evaluation
 
 
-def _evaluation(probe: Probe, state: State, store: Store, data_root: Path | None) -> Iterator[tuple[str, Quantity]]:
+def _evaluation(
+    probe: Probe, state: FrozenState, store: Store, data_root: Path | None
+) -> Iterator[tuple[str, Quantity]]:
     one = probe.measured
     key, weights = one.training.key, {name: tensor.contiguous() for name, tensor in state.items()}
     stub = {**one.training.identity(), "parent": None, "seconds": 0.0, "environment": {}, "result": {}}
@@ -260,10 +262,13 @@ def _evaluation(probe: Probe, state: State, store: Store, data_root: Path | None
     yield from ((f"logits of {_pass(n, passes)}", Near(seen)) for n, seen in enumerate(watch.logits))
     (matrices,) = read_arrays(store.file("evaluation", one.key, "confusion.npz"), "matrices")
     yield "images that are counted", Exact(str(len(matrices)))
-    yield "confusion matrix", Counts(tuple(tuple(int(n) for n in row) for row in matrices.sum(axis=0, dtype=np.int64)))
+    yield (
+        "confusion matrix",
+        CountsQuantity(tuple(tuple(int(n) for n in row) for row in matrices.sum(axis=0, dtype=np.int64))),
+    )
     record = store.get("evaluation", one.key)
     assert record is not None
-    yield "mean IOU", Score(recorded(record)[MIOU.name])
+    yield "mean IOU", ScoreQuantity(recorded(record)[MIOU.name])
 
 
 def _pass(number: int, passes: int) -> str:
@@ -278,7 +283,7 @@ def _raise(event: Event) -> None:
 # -- images
 
 
-def _images(split: str, images: Images) -> Iterator[tuple[str, Quantity]]:
+def _images(split: str, images: PaddedSplit) -> Iterator[tuple[str, Quantity]]:
     yield f"images of {split}", Exact(_hash(images.pixels, images.sizes))
     yield f"labels of {split}", Exact(_hash(images.labels))
 

@@ -35,7 +35,7 @@ class Near:
 
 
 @dataclass(frozen=True)
-class Counts:
+class CountsQuantity:
     """A confusion matrix: the same but for pixels where two classes are about as likely."""
 
     matrix: tuple[tuple[int, ...], ...]
@@ -43,7 +43,7 @@ class Counts:
 
     def distance(self, other: Quantity) -> float:
         """The least number of pixels that are counted elsewhere."""
-        if not isinstance(other, Counts) or len(self.matrix) != len(other.matrix):
+        if not isinstance(other, CountsQuantity) or len(self.matrix) != len(other.matrix):
             return math.nan
         apart = np.abs(np.array(self.matrix) - np.array(other.matrix)).sum()
         return float(-(-int(apart) // 2))
@@ -55,17 +55,17 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Score:
+class ScoreQuantity:
     """A number in [0, 1] that follows from a confusion matrix."""
 
     value: float
 
     def distance(self, other: Quantity) -> float:
         """The difference."""
-        return abs(self.value - other.value) if isinstance(other, Score) else math.nan
+        return abs(self.value - other.value) if isinstance(other, ScoreQuantity) else math.nan
 
 
-Quantity = Exact | Near | Counts | Score
+Quantity = Exact | Near | CountsQuantity | ScoreQuantity
 Observation = dict[str, Quantity]
 """Name -> what was seen, in the order of computing."""
 
@@ -74,9 +74,9 @@ def encode(quantity: Quantity) -> str:
     """One line: its kind in a sign, then its content; a sketch's sums as float32 in base64."""
     if isinstance(quantity, Exact):
         return f"= {quantity.text}"
-    if isinstance(quantity, Score):
+    if isinstance(quantity, ScoreQuantity):
         return f"% {quantity.value!r}"
-    if isinstance(quantity, Counts):
+    if isinstance(quantity, CountsQuantity):
         return "# " + "; ".join(" ".join(map(str, row)) for row in quantity.matrix)
     sums = base64.b64encode(np.array(quantity.sketch.sums, dtype="<f4").tobytes()).decode()
     return f"~ {quantity.sketch.norm:.9g} {sums}"
@@ -88,9 +88,9 @@ def decode(line: str) -> Quantity:
     if sign == "= ":
         return Exact(content)
     if sign == "% ":
-        return Score(float(content))
+        return ScoreQuantity(float(content))
     if sign == "# ":
-        return Counts(tuple(tuple(int(value) for value in row.split()) for row in content.split(";")))
+        return CountsQuantity(tuple(tuple(int(value) for value in row.split()) for row in content.split(";")))
     norm, _, sums = content.partition(" ")
     try:
         values = np.frombuffer(base64.b64decode(sums, validate=True), dtype="<f4")

@@ -23,7 +23,7 @@ Way = Literal["usual", "last bits", "float64"]
 
 
 @dataclass(frozen=True)
-class Task:
+class ObserveTask:
     """A probe with the file of its frozen weights, their names there, and how it is computed."""
 
     probe: Probe
@@ -75,7 +75,7 @@ Result = Observation | str
 
 
 def compute(
-    tasks: Sequence[Task], store: Store, workers: int, variables: Mapping[str, str] | None = None
+    tasks: Sequence[ObserveTask], store: Store, workers: int, variables: Mapping[str, str] | None = None
 ) -> list[Result]:
     """Compute probes, `workers` at a time; one is this process itself, unless `variables` choose other kernels."""
     if workers == 1 and not variables:
@@ -84,7 +84,7 @@ def compute(
 
 
 def compute_rounded(
-    tasks: Sequence[Task], store: Store, workers: int
+    tasks: Sequence[ObserveTask], store: Store, workers: int
 ) -> tuple[list[Result], list[tuple[Rounding, list[Result]]]]:
     """Compute probes in the usual way, and once more in each of the other roundings."""
     here = [one for one in roundings() if not one.variables]
@@ -99,14 +99,16 @@ def compute_rounded(
     return parts[0], others
 
 
-def in_processes(tasks: Sequence[Task], store: Store, workers: int, variables: Mapping[str, str]) -> list[Result]:
+def in_processes(
+    tasks: Sequence[ObserveTask], store: Store, workers: int, variables: Mapping[str, str]
+) -> list[Result]:
     """Compute `tasks` in new processes with these environment variables."""
     told = {**variables, **dict.fromkeys(THREAD_VARIABLES, "1")}
     with _environment(told), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         return list(pool.map(work, tasks, repeat(store)))
 
 
-def work(task: Task, store: Store) -> Result:
+def work(task: ObserveTask, store: Store) -> Result:
     """One probe in this process."""
     import torch
 

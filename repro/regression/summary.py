@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from repro.regression.compare import Comparison, FrozenResult, ProbeResult
-from repro.report.formats.junit import Case, Suite
+from repro.report.formats.junit import Case, TestSuite
 from repro.report.formats.markdown import rows as table_rows
 from repro.report.formats.markdown import text
 
@@ -85,7 +85,7 @@ def blocks(result: FrozenResult) -> list[str]:
     return found
 
 
-def suites(result: FrozenResult) -> list[Suite]:
+def suites(result: FrozenResult) -> list[TestSuite]:
     """JUnit: a suite for each step or evaluation, a case for each comparison."""
     found = []
     for probe in result.probes:
@@ -93,7 +93,7 @@ def suites(result: FrozenResult) -> list[Suite]:
         cases = [_case(one, probe) for one in probe.comparisons]
         if probe.failure:
             cases.append(Case("computed", "error", probe.failure, probe.failure))
-        found.append(Suite(f"{probe.name} at {result.scale}, from frozen weights", own, tuple(cases)))
+        found.append(TestSuite(f"{probe.name} at {result.scale}, from frozen weights", own, tuple(cases)))
     return found
 
 

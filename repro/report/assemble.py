@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import repro
-from repro.judge.agreement import Counted, agreement, headline
+from repro.judge.agreement import CellCounts, agreement, headline
 from repro.judge.borrowed import with_reference
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence, Key, cell_estimate, gather
@@ -25,7 +25,16 @@ from repro.plan.only import option
 from repro.plan.plan import Plan, PlannedCell
 from repro.plan.work import Training
 from repro.report.collapsed_cells import collapses, remarks
-from repro.report.content import CellResult, Classes, Cost, Curve, Pictures, RecordLine, ReportContent, State
+from repro.report.content import (
+    CellResult,
+    ClassTable,
+    Curve,
+    Pictures,
+    RecordLine,
+    ReportContent,
+    ResultState,
+    TrainingCost,
+)
 from repro.report.crf_records import band_notes, mean_field, searches
 from repro.report.findings import findings
 from repro.report.grid import difference
@@ -154,7 +163,7 @@ def assemble(
         detectable=detectable,
         protocol=_common_protocol(records.planned),
         deviations=_deviations(records.planned),
-        classes=Classes(tuple(names), facts.colours if facts else ()),
+        classes=ClassTable(tuple(names), facts.colours if facts else ()),
         curves=tuple(_curves(records)),
         pictures=tuple(_pictures(cells, records)),
         searches=tuple(searches(cells, records.done, store)),
@@ -208,7 +217,7 @@ def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, on
         if any(e.key in records.done for e in planned.evaluations.values())
         else ""
     )
-    state: State = "done" if values else "failed" if reason else "missing"
+    state: ResultState = "done" if values else "failed" if reason else "missing"
     ious = [records.done[e.key]["result"]["class_iou"] for e in planned.evaluations.values() if e.key in records.done]
     return CellResult(
         cell,
@@ -232,11 +241,11 @@ def _class_means(rows: list[list[float | None]]) -> tuple[float | None, ...]:
     return tuple(out)
 
 
-def _counted(cells: tuple[CellResult, ...], derived: bool) -> Counted:
+def _counted(cells: tuple[CellResult, ...], derived: bool) -> CellCounts:
     distances = [difference(c) for c in cells if c.state == "computed"]
     places = [c.cell.decimals for c in cells if c.state == "computed"]
     printed = [(d, n) for d, n in zip(distances, places, strict=True) if d is not None]
-    return Counted(
+    return CellCounts(
         measurable=sum(c.cell.kind == "measured" for c in cells),
         alone=sum(c.state == "done" and c.cell.kind == "measured" and c.cell.published is None for c in cells),
         computed=len(printed),
@@ -295,7 +304,7 @@ def _pictures(cells: tuple[CellResult, ...], records: _Records) -> Iterator[Pict
             break
 
 
-def _costs(records: _Records) -> Iterator[Cost]:
+def _costs(records: _Records) -> Iterator[TrainingCost]:
     by_label: dict[str, list[Training]] = {}
     for key, training in records.trainings.items():
         if key in records.done:
@@ -303,7 +312,7 @@ def _costs(records: _Records) -> Iterator[Cost]:
     for label, trainings in by_label.items():
         first, done = trainings[0], [records.done[training.key] for training in trainings]
         crop, results = first.settings.crop, [record["result"] for record in done]
-        yield Cost(
+        yield TrainingCost(
             label=label,
             seeds=len(done),
             parameters=results[0]["parameters"],

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from repro.judge.result import ALPHA, ClaimResult, Differences, Verdict
 from repro.judge.scorecard import VERDICTS, counted, scorecard
 from repro.judge.wording import number, percent, reason, seeds_of
-from repro.report.content import Table
+from repro.report.content import TableHead
 from repro.report.findings import certainty
 from repro.report.number_format import NONE, dof, fixed, probability, signed, span
 
@@ -32,7 +32,7 @@ def verdict_counts(claims: Sequence[ClaimResult]) -> tuple[tuple[Verdict, int], 
     return tuple((verdict, n) for verdict, n in numbers_of if n)
 
 
-def claims_line(table: Table, claims: Sequence[ClaimResult]) -> str:
+def claims_line(table: TableHead, claims: Sequence[ClaimResult]) -> str:
     """Return how the claims of a table came out, in words."""
     card = scorecard(claims)
     by_basis = {

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.judge.intervals import Estimate
-from repro.judge.paired import Side, difference, equal_bits
+from repro.judge.paired import ScoresBySeed, difference, equal_bits
 from repro.report.formats.markdown import bullets, rows, text
 from repro.report.matched_stores import Matched, Measurement, SideBySide
 from repro.spec.metric import MIOU, Metric, find_metric
@@ -69,7 +69,9 @@ def _compared(side: SideBySide) -> Compared:
     equal = sum(
         equal_bits(
             *(
-                Side({s: cell_scores.scores[s]}, {s: cell_scores.matrices[s]} if s in cell_scores.matrices else {})
+                ScoresBySeed(
+                    {s: cell_scores.scores[s]}, {s: cell_scores.matrices[s]} if s in cell_scores.matrices else {}
+                )
                 for cell_scores in sides
             )
         )
@@ -90,11 +92,11 @@ def _same(a: Measurement, b: Measurement, key: str) -> bool:
     return bool(a.evaluation[key] == b.evaluation[key])
 
 
-def _side(own: Mapping[int, Measurement], metric: Metric) -> Side:
+def _side(own: Mapping[int, Measurement], metric: Metric) -> ScoresBySeed:
     matrices: dict[int, NDArray[np.integer]] = {}
     for seed, measurement in own.items():
         (matrices[seed],) = read_arrays(measurement.confusion, "matrices")
-    return Side({seed: measurement.score(metric) for seed, measurement in own.items()}, matrices, metric)
+    return ScoresBySeed({seed: measurement.score(metric) for seed, measurement in own.items()}, matrices, metric)
 
 
 def _speed(pairs: Sequence[tuple[Measurement, Measurement]]) -> float | None:

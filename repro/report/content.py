@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from repro.spec.table import Cell
 
 TableKind = Literal["paper", "implementations", "pitfalls", "own"]
-State = Literal["done", "failed", "missing", "quoted", "computed"]
+ResultState = Literal["done", "failed", "missing", "quoted", "computed"]
 
 
 @dataclass(frozen=True)
-class Table:
+class TableHead:
     """The head of the paper's table."""
 
     id: str
@@ -60,7 +60,7 @@ class CellResult:
     """One published number and what became of it here."""
 
     cell: Cell
-    state: State
+    state: ResultState
     values: Mapping[int, float] = field(default_factory=dict)
     """Seed -> score in its internal unit; a computed cell has the one entry 0."""
     estimate: Estimate | None = None
@@ -142,7 +142,7 @@ class MeanField:
 
 
 @dataclass(frozen=True)
-class Classes:
+class ClassTable:
     """The data set's classes."""
 
     names: tuple[str, ...] = ()
@@ -150,7 +150,7 @@ class Classes:
 
 
 @dataclass(frozen=True)
-class Cost:
+class TrainingCost:
     """What one training cost, over its seeds."""
 
     label: str
@@ -187,7 +187,7 @@ class RecordLine:
 class ReportContent:
     """One table's report."""
 
-    table: Table
+    table: TableHead
     cells: tuple[CellResult, ...]
     headline: str
     """In plain words and counts: what was reproduced, what was not, what is inconclusive."""
@@ -224,12 +224,12 @@ class ReportContent:
     protocol: Mapping[str, Any] = field(default_factory=dict)
     """Dotted key -> value as run; keys that the table's axes vary are left to the table."""
     deviations: tuple[Deviation, ...] = ()
-    classes: Classes = Classes()
+    classes: ClassTable = ClassTable()
     curves: tuple[Curve, ...] = ()
     pictures: tuple[Pictures, ...] = ()
     searches: tuple[Search, ...] = ()
     mean_field: MeanField | None = None
-    costs: tuple[Cost, ...] = ()
+    costs: tuple[TrainingCost, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     records: tuple[RecordLine, ...] = ()
 

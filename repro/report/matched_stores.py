@@ -66,7 +66,7 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Place:
+class PlannedAt:
     """Where a measurement belongs in the suite."""
 
     cell: Cell
@@ -178,7 +178,7 @@ def _overridden(
     scales: Sequence[str],
     datasets: Iterable[str],
     measured: Mapping[Identity, Mapping[int, Measurement]],
-) -> Iterator[tuple[Identity, Place, tuple[str, ...]]]:
+) -> Iterator[tuple[Identity, PlannedAt, tuple[str, ...]]]:
     """Of which cells of `tables` measurements are whose settings were changed by hand, and what was changed."""
     if not measured:
         return
@@ -204,7 +204,7 @@ def _overridden(
                 break
 
 
-def _identity_with(suite: Suite, place: Place, overrides: Sequence[str]) -> Identity | None:
+def _identity_with(suite: Suite, place: PlannedAt, overrides: Sequence[str]) -> Identity | None:
     """What a cell asks for with these settings; None where it cannot have them."""
     try:
         table, inputs = suite.tables[place.cell.table], _nothing_read(suite)
@@ -214,7 +214,7 @@ def _identity_with(suite: Suite, place: Place, overrides: Sequence[str]) -> Iden
         return None
 
 
-def _needed(suite: Suite, place: Place, overrides: tuple[str, ...], identity: Identity) -> tuple[str, ...]:
+def _needed(suite: Suite, place: PlannedAt, overrides: tuple[str, ...], identity: Identity) -> tuple[str, ...]:
     """Those of the overrides that the others do not bring about."""
     for override in overrides:
         less = tuple(other for other in overrides if other != override)
@@ -230,7 +230,7 @@ def _nothing_read(suite: Suite) -> Inputs:
 
 def _places(
     suite: Suite, tables: Sequence[TableSpec], scale: str, datasets: Iterable[str]
-) -> Iterator[tuple[Place, Identity]]:
+) -> Iterator[tuple[PlannedAt, Identity]]:
     """Every measured cell at a scale, on the data sets of the scale and on `datasets`, with what it asks for."""
     for place, evaluation in _planned(suite, tables, scale, datasets):
         yield place, identity_of(evaluation)
@@ -238,7 +238,7 @@ def _places(
 
 def _planned(
     suite: Suite, tables: Sequence[TableSpec], scale: str, datasets: Iterable[str]
-) -> Iterator[tuple[Place, Evaluation]]:
+) -> Iterator[tuple[PlannedAt, Evaluation]]:
     inputs = _nothing_read(suite)
     usual: set[str] = set()
     for dataset in (None, *sorted(datasets)):
@@ -254,7 +254,7 @@ def _planned(
             for evaluation in planned.evaluations.values():
                 name = evaluation.images.data.name
                 if dataset is None or name not in usual:
-                    yield Place(planned.cell, scale, name, dataset), evaluation
+                    yield PlannedAt(planned.cell, scale, name, dataset), evaluation
                 usual.update([name] if dataset is None else [])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.report.content import Classes, Pictures
+from repro.report.content import ClassTable, Pictures
 from repro.spec.colours import VOID_COLOUR as VOID_COLOUR
 from repro.spec.protocol import VOID
 
@@ -46,7 +46,7 @@ class Sheet:
     predictions: tuple[Prediction, ...]
 
 
-def sheets(pictures: Sequence[Pictures], classes: Classes, labels: dict[str, str], budget: int) -> tuple[Sheet, ...]:
+def sheets(pictures: Sequence[Pictures], classes: ClassTable, labels: dict[str, str], budget: int) -> tuple[Sheet, ...]:
     """Return one sheet per image, all made small enough to fit `budget` bytes together.
 
     `labels` has each cell's name for the reader. Image and truth are taken from the first cell: all cells of a table
@@ -65,7 +65,7 @@ def sheets(pictures: Sequence[Pictures], classes: Classes, labels: dict[str, str
     return ()
 
 
-def _sheets(pictures: Sequence[Pictures], classes: Classes, labels: dict[str, str], side: int) -> tuple[Sheet, ...]:
+def _sheets(pictures: Sequence[Pictures], classes: ClassTable, labels: dict[str, str], side: int) -> tuple[Sheet, ...]:
     colours = palette(classes)
     groups: dict[tuple[str, tuple[int, ...]], list[tuple[Pictures, int]]] = {}
     for shown in pictures:
@@ -99,7 +99,7 @@ def _bytes(sheet: Sheet) -> int:
     return len(sheet.image_uri) + len(sheet.truth_uri) + sum(len(p.uri) + len(p.wrong_uri) for p in sheet.predictions)
 
 
-def palette(classes: Classes) -> list[int]:
+def palette(classes: ClassTable) -> list[int]:
     """Return 256 RGB triples, flat: the classes' colours, greys for labels without one, and void."""
     colours = [*classes.colours, *((i, i, i) for i in range(len(classes.colours), 256))]
     colours[VOID] = VOID_COLOUR

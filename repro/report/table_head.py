@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from repro.judge.audit import short_name
-from repro.report.content import Table, TableKind
+from repro.report.content import TableHead, TableKind
 from repro.spec.metric import find_metric
 from repro.spec.naming import word
 from repro.spec.table import TableSpec
@@ -14,7 +14,7 @@ PAPERS = ("v2", "v3", "v3plus", "model_zoo")
 """Ids of the papers that this suite reproduces; others are the user's own."""
 
 
-def table_head(spec: TableSpec) -> Table:
+def table_head(spec: TableSpec) -> TableHead:
     """Return a table's title, source, and what its rows and metrics are called."""
     paper, source = spec.paper, spec.source
     place = f"Table {source.table}" if source.table else f"Figure {source.figure}" if source.figure else "text"
@@ -31,7 +31,7 @@ def table_head(spec: TableSpec) -> Table:
     column_heading = spec.axes[1].heading if len(spec.axes) == 2 else ""
     metrics = {name: find_metric(name).label for name in dict.fromkeys(c.metric for c in cells)}
     arxiv = source.arxiv or paper.arxiv
-    return Table(
+    return TableHead(
         id=spec.id,
         title=spec.title,
         paper=f"DeepLab {short_name(paper.id)}" if paper.id in ("v2", "v3", "v3plus") else short_name(paper.id),

@@ -52,7 +52,7 @@ def own_code(metric: Metric) -> Code:
     return closure([module], source_of(metric.name, module)[0])
 
 
-class Notes:
+class ReportNotes:
     """Table id -> what its report was made from, and the files as they were written."""
 
     def __init__(self, out: Path) -> None:

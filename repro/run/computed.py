@@ -18,7 +18,7 @@ from repro.spec.table import TableSpec
 
 
 @dataclass(frozen=True)
-class Counted:
+class NetworkFigures:
     """What a protocol's network costs on one image, all scales and flips together."""
 
     multiply_adds: float
@@ -31,7 +31,7 @@ class Counted:
     """Pixels."""
 
 
-def counted(protocol: Protocol) -> Counted:
+def counted(protocol: Protocol) -> NetworkFigures:
     """Count the network that a protocol describes. Raises InputError where it cannot be built."""
     from repro.nets.cost import cost
 
@@ -49,7 +49,7 @@ def counted(protocol: Protocol) -> Counted:
         )
     except ValueError as error:
         raise InputError(f"evaluate.output_stride: {error}. Choose another, or another model.") from error
-    return Counted(
+    return NetworkFigures(
         network_cost.multiply_adds / 1e9,
         network_cost.plain_multiply_adds / 1e9,
         network_cost.parameters / 1e6,

@@ -19,7 +19,7 @@ import torch
 
 from repro.errors import InputError
 from repro.evaluate.adaptive_batches import batch_remarks
-from repro.evaluate.measure import Measured, SearchCache, measure
+from repro.evaluate.measure import MeasuredSplit, SearchCache, measure
 from repro.evaluate.search import SearchResult
 from repro.files import read, write
 from repro.plan.parts import smaller
@@ -234,7 +234,7 @@ def _nothing_scored(evaluation: Evaluation, images: int) -> str:
 
 def _evaluation_record(
     evaluation: Evaluation,
-    measured: Measured,
+    measured: MeasuredSplit,
     values: Mapping[str, float],
     started: str,
     seconds: float,
@@ -277,7 +277,7 @@ def _search(result: SearchResult) -> dict[str, Any]:
     }
 
 
-def _files(measured: Measured) -> dict[str, Path | Callable[[Path], None]]:
+def _files(measured: MeasuredSplit) -> dict[str, Path | Callable[[Path], None]]:
     pictures = measured.pictures
 
     def confusion(path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from repro.data.images import VOID, Images, resize_labels, resize_photo, resized
+from repro.data.images import VOID, PaddedSplit, resize_labels, resize_photo, resized
 from repro.evaluate.measure import measure
 from repro.plan.work import Evaluation
 from repro.run.compute import load_weights
@@ -25,7 +25,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Network:
+class TrainedNetwork:
     """A trained cell: its weights and how it is evaluated."""
 
     evaluation: Evaluation
@@ -42,7 +42,7 @@ def seen_size(size: tuple[int, int], side: int | None, canvas: tuple[int, int]) 
     return max(1, int(height * shrink + 1e-9)), max(1, int(width * shrink + 1e-9))
 
 
-def label(pictures: Sequence[Pixels], network: Network, store: Store, device: torch.device) -> list[Pixels]:
+def label(pictures: Sequence[Pixels], network: TrainedNetwork, store: Store, device: torch.device) -> list[Pixels]:
     """(H, W, 3) uint8 RGB each -> (H, W) uint8 classes each. Raises InputError as `measure` does."""
     evaluation = network.evaluation
     evaluate = evaluation.strategy
@@ -55,7 +55,7 @@ def label(pictures: Sequence[Pixels], network: Network, store: Store, device: to
         own = (picture.shape[0], picture.shape[1])
         size = seen_size(own, data.side, evaluate.canvas)
         # one at a time, without labels: what is kept of the first picture is the prediction
-        shown = Images(
+        shown = PaddedSplit(
             pixels=resize_photo(picture, size)[None],
             labels=np.full((1, *size), VOID, dtype=np.uint8),
             sizes=np.array([size], dtype=np.int32),

@@ -18,7 +18,7 @@ from repro.plan.chain import Inputs
 from repro.plan.code import Code, closure
 from repro.plan.cost import evaluation_costs, training_cost
 from repro.plan.given import GIVEN, check_given
-from repro.plan.labels import Labels, training_label
+from repro.plan.labels import TrainingLabels, training_label
 from repro.plan.own_cost import check_own
 from repro.plan.parts import check as check_parts
 from repro.plan.plan import Plan, Request, build
@@ -156,7 +156,7 @@ def make_plan(options: Options, suite: Suite, store: Store, absent: dict[str, st
     )
     plan = build(suite, request, inputs(options, suite, store, absent))
     check_given(plan, options.trained)
-    labels = Labels(plan.cells)
+    labels = TrainingLabels(plan.cells)
     for training in plan.trainings.values():
         check_parts(training, labels.of(training))
     check_own(plan.evaluations.values(), labels.of)
@@ -308,7 +308,7 @@ def work_of(
         wanted.setdefault(evaluation.training.key, []).append(evaluation)
     # evaluations of a stored training are a job as well
     involved = {**trainings, **{k: plan.trainings[k] for k in wanted}}
-    out, labels = [], Labels(plan.cells)
+    out, labels = [], TrainingLabels(plan.cells)
     for key, training in plan.trainings.items():
         if key not in involved:
             continue

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro.data.format import Format, Sample, list_lines
+from repro.data.format import DiskFormat, Sample, list_lines
 from repro.data.label_form import LOSSY, SUFFIXES
 from repro.errors import InputError, shortened
 
@@ -21,7 +21,7 @@ NAMED = 8
 
 
 @dataclass(frozen=True)
-class Pair:
+class LabelPair:
     """A prediction and its ground truth."""
 
     name: str
@@ -102,7 +102,7 @@ def _listed(place: Path, line: str, where: str) -> Path:
 
 
 def pair_up(predictions: Mapping[str, Path], truths: Mapping[str, tuple[Path, Sample | None]], *, partial: bool,
-            places: tuple[str, str]) -> tuple[Pair, ...]:  # fmt: skip
+            places: tuple[str, str]) -> tuple[LabelPair, ...]:  # fmt: skip
     """Return the pairs in order of name. `partial`: ground truth without a prediction is left out.
 
     `places` are the names of both sides in messages. Raises InputError for predictions without ground truth, and
@@ -126,10 +126,10 @@ def pair_up(predictions: Mapping[str, Path], truths: Mapping[str, tuple[Path, Sa
             f"{places[0]}: {len(extra)} predictions have no ground truth in {places[1]}: {_some(extra)}. Take them "
             "away, or leave them out with --partial."
         )
-    return tuple(Pair(name, predictions[name], *truths[name]) for name in common)
+    return tuple(LabelPair(name, predictions[name], *truths[name]) for name in common)
 
 
-def dataset_truths(form: Format, root: Path | None, split: str) -> dict[str, tuple[Path, Sample | None]]:
+def dataset_truths(form: DiskFormat, root: Path | None, split: str) -> dict[str, tuple[Path, Sample | None]]:
     """Return base name -> ground truth of a data set's split."""
     samples = form.samples(form.home(root), form.checked_split(split))
     return {base_name(Path(sample.name)): (sample.labels, sample) for sample in samples}

@@ -13,7 +13,7 @@ from repro.judge.bounded import share as share_of
 from repro.judge.intervals import REPLICATES, Estimate, replicate_miou, resample_images, widened
 from repro.metrics import miou
 from repro.scoring.matrix import Counts, Floats, Scores, scores
-from repro.scoring.pairs import Pair
+from repro.scoring.pairs import LabelPair
 from repro.scoring.rules import RuleScore, image_scores, rule_scores
 from repro.scoring.tally import Reading, Tally, tally
 
@@ -79,7 +79,7 @@ class Score:
 
 
 def score_pairs(
-    pairs: Sequence[Pair], reading: Reading, names: Sequence[str], jobs: int = 1, missing: int = 0,
+    pairs: Sequence[LabelPair], reading: Reading, names: Sequence[str], jobs: int = 1, missing: int = 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Score:  # fmt: skip
     """Read and count all pairs and return their scores. `names` are the classes' names, in label order."""

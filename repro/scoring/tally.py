@@ -21,7 +21,7 @@ from repro.data.images import ByteArray
 from repro.data.label_form import LabelForm, read_labels
 from repro.errors import InputError
 from repro.scoring.matrix import VOID, Counts, count
-from repro.scoring.pairs import Pair
+from repro.scoring.pairs import LabelPair
 
 BATCH = 16
 """Images that are counted together: the batches of "mean over batches", and a worker's piece of work."""
@@ -66,7 +66,7 @@ class Tally:
     has_void: bool
 
 
-def tally(pairs: Sequence[Pair], reading: Reading, jobs: int, progress: Callable[[int], None]) -> Tally:
+def tally(pairs: Sequence[LabelPair], reading: Reading, jobs: int, progress: Callable[[int], None]) -> Tally:
     """Count all pairs; `progress` is called with the number of images of each finished batch.
 
     The result does not depend on `jobs`. Raises InputError for the first file that is wrong, in the pairs' order.
@@ -82,7 +82,9 @@ def tally(pairs: Sequence[Pair], reading: Reading, jobs: int, progress: Callable
     return _finished(total)
 
 
-def _each(work: Callable[[Sequence[Pair]], Tally], groups: list[Sequence[Pair]], jobs: int) -> Iterator[Tally]:
+def _each(
+    work: Callable[[Sequence[LabelPair]], Tally], groups: list[Sequence[LabelPair]], jobs: int
+) -> Iterator[Tally]:
     if jobs == 1:
         yield from map(work, groups)
         return
@@ -94,7 +96,7 @@ def _each(work: Callable[[Sequence[Pair]], Tally], groups: list[Sequence[Pair]],
         pool.shutdown(cancel_futures=True)
 
 
-def tally_batch(pairs: Sequence[Pair], reading: Reading) -> Tally:
+def tally_batch(pairs: Sequence[LabelPair], reading: Reading) -> Tally:
     """Count the images of one batch."""
     parts = [_tally_image(pair, reading) for pair in pairs]
     total = parts[0]
@@ -133,7 +135,7 @@ def _with(total: Tally | None, batch: Tally) -> Tally:
     return _with_batch(batch) if total is None else _joined(total, _with_batch(batch))
 
 
-def _tally_image(pair: Pair, reading: Reading) -> Tally:
+def _tally_image(pair: LabelPair, reading: Reading) -> Tally:
     return _tally_labels(*read_pair(pair, reading), reading.classes)
 
 
@@ -163,7 +165,7 @@ def _tally_labels(truth: ByteArray, prediction: ByteArray, classes: int) -> Tall
     )  # fmt: skip
 
 
-def read_pair(pair: Pair, reading: Reading) -> tuple[ByteArray, ByteArray]:
+def read_pair(pair: LabelPair, reading: Reading) -> tuple[ByteArray, ByteArray]:
     """Return ground truth and prediction, (H, W) uint8, 255 for void; InputError where they do not fit."""
     if pair.sample is not None and reading.read_sample is not None:
         truth = reading.read_sample(pair.sample)

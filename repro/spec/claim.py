@@ -20,15 +20,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from repro.spec import bounds
 from repro.spec.scales import check_condition
+from repro.spec.strict import StrictModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Kind = Literal["greater", "monotone", "best", "gain", "ratio", "equal", "largest-gain-at", "text"]
+ClaimKind = Literal["greater", "monotone", "best", "gain", "ratio", "equal", "largest-gain-at", "text"]
 Over = Literal["every", "mean"]
 Selector = dict[str, Any]
 
@@ -57,17 +58,15 @@ LARGEST = 1e6
 COMMON = {"id", "text", "metric", "kind", "where", "holds", "why"}
 
 
-class Claim(BaseModel):
+class Claim(StrictModel):
     """One sentence of a paper, as a test; see the module's table of kinds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     id: str = Field(pattern=r"^[a-z0-9]+(\.[a-z0-9-]+)+$", max_length=bounds.NAME)
     """Stable; a part of a claim that makes several comparisons adds one more name: v3.t6.c6.aspp."""
     text: str = Field(max_length=bounds.TEXT)
     """Our own short wording."""
     metric: str = Field(default="miou", max_length=bounds.NAME)
-    kind: Kind
+    kind: ClaimKind
     left: Selector = {}
     right: Selector = {}
     where: Selector = {}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from repro.spec import bounds
 from repro.spec.colours import voc_colours
 from repro.spec.explain import brief
 from repro.spec.protocol import VOID
 from repro.spec.ranges import Images, Name, Size
+from repro.spec.strict import StrictModel
 
 VOC_VAL = 1449
 """Images of VOC 2012's val, which the papers measure on: taken where a number of images is needed and none is known."""
@@ -19,7 +20,7 @@ MOST_CLASSES = 255
 """Labels are bytes, and 255 is void."""
 Byte = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Byte, Byte, Byte]
-Value = Annotated[int, Field(ge=0, le=65535)]
+LabelValue = Annotated[int, Field(ge=0, le=65535)]
 """A number that a label file may hold."""
 _Item = TypeVar("_Item")
 Many = Annotated[tuple[_Item, ...], Field(max_length=MOST_CLASSES)]
@@ -32,13 +33,7 @@ Pattern = Annotated[str, Field(max_length=bounds.LABEL)]
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
-class Part(BaseModel):
-    """A part of a declaration: refuses keys it does not know, and does not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Files(Part):
+class FilePatterns(StrictModel):
     """Where a data set's files are, as seen from --data: patterns with {split} and {name}."""
 
     images: Pattern = ""
@@ -48,7 +43,7 @@ class Files(Part):
     """As `lists/{split}.txt`, a name a line; left out: every image that is there, by name."""
 
     @model_validator(mode="after")
-    def _make_sense(self) -> Files:
+    def _make_sense(self) -> FilePatterns:
         for key, pattern, needed in (
             ("images", self.images, "name"),
             ("labels", self.labels, "name"),
@@ -87,18 +82,18 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, int) else value
 
 
-class Labels(Part):
+class LabelFormat(StrictModel):
     """What the numbers or colours in a data set's label files mean."""
 
     format: Literal["indexed", "grey", "rgb"] = "indexed"
     """The index of a palette image; a grey value (also of a .npy array); or the colour of a class."""
-    void: Annotated[Many[Value], BeforeValidator(_listed)] = (VOID,)
+    void: Annotated[Many[LabelValue], BeforeValidator(_listed)] = (VOID,)
     """What is not scored: a number, or several."""
     void_colours: Many[Colour] = ()
     """The same of format rgb."""
-    offset: Value = 0
+    offset: LabelValue = 0
     """The number of the first class; the others follow."""
-    values: Many[Value] = ()
+    values: Many[LabelValue] = ()
     """The number of each class, where they do not follow one another."""
 
     @property
@@ -111,7 +106,7 @@ class Labels(Part):
         return self.values or tuple(range(self.offset, self.offset + count))
 
 
-class Dataset(Part):
+class Dataset(StrictModel):
     """Facts of a data set; `files` and `labels` where its files are read as declared here."""
 
     title: Annotated[str, Field(max_length=bounds.TEXT)]
@@ -126,8 +121,8 @@ class Dataset(Part):
     canvas: Size = (513, 513)
     """Height and width of the evaluation canvas at scale paper."""
     source: Annotated[str, Field(max_length=bounds.TEXT)] = ""
-    files: Files | None = None
-    labels: Labels = Labels()
+    files: FilePatterns | None = None
+    labels: LabelFormat = LabelFormat()
 
     @model_validator(mode="before")
     @classmethod

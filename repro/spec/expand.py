@@ -18,7 +18,7 @@ from repro.spec.metric import SHARE, Metric, find_metric
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from repro.spec.table import Row, TableSpec
+    from repro.spec.table import TableRow, TableSpec
 
 TICK, NO_TICK = "✓", ("", "–")
 
@@ -105,7 +105,7 @@ def _axis_entries(table: TableSpec, at: int) -> list[_Entry]:
     return out
 
 
-def row_label(table: TableSpec, row: Row, place: str) -> str:
+def row_label(table: TableSpec, row: TableRow, place: str) -> str:
     """What tells a row apart, in the table's own words: "eval OS 8, Decoder, MS"."""
     if row.label:
         return row.label

@@ -6,17 +6,16 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from repro.spec import bounds
+from repro.spec.strict import StrictModel
 
 Text = Annotated[str, Field(max_length=bounds.TEXT)]
 
 
-class Measured(BaseModel):
+class MeasuredRate(StrictModel):
     """A rate that was measured, and how."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     rate: float = Field(gt=0, le=1e15)
     """Million multiply-adds a second, as `repro.plan.cost` counts a training's."""
@@ -29,10 +28,8 @@ class Measured(BaseModel):
     """Who published it; empty: measured with `repro bench`."""
 
 
-class Gpu(BaseModel):
+class Gpu(StrictModel):
     """A kind of GPU, or another device that somebody measured."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     title: Text
     memory_gb: float = Field(gt=0, le=1e6)
@@ -45,7 +42,7 @@ class Gpu(BaseModel):
     """Of the peak."""
     utilisation: float | None = Field(default=None, gt=0, le=1)
     """Share of the peak that a training is assumed to reach."""
-    measured: Measured | None = None
+    measured: MeasuredRate | None = None
 
     @model_validator(mode="after")
     def _some_rate(self) -> Gpu:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from repro.errors import InputError, did_you_mean, shortened
 from repro.memo import Memo, default_folder
 from repro.spec.claim import Claim
-from repro.spec.dataset import Dataset, Files, Labels
+from repro.spec.dataset import Dataset, FilePatterns, LabelFormat
 from repro.spec.explain import brief, first, first_error
 from repro.spec.files import toml_files
 from repro.spec.gpu import Gpu, own_gpus
@@ -27,9 +27,9 @@ from repro.spec.places import built_in
 from repro.spec.questions import question
 from repro.spec.reading import parse, read_text
 from repro.spec.scales import Rule, Scale, TableRule, check_condition, lineage
-from repro.spec.table import Axis, Cell, Column, Paper, Point, Row, Source, TableSpec
+from repro.spec.table import Axis, Cell, Column, Paper, Point, Source, TableRow, TableSpec
 
-Form = TypeVar("Form", bound=BaseModel)
+Parsed = TypeVar("Parsed", bound=BaseModel)
 _ID: TypeAdapter[str] = TypeAdapter(Id)
 _DECIMAL = "\0decimal"
 """A key that no spec has."""
@@ -37,12 +37,12 @@ PARTS: dict[str, type[BaseModel]] = {
     "source": Source,
     "axes": Axis,
     "points": Point,
-    "rows": Row,
+    "rows": TableRow,
     "columns": Column,
     "claims": Claim,
     "deviations": TableRule,
-    "files": Files,
-    "labels": Labels,
+    "files": FilePatterns,
+    "labels": LabelFormat,
     "pitfalls": Pitfall,
 }
 
@@ -303,7 +303,7 @@ def _plain(node: Any, printed: bool) -> Any:
     return float(node) if isinstance(node, Decimal) and not printed else node
 
 
-def _form(kind: type[Form], tree: Mapping[str, Any], place: str) -> Form:
+def _form(kind: type[Parsed], tree: Mapping[str, Any], place: str) -> Parsed:
     """Check a tree against its schema. Raises InputError for the first thing wrong."""
     try:
         return kind.model_validate(tree, strict=True)
@@ -332,10 +332,10 @@ def _same_classes(trees: dict[str, Any], place: str) -> dict[str, Any]:
 def _named(
     path: Path,
     place: str,
-    kind: type[Form],
+    kind: type[Parsed],
     memo: Memo,
     complete: Callable[[dict[str, Any], str], dict[str, Any]] = lambda trees, _place: trees,
-) -> dict[str, Form]:
+) -> dict[str, Parsed]:
     """A file of named tables: [tiny], [paper]."""
     out = {}
     for name, tree in complete(_read(path, place, memo), place).items():

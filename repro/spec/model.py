@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
 from repro.errors import InputError
 from repro.spec import parts
 from repro.spec.ranges import Channels, Kernel, Rate, Units
+from repro.spec.strict import StrictModel
 
 StrideAt = Literal["last_unit", "first_unit", "first_conv"]
 WrongInput = Literal["bgr", "other_range", "bytes"]
@@ -37,13 +38,7 @@ SWITCHES = (
 """Settings that are off unless given: a network that has no use for one refuses it."""
 
 
-class Section(BaseModel):
-    """A frozen group of settings that refuses keys it does not know, and numbers that are none (NaN, infinity)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Model(Section):
+class Model(StrictModel):
     """The network."""
 
     implementation: Annotated[str, Field(pattern=f"^{OWN}$", max_length=200)] | None = None

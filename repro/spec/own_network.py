@@ -13,7 +13,7 @@ from typing import TypeVar
 from repro.errors import InputError
 from repro.spec.implementation import CLASSES, OUTPUT_STRIDE, Implementation, locate
 from repro.spec.keys import Flat, flat_of
-from repro.spec.parts import OFFERED, Part, part
+from repro.spec.parts import OFFERED, NetworkPart, part
 from repro.spec.protocol import Model, Protocol
 
 T = TypeVar("T")
@@ -34,8 +34,8 @@ POOLING = ("evaluate.pooling_px", None, "how it pools is its own")
 class OwnParts:
     """The suite's network with a backbone or a head of the user's."""
 
-    backbone: Part
-    head: Part
+    backbone: NetworkPart
+    head: NetworkPart
 
     @property
     def name(self) -> str:

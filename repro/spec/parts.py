@@ -33,7 +33,7 @@ OFFERED: dict[PartKind, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Weights:
+class PublishedWeights:
     """A published file of ImageNet weights."""
 
     name: str
@@ -78,7 +78,7 @@ class BackboneFacts:
     """What it heeds of `model`, where its builder takes the whole of it."""
     takes_weights_of: str = ""
     """Whose ImageNet weights it takes, in words."""
-    weights: tuple[Weights, ...] = ()
+    weights: tuple[PublishedWeights, ...] = ()
     sight: Sight | None = None
     """None where nobody measures its weights on ImageNet here."""
 
@@ -86,7 +86,7 @@ class BackboneFacts:
     def of(cls, given: Mapping[str, Any]) -> BackboneFacts:
         """From a decorator's arguments. Raises TypeError for one that there is not."""
         facts = dict(given)
-        facts["weights"] = tuple(Weights(**told) for told in facts.get("weights", ()))
+        facts["weights"] = tuple(PublishedWeights(**told) for told in facts.get("weights", ()))
         if "sight" in facts:
             facts["sight"] = Sight(*facts["sight"])
         return cls(**facts)
@@ -111,7 +111,7 @@ class HeadFacts:
 
 
 @dataclass(frozen=True)
-class Part:
+class NetworkPart:
     """A registered backbone or head: where its builder lies and what is declared of it."""
 
     kind: PartKind
@@ -156,7 +156,7 @@ def names(kind: PartKind) -> tuple[str, ...]:
     return tuple(name for of, name in _ours() if of == kind)
 
 
-def part(kind: PartKind, name: str) -> Part:
+def part(kind: PartKind, name: str) -> NetworkPart:
     """The backbone or head of that name. Raises InputError where there is none, or no network can be made of it."""
     if ":" not in name:
         if (kind, name) not in _ours():
@@ -183,7 +183,7 @@ def part(kind: PartKind, name: str) -> Part:
     return one
 
 
-def published(name: str) -> Weights:
+def published(name: str) -> PublishedWeights:
     """Where files of weights of that name are published. Raises InputError where they are not."""
     found = _suites_weights().get(name) or _users_weights.get(name)
     if found is None:
@@ -191,12 +191,12 @@ def published(name: str) -> Weights:
     return found
 
 
-_users_weights: dict[str, Weights] = {}
+_users_weights: dict[str, PublishedWeights] = {}
 """Of the user's backbones that were asked for in this process."""
 
 
 @cache
-def _suites_weights() -> dict[str, Weights]:
+def _suites_weights() -> dict[str, PublishedWeights]:
     return {weights.name: weights for name in names("backbone") for weights in backbone_facts(name).weights}
 
 
@@ -218,20 +218,20 @@ def takers(setting: str) -> str:
 
 
 @cache
-def _ours() -> dict[tuple[PartKind, str], Part]:
+def _ours() -> dict[tuple[PartKind, str], NetworkPart]:
     found = {}
     for path in sorted((PACKAGE / "nets").glob("*.py")):
         if b"\n@register_" in path.read_bytes():
             for one in _read(path, f"repro.nets.{path.stem}", PACKAGE):
                 short = one.name.partition(":")[2]
-                found[one.kind, short] = Part(
+                found[one.kind, short] = NetworkPart(
                     one.kind, short, one.module, one.function, one.package, one.parameters, one.facts
                 )
     return found
 
 
 @lru_cache(maxsize=64)
-def _read(path: Path, module: str, package: Path, _changed: int = 0, _size: int = 0) -> tuple[Part, ...]:
+def _read(path: Path, module: str, package: Path, _changed: int = 0, _size: int = 0) -> tuple[NetworkPart, ...]:
     """What a file registers. Remembered while the file stays as it is."""
     try:
         tree = ast.parse(path.read_bytes())
@@ -245,7 +245,7 @@ def _read(path: Path, module: str, package: Path, _changed: int = 0, _size: int 
                 if kind and isinstance(call, ast.Call):
                     name, facts = _facts(kind, call, f"{path}, line {call.lineno}")
                     parameters = parameters_of(node, tree)
-                    found.append(Part(kind, f"{module}:{name}", module, node.name, package, parameters, facts))
+                    found.append(NetworkPart(kind, f"{module}:{name}", module, node.name, package, parameters, facts))
     return tuple(found)
 
 

@@ -6,13 +6,14 @@ import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from repro.errors import InputError
 from repro.spec import bounds
 from repro.spec.explain import brief
 from repro.spec.keys import flatten
 from repro.spec.scales import check_condition, fits
+from repro.spec.strict import StrictModel
 
 MOST = 1000
 """Entries of one file."""
@@ -21,10 +22,8 @@ Name = Annotated[str, Field(max_length=bounds.NAME)]
 Points = Annotated[float, Field(ge=-100, le=100)]
 
 
-class Pitfall(BaseModel):
+class Pitfall(StrictModel):
     """One known mistake and what it did to mean IOU on PASCAL VOC val, as it was reported."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     cause: Text
     when: Annotated[dict[str, Any], Field(min_length=1, max_length=bounds.RULES)]
@@ -78,10 +77,8 @@ class Pitfall(BaseModel):
         )
 
 
-class Pitfalls(BaseModel):
+class Pitfalls(StrictModel):
     """A file of them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sources: Annotated[dict[Name, tuple[Text, Text]], Field(max_length=MOST)] = {}
     """Short name -> (what a reader sees, address)."""

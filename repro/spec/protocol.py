@@ -15,15 +15,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from repro.spec.model import Model as Model
-from repro.spec.model import Section as Section
 from repro.spec.model import StrideAt as StrideAt
 from repro.spec.model import WrongInput as WrongInput
 from repro.spec.presets import CRF_PRESETS
 from repro.spec.ranges import (
+    AverageDecay,
     Batch,
     Images,
     Iterations,
-    Kept,
     LearningRate,
     Multiplier,
     Name,
@@ -37,6 +36,7 @@ from repro.spec.ranges import (
     WeightDecay,
     Weights,
 )
+from repro.spec.strict import StrictModel
 
 OutputStride = Literal[4, 8, 16, 32, 64, 128, 256]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -46,7 +46,7 @@ VOID = 255
 """The label of pixels that are not scored; a class never."""
 
 
-class Data(Section):
+class Data(StrictModel):
     """The images."""
 
     name: Name = "voc2012"
@@ -64,7 +64,7 @@ class Data(Section):
     """Classes whose training images count twice (v3, section 4.3: bicycle, chair, table, potted plant, sofa)."""
 
 
-class SecondStage(Section):
+class SecondStage(StrictModel):
     """v3, section 4.1, before submission: on with the same network at a smaller output stride, batch normalisation's
     statistics frozen."""
 
@@ -74,7 +74,7 @@ class SecondStage(Section):
     train_split: Name = "trainval"
 
 
-class Train(Section):
+class Train(StrictModel):
     """One training."""
 
     start: Literal["imagenet", "presence", "coco", "random", "trained"] = "imagenet"
@@ -91,7 +91,7 @@ class Train(Section):
     lr: LearningRate = 0.007
     head_lr_multiplier: Multiplier = 1.0
     bias_lr_multiplier: Multiplier = 1.0
-    momentum: Kept = 0.9
+    momentum: AverageDecay = 0.9
     weight_decay: WeightDecay = 1e-4
     policy: Literal["poly", "step"] = "poly"
     power: Annotated[float, Field(ge=0, le=100)] = 0.9
@@ -107,9 +107,9 @@ class Train(Section):
     batch_norm: Literal["train", "frozen_statistics", "frozen"] = "train"
     """frozen_statistics: stored statistics normalise and do not move, scale and shift learn (released v3+ code without
     `fine_tune_batch_norm`; v3, Table 8); frozen: nothing of it learns (v2)."""
-    batch_norm_decay: Kept = 0.9997
+    batch_norm_decay: AverageDecay = 0.9997
     """Share of the old moving average kept at each step (1 - PyTorch's momentum)."""
-    backbone_batch_norm_decay: Kept | None = None
+    backbone_batch_norm_decay: AverageDecay | None = None
     """The backbone's own (None: as `batch_norm_decay`); the released code has 0.95 in ResNets, 0.9997 in heads."""
     precision: Precision = "auto"
     """Of convolutions and products; auto: bfloat16 (autocast) where the device multiplies it fast, else float32. The
@@ -138,7 +138,7 @@ class Train(Section):
         return self
 
 
-class Pretrain(Section):
+class Pretrain(StrictModel):
     """The stand-in for ImageNet at small scales: which classes are present in the image?"""
 
     output_stride: OutputStride = 32
@@ -150,14 +150,14 @@ class Pretrain(Section):
     lr: LearningRate = 5e-3
     weight_decay: WeightDecay = 1e-4
     warmup_iterations: Warmup = 10
-    batch_norm_decay: Kept = 0.95
+    batch_norm_decay: AverageDecay = 0.95
     scales: Scales = (0.75, 1.0, 1.25)
     images: Images | None = None
     precision: Precision | None = None
     """As in `train`; None: as `train.precision`."""
 
 
-class Coco(Section):
+class Coco(StrictModel):
     """The training on MS-COCO that `train.start = "coco"` starts from; whatever is not said here is as in `train`.
 
     v3, section 4.3: COCO restricted to VOC's classes. Its backbone is taken over, and its head where the classes agree.
@@ -173,7 +173,7 @@ class Coco(Section):
     lr: LearningRate = 0.007
 
 
-class CRF(Section):
+class CRF(StrictModel):
     """Dense CRF, v2 section 3.3. Lists are searched (section 4.1): each combination, then finer around the best.
 
     Spelt as a word, it is one of `CRF_PRESETS`: crf = "v2-vgg16".
@@ -226,7 +226,7 @@ class CRF(Section):
         return self
 
 
-class Evaluate(Section):
+class Evaluate(StrictModel):
     """How a training is measured."""
 
     output_stride: OutputStride = 16
@@ -289,7 +289,7 @@ class Evaluate(Section):
         return self
 
 
-class Seeds(Section):
+class Seeds(StrictModel):
     """What the seeds of a cell have in common. No single training depends on it, only which of them start from one."""
 
     first_training: Literal["shared", "own"] = "shared"
@@ -298,7 +298,7 @@ class Seeds(Section):
     Weights that are read from a file are always the same for all seeds."""
 
 
-class Protocol(Section):
+class Protocol(StrictModel):
     """Everything that determines a cell, but for the seed."""
 
     model: Model = Model()

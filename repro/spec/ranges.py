@@ -26,7 +26,7 @@ LearningRate = Annotated[float, Field(gt=0, le=100)]
 Multiplier = Annotated[float, Field(ge=0, le=1000)]
 """Of a learning rate; 0: what it multiplies does not learn."""
 WeightDecay = Annotated[float, Field(ge=0, le=1)]
-Kept = Annotated[float, Field(ge=0, lt=1)]
+AverageDecay = Annotated[float, Field(ge=0, lt=1)]
 """Share of the old value in a moving average."""
 Scales = Annotated[tuple[Annotated[float, Field(ge=0.0625, le=16)], ...], Field(min_length=1, max_length=32)]
 """Factors by which images are resized."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from repro.errors import InputError, did_you_mean
 from repro.spec import bounds
 from repro.spec.explain import brief
 from repro.spec.keys import flatten, frozen
 from repro.spec.reading import read_value
+from repro.spec.strict import StrictModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
 Direction = Literal["lower", "higher", "unknown"]
 
 
-class Rule(BaseModel):
+class Rule(StrictModel):
     """One declared departure from the paper's protocol."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     key: str = Field(max_length=bounds.NAME)
     value: Any = None
@@ -82,10 +81,8 @@ class TableRule(Rule):
     scale: str = Field(max_length=bounds.NAME)
 
 
-class Scale(BaseModel):
+class Scale(StrictModel):
     """A named set of departures."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     description: str = Field(max_length=bounds.TEXT)
     extends: str | None = Field(default=None, max_length=bounds.NAME)

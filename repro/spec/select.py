@@ -16,7 +16,7 @@ from repro.spec.scales import fits
 if TYPE_CHECKING:
     from repro.spec.table import Cell
 
-Selector = Mapping[str, Any]
+Conditions = Mapping[str, Any]
 FIELDS = {"row": "row_label", "column": "column_label", "table": "table", "metric": "metric"}
 
 
@@ -51,7 +51,7 @@ def _reader(pool: tuple[Cell, ...], name: str) -> Callable[[Cell], Any]:
     return lambda cell: value_of(cell, name)
 
 
-def _matching(pool: tuple[Cell, ...], selector: Selector) -> tuple[Cell, ...]:
+def _matching(pool: tuple[Cell, ...], selector: Conditions) -> tuple[Cell, ...]:
     for name, wanted in selector.items():
         read, left = _reader(pool, name), []
         for cell in pool:
@@ -65,7 +65,7 @@ def _matching(pool: tuple[Cell, ...], selector: Selector) -> tuple[Cell, ...]:
     return pool
 
 
-def select(cells: Iterable[Cell], selector: Selector) -> tuple[Cell, ...]:
+def select(cells: Iterable[Cell], selector: Conditions) -> tuple[Cell, ...]:
     """The cells that a selector picks, in order. Raises InputError where it picks none, with near misses."""
     pool = tuple(cells)
     picked = _matching(pool, selector)
@@ -92,7 +92,7 @@ def _plain(wanted: Any) -> Any:
     return wanted
 
 
-def _told(selector: Selector) -> str:
+def _told(selector: Conditions) -> str:
     return shown({key: _plain(wanted) for key, wanted in selector.items()})
 
 
@@ -100,7 +100,7 @@ def _has(cell: Cell, name: str) -> bool:
     return bool(key_names((cell,), name))
 
 
-def _named(cells: tuple[Cell, ...], *selectors: Selector) -> set[str]:
+def _named(cells: tuple[Cell, ...], *selectors: Conditions) -> set[str]:
     """The settings that selectors speak of; a row's label speaks of all that rows decide, likewise a column's."""
     named: set[str] = set()
     for name in dict.fromkeys(name for selector in selectors for name in selector):
@@ -119,7 +119,7 @@ def alike(a: Cell, b: Cell, named: set[str]) -> bool:
 
 
 def pairs(
-    cells: Iterable[Cell], left: Selector, right: Selector, where: Selector | None = None
+    cells: Iterable[Cell], left: Conditions, right: Conditions, where: Conditions | None = None
 ) -> tuple[tuple[Cell, Cell], ...]:
     """(left cell, right cell) wherever the two agree on all settings that neither selector names, and on the metric.
 

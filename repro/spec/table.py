@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from repro.spec import bounds
 
@@ -19,20 +19,19 @@ from repro.spec.claim import Claim
 from repro.spec.expand import expand
 from repro.spec.ids import Id
 from repro.spec.scales import TableRule
+from repro.spec.strict import StrictModel
 
 Label = Annotated[str, Field(max_length=bounds.LABEL)]
 Text = Annotated[str, Field(max_length=bounds.TEXT)]
 Key = Annotated[str, Field(max_length=bounds.NAME)]
 Notes = Annotated[tuple[Text, ...], Field(max_length=bounds.NOTES)]
-Labels = Annotated[tuple[Label, ...], Field(max_length=bounds.CELLS)]
+PrintedLabels = Annotated[tuple[Label, ...], Field(max_length=bounds.CELLS)]
 Rules = Annotated[tuple[TableRule, ...], Field(max_length=bounds.RULES)]
 Claims = Annotated[tuple[Claim, ...], Field(max_length=bounds.CLAIMS)]
 
 
-class Form(BaseModel):
+class Form(StrictModel):
     """A part of a spec file: refuses keys it does not know, and does not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Source(Form):
@@ -55,7 +54,7 @@ class Axis(Form):
     also: Annotated[tuple[Key, ...], Field(max_length=bounds.NOTES)] = ()
     """Keys that take the same value as `key`."""
     values: Annotated[tuple[Any, ...], Field(max_length=bounds.CELLS)] = ()
-    labels: Labels = ()
+    labels: PrintedLabels = ()
     """As printed; made from the values unless given."""
     heading: Label = ""
     points: Annotated[tuple[Point, ...], Field(max_length=bounds.CELLS)] = ()
@@ -77,10 +76,10 @@ class Point(Form):
     kind: CellKind | None = None
 
 
-class Row(Form):
+class TableRow(Form):
     """One printed row."""
 
-    printed: Labels = ()
+    printed: PrintedLabels = ()
     """What stands under the table's `headings`: values, ticks, or nothing."""
     label: Label = ""
     """Made from `printed` unless given."""
@@ -126,11 +125,11 @@ class TableSpec(Form):
     source: Source
     metric: Key = "miou"
     kind: CellKind | None = None
-    headings: Labels = ()
+    headings: PrintedLabels = ()
     """Printed headings of the columns that describe a row."""
     protocol: dict[str, Any] = {}
     axes: Annotated[tuple[Axis, ...], Field(max_length=bounds.NESTING)] = ()
-    rows: Annotated[tuple[Row, ...], Field(max_length=bounds.CELLS)] = ()
+    rows: Annotated[tuple[TableRow, ...], Field(max_length=bounds.CELLS)] = ()
     columns: Annotated[tuple[Column, ...], Field(max_length=bounds.CELLS)] = ()
     published: dict[str, Any] = {}
     deviations: Rules = ()

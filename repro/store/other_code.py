@@ -16,7 +16,7 @@ from repro.plan.work import Evaluation, Training
 from repro.store.explain import History
 from repro.store.store import Store
 
-Work = TypeVar("Work", Training, Evaluation)
+Planned = TypeVar("Work", Training, Evaluation)
 
 
 def with_any_code(plan: Plan, store: Store) -> Plan:
@@ -58,7 +58,7 @@ class _Taken:
             wanted = replace(wanted, parent=self.training(wanted.parent))
         return self._stored(wanted)
 
-    def _stored(self, wanted: Work) -> Work:
+    def _stored(self, wanted: Planned) -> Planned:
         records = self._history.alike(wanted.identity())
         if any(record["key"] == wanted.key for record in records):
             return wanted

@@ -15,10 +15,10 @@ from typing import Any, Literal
 from repro.files import Damaged, seal, unseal
 from repro.spec.metric import MIOU
 
-Kind = Literal["training", "evaluation", "failure"]
+RecordKind = Literal["training", "evaluation", "failure"]
 
 SCHEMA = 1
-REQUIRED: dict[Kind, tuple[str, ...]] = {
+REQUIRED: dict[RecordKind, tuple[str, ...]] = {
     "training": ("task", "config", "seed", "parent", "data_fingerprint", "code", "result", "files"),
     "evaluation": ("training", "config", "data_fingerprint", "code", "result", "files"),
     "failure": ("of", "reason", "traceback", "started", "environment"),
@@ -42,7 +42,7 @@ def decode(data: bytes) -> dict[str, Any]:
         raise Damaged(f"record.json {error}") from None
 
 
-def check(record: Mapping[str, Any], kind: Kind, key: str) -> None:
+def check(record: Mapping[str, Any], kind: RecordKind, key: str) -> None:
     """Raise unless `record` is one of `kind` with `key`: `OtherSchema`, or `Damaged` with what is wrong."""
     if record.get("schema") != SCHEMA:
         raise OtherSchema(f"schema: {record.get('schema')!r} is not {SCHEMA}")

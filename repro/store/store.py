@@ -48,10 +48,10 @@ from repro.files import (
 from repro.files import folder as make_folder
 from repro.store.errors import as_input_error, refusal
 from repro.store.index import Index
+from repro.store.index import Record as Record
 from repro.store.record import SCHEMA, OtherSchema, check, decode, encode
 
 Stored = Literal["training", "evaluation"]
-Record = dict[str, Any]
 
 FOLDERS: dict[Stored, str] = {"training": "trainings", "evaluation": "evaluations"}
 _LEFTOVER_SECONDS = 24 * 3600.0

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
-from repro.report.charts.canvas import WIDE, Canvas, Scale, standalone, text_width
+from repro.report.charts.canvas import WIDE, AxisScale, Canvas, standalone, text_width
 from repro.report.charts.theme import row_colour, row_marker
 from repro.report.files import ready_folder, write_file
 from repro.report.formats.markdown import rows as table
@@ -26,21 +26,21 @@ from repro.studies.judge_study import (
     EXPERIMENTS,
     PROMISED_FROM,
     TINY,
+    CoverageRow,
     Covered,
-    Found,
+    DetectionRate,
+    JudgedTable,
     Likeness,
     Null,
-    Row,
-    Table,
     simulate,
     tasks,
 )
 from repro.studies.pairs import Apart, Every, Missed
 from repro.studies.reference_runs import Borrowed, BorrowedApart, BorrowedTable
 
-KINDS: dict[str, type[Row]] = {
-    "likeness": Likeness, "coverage": Covered, "ends": Ends, "classes": ClassEnds, "null": Null, "table": Table,
-    "power": Found, "first": First, "every": Every, "apart": Apart, "missed": Missed,
+KINDS: dict[str, type[CoverageRow]] = {
+    "likeness": Likeness, "coverage": Covered, "ends": Ends, "classes": ClassEnds, "null": Null, "table": JudgedTable,
+    "power": DetectionRate, "first": First, "every": Every, "apart": Apart, "missed": Missed,
     "borrowed": Borrowed, "borrowed table": BorrowedTable, "borrowed apart": BorrowedApart,
 }  # fmt: skip
 COMMAND = "python -m repro.studies.judge_report reports/judge"
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(path, file=sys.stderr)
 
 
-def run(experiments: int, jobs: int = 1, kinds: Iterable[str] = KINDS) -> list[Row]:
+def run(experiments: int, jobs: int = 1, kinds: Iterable[str] = KINDS) -> list[CoverageRow]:
     """Return every row of these kinds, simulated in so many processes."""
     wanted = [task for task in tasks(experiments) if task[0] in kinds]
     if jobs == 1:
@@ -80,30 +80,30 @@ def run(experiments: int, jobs: int = 1, kinds: Iterable[str] = KINDS) -> list[R
         return list(pool.imap(simulate, wanted))
 
 
-def read(folder: Path) -> list[Row]:
+def read(folder: Path) -> list[CoverageRow]:
     """Return the rows that proof.json in a folder holds."""
     told = json.loads((folder / "proof.json").read_text(encoding="utf-8"))
     return [KINDS[kind](**row) for kind, many in told["rows"].items() for row in many]
 
 
-def write(found: Sequence[Row], folder: Path) -> list[Path]:
+def write(found: Sequence[CoverageRow], folder: Path) -> list[Path]:
     """Write the pages and the figures."""
     return [write_file(folder / name, data.encode()) for name, data in files(found).items()]
 
 
-def files(found: Sequence[Row]) -> dict[str, str]:
+def files(found: Sequence[CoverageRow]) -> dict[str, str]:
     """Return file name -> text; the same rows give the same bytes."""
     told = {kind: [asdict(row) for row in found if isinstance(row, type_)] for kind, type_ in KINDS.items()}
     document = {"schema": 1, "command": COMMAND, "rows": told}
     return {
         "README.md": page(found),
         "coverage.svg": coverage_picture([row for row in found if isinstance(row, Covered)]),
-        "power.svg": power_picture([row for row in found if isinstance(row, Found)]),
+        "power.svg": power_picture([row for row in found if isinstance(row, DetectionRate)]),
         "proof.json": json.dumps(document, indent=1) + "\n",
     }
 
 
-def page(found: Sequence[Row]) -> str:
+def page(found: Sequence[CoverageRow]) -> str:
     """Return the page as Markdown."""
     covered = [row for row in found if isinstance(row, Covered)]
     nulls = [row for row in found if isinstance(row, Null)]
@@ -130,12 +130,12 @@ def page(found: Sequence[Row]) -> str:
         _nulls(nulls),
         "Nine claims without a difference and three true ones of about 4 points, all about the same six networks, "
         "judged together with false discoveries controlled:",
-        _tables([row for row in found if isinstance(row, Table)]),
+        _tables([row for row in found if isinstance(row, JudgedTable)]),
         "## Is a difference found that is there?",
         "![Share of true differences that are found, by size and number of seeds](power.svg)",
         "In the world that is like scale tiny. “Foretold” is what `repro plan` and the reports' “detectable” rest on: "
         "computed from the spread over seeds and images, nothing simulated. With 2 seeds it errs on the safe side.",
-        _powers([row for row in found if isinstance(row, Found)]),
+        _powers([row for row in found if isinstance(row, DetectionRate)]),
         "## What do first trainings add?",
         f"Two networks whose difference varies by {FIRST} points from one first training to another, about as measured "
         "at scale tiny. How often its interval holds what it is over all first trainings, in per cent: seeds that "
@@ -147,13 +147,13 @@ def page(found: Sequence[Row]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _promises(covered: Sequence[Covered], nulls: Sequence[Null], found: Sequence[Row]) -> list[str]:
+def _promises(covered: Sequence[Covered], nulls: Sequence[Null], found: Sequence[CoverageRow]) -> list[str]:
     """Return what was promised and what was found, first of all."""
     kept = [share for row in covered if row.promised for share in (row.score, row.difference)]
     outside = [share for row in covered if not row.promised for share in (row.score, row.difference)]
     rest = f"; elsewhere (2 seeds, runs that now and then go wrong) {_span(outside)}" if outside else ""
     false = [row.supported for row in nulls]
-    together = [row.wrong for row in found if isinstance(row, Table)]
+    together = [row.wrong for row in found if isinstance(row, JudgedTable)]
     return [
         table(
             ("Promise", "Found"),
@@ -205,12 +205,12 @@ def _nulls(found: Sequence[Null]) -> str:
     return table(("World", "Seeds", "Supported", "Contradicted"), body, range(1, 4))
 
 
-def _tables(found: Sequence[Table]) -> str:
+def _tables(found: Sequence[JudgedTable]) -> str:
     body = [[str(row.seeds), str(row.experiments), _per_cent(row.wrong), _per_cent(row.found)] for row in found]
     return table(("Seeds", "Experiments", "Wrong among verdicts", "True claims found"), body, range(4))
 
 
-def _powers(found: Sequence[Found]) -> str:
+def _powers(found: Sequence[DetectionRate]) -> str:
     body = [
         [f"{row.difference:.1f}", str(row.seeds), f"{100 * row.supported:.0f}", f"{100 * row.foretold:.0f}"]
         for row in found
@@ -252,7 +252,7 @@ def coverage_picture(found: Sequence[Covered]) -> str:
     lowest = min(0.90, *(share for row in found for share in (row.score, row.difference)))
     legend = max(text_width(world, 8.5) for world in worlds) + 30
     canvas = Canvas(WIDE, TOP + HEIGHT + 36)
-    upward = Scale(100 * lowest - 0.5, 100, TOP + HEIGHT, TOP)
+    upward = AxisScale(100 * lowest - 0.5, 100, TOP + HEIGHT, TOP)
     right = WIDE - legend
     canvas.box(LEFT, upward(97), right - LEFT, upward(93) - upward(97), "good", 0.1)
     _frame(canvas, upward, right, "hold the truth [%]: ● a score, ○ a difference; shaded: the promise")
@@ -269,14 +269,14 @@ def coverage_picture(found: Sequence[Covered]) -> str:
     return standalone(canvas.svg("coverage", "Coverage of 95 % intervals", "The table below has the same numbers."))
 
 
-def power_picture(found: Sequence[Found]) -> str:
+def power_picture(found: Sequence[DetectionRate]) -> str:
     """Draw the share of true differences that are found: marks simulated, lines foretold."""
     seeds = sorted({row.seeds for row in found})
     labels = [f"{count} seeds" for count in seeds]
     right = WIDE - max(text_width(label, 8.5) for label in labels) - 30
     canvas = Canvas(WIDE, TOP + HEIGHT + 36)
-    upward = Scale(0, 100, TOP + HEIGHT, TOP)
-    across = Scale(0, max(row.difference for row in found) * 1.03, LEFT, right)
+    upward = AxisScale(0, 100, TOP + HEIGHT, TOP)
+    across = AxisScale(0, max(row.difference for row in found) * 1.03, LEFT, right)
     _frame(canvas, upward, right, "found [%]: marks simulated, lines foretold")
     ticks = across.ticks(8)
     for tick in ticks:
@@ -291,7 +291,7 @@ def power_picture(found: Sequence[Found]) -> str:
     return standalone(canvas.svg("power", "Power by number of seeds", "The table below has the same numbers."))
 
 
-def _frame(canvas: Canvas, upward: Scale, right: float, title: str) -> None:
+def _frame(canvas: Canvas, upward: AxisScale, right: float, title: str) -> None:
     canvas.text(LEFT, 8, title, 8.5, "soft")
     for tick in upward.ticks(6):
         canvas.line([LEFT, right], [upward(tick)] * 2, "line", 0.8)

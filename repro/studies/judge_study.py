@@ -93,7 +93,7 @@ class Null:
 
 
 @dataclass(frozen=True)
-class Table:
+class JudgedTable:
     """What was said of twelve claims judged together, nine without a difference and three true."""
 
     seeds: int
@@ -105,7 +105,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Found:
+class DetectionRate:
     """How often a true difference was found."""
 
     seeds: int
@@ -121,12 +121,12 @@ class Found:
     """By `repro.judge.power` from these two."""
 
 
-Row = Likeness | Covered | Null | Table | Found | Ends | ClassEnds | PairRow | BorrowedRow | First
-Task = tuple[str, str, float, int, int]
+CoverageRow = Likeness | Covered | Null | JudgedTable | DetectionRate | Ends | ClassEnds | PairRow | BorrowedRow | First
+StudyTask = tuple[str, str, float, int, int]
 """(kind of row, world, level, seeds, experiments)."""
 
 
-def tasks(experiments: int = EXPERIMENTS) -> Iterator[Task]:
+def tasks(experiments: int = EXPERIMENTS) -> Iterator[StudyTask]:
     """Yield what there is to simulate, in the order of the pages."""
     for name in WORLDS | SKEWED:
         yield "likeness", name, 0.0, 60, 1
@@ -154,12 +154,12 @@ def tasks(experiments: int = EXPERIMENTS) -> Iterator[Task]:
     yield from reference_tasks(experiments)
 
 
-def simulate(task: Task) -> Row:
+def simulate(task: StudyTask) -> CoverageRow:
     """Return one row; the same for the same task on every machine with the same NumPy."""
     kind, name, level, seeds, experiments = task
     if kind.startswith("borrowed"):
         return simulate_reference(task)
-    makers: dict[str, Callable[[], Row]] = {
+    makers: dict[str, Callable[[], CoverageRow]] = {
         "likeness": lambda: _likeness(name, seeds),
         "coverage": lambda: _coverage(name, seeds, experiments),
         "ends": lambda: ends(name, seeds, experiments, generator(0, "ends", name, seeds)),
@@ -209,22 +209,22 @@ def _null(name: str, seeds: int, experiments: int) -> Null:
     return Null(name, seeds, experiments, found.supported, found.contradicted)
 
 
-def _table(seeds: int, experiments: int) -> Table:
+def _table(seeds: int, experiments: int) -> JudgedTable:
     world = World(cells=(0.0, 0.0, 0.0, 0.0, 0.0, 0.25))
     nulls = [(1, 0), (2, 0), (3, 0), (4, 0), (2, 1), (3, 1), (4, 1), (3, 2), (4, 2)]
     claims = [greater(*pair) for pair in [*nulls, (5, 0), (5, 1), (5, 2)]]
     rng = generator(0, "table", seeds)
     found = verdicts(world, claims, [0] * 9 + [1] * 3, seeds, experiments, rng, REPLICATES)
-    return Table(seeds, experiments, found.false_discovery, found.right)
+    return JudgedTable(seeds, experiments, found.false_discovery, found.right)
 
 
-def _power(level: float, seeds: int, experiments: int) -> Found:
+def _power(level: float, seeds: int, experiments: int) -> DetectionRate:
     world = _better(level)
     difference, deviation, image_error = _true_difference(level)
     rng = generator(0, "power", str(level), seeds)
     found = verdicts(world, [greater(1, 0)], [1], seeds, experiments, rng, REPLICATES)
     foretold = power(difference, deviation, seeds, image_error, world.images)
-    return Found(seeds, experiments, difference, deviation, image_error, found.supported, foretold)
+    return DetectionRate(seeds, experiments, difference, deviation, image_error, found.supported, foretold)
 
 
 def _better(level: float) -> World:

@@ -50,7 +50,7 @@ LUCKY = 0.1
 REPLICATES = 200
 
 Task = tuple[str, str, float, int, int]
-Draw = tuple[Floats, Evidence]
+DrawnDifference = tuple[Floats, Evidence]
 """Scores (K, m) of the reference runs, in [0, 1]; what the run is judged on, yet without them."""
 
 
@@ -172,7 +172,7 @@ def _borrowed(
 
 def _plain(
     truth: Floats, cells: Sequence[Cell], repeated: bool, elsewhere: float, seeds: int, rng: np.random.Generator
-) -> Draw:
+) -> DrawnDifference:
     """`truth` (K,) in points."""
     drawn = truth[:, None] + DEVIATION * rng.normal(size=(len(truth), seeds + 1))
     now = drawn[:, 0 if repeated else -1] + elsewhere * DEVIATION * rng.normal(size=len(truth))
@@ -183,7 +183,7 @@ def _plain(
 def _imaged(
     name: str, cells: Sequence[Cell], repeated: bool, elsewhere: float, seeds: int, number: int,
     rng: np.random.Generator,
-) -> Draw:  # fmt: skip
+) -> DrawnDifference:  # fmt: skip
     world = REFERENCE_WORLDS[name]
     matrices = world.measure(seeds + (not repeated), rng, elsewhere * _seeds_in_logits(name))
     scores, of_run = miou(matrices.sum(axis=2)), matrices[:, -1]

@@ -23,7 +23,7 @@ WARM_UP = 3
 
 Step = Callable[[Batch], Tensor]
 """Computes a step on a batch, update included; returns the loss without gradient."""
-Record = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
+Recorder = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
 """Turns what shall be computed into what computes it again from, and into, the same tensors."""
 
 
@@ -34,7 +34,7 @@ class Captured:
     next. Raises InputError where a step can't be recorded.
     """
 
-    def __init__(self, step: Step, device: torch.device, record: Record) -> None:
+    def __init__(self, step: Step, device: torch.device, record: Recorder) -> None:
         self._step, self._record = step, record
         self._aside = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._warm = 0

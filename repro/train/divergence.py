@@ -29,7 +29,7 @@ REMEDY = "a smaller train.lr or a larger train.batch_size may help"
 
 
 @dataclass(frozen=True)
-class State:
+class ProcessState:
     """What a process began with: the step, the network's and the optimiser's state, on the CPU."""
 
     step: int
@@ -56,7 +56,7 @@ def copied(state: Any) -> Any:
     return [copied(value) for value in state] if isinstance(state, list | tuple) else state
 
 
-def what_was_bad_first(network: nn.Module, before: State, again: Recomputation, last: int) -> str:
+def what_was_bad_first(network: nn.Module, before: ProcessState, again: Recomputation, last: int) -> str:
     """A sentence and its remedy. The network and the optimiser are left in whatever state."""
     context = again.context
     train, dist = context.settings, context.dist

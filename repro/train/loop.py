@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.errors import InputError
 from repro.nets.deeplab import set_resizing
 from repro.nets.trust import trusted
@@ -21,7 +21,7 @@ from repro.train import checkpoint
 from repro.train.checkpoint import Checkpoint
 from repro.train.context import TrainingContext
 from repro.train.cuda_graphs import Captured, cuda_graph
-from repro.train.divergence import Recomputation, State, copied, what_was_bad_first
+from repro.train.divergence import ProcessState, Recomputation, copied, what_was_bad_first
 from repro.train.launch_modes import LaunchMode, captures, compiles, without_capture
 from repro.train.optimizer import hold_rates, set_batch_norm, set_rates
 from repro.train.optimizer import make_optimizer as make_optimizer
@@ -66,7 +66,7 @@ class BatchLayout:
 
 
 def fit(
-    network: nn.Module, images: Images, context: TrainingContext, order: npt.NDArray[np.int64] | None = None
+    network: nn.Module, images: PaddedSplit, context: TrainingContext, order: npt.NDArray[np.int64] | None = None
 ) -> tuple[TrainingCurve, list[BatchLayout]]:
     """Train `network` in place for all steps of the settings; resumes from a checkpoint in the hooks' folder.
 
@@ -106,7 +106,7 @@ def fit(
     layout = _layout(start, context, numbers)
     if not layouts or replace(layout, from_step=layouts[-1].from_step) != layouts[-1]:
         layouts = [*(earlier for earlier in layouts if earlier.from_step < start), layout]
-    began_with = State(start, copied(network.state_dict()), copied(optimizer.state_dict()))
+    began_with = ProcessState(start, copied(network.state_dict()), copied(optimizer.state_dict()))
     hold_rates(optimizer, device, captured=captures(layout.launch))
     keep_averages_per_step(network, train.batch_size // (train.micro_batch or train.batch_size))
     every = max(1, train.iterations // CURVE_POINTS)

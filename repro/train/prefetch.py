@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from repro.data import augment
-from repro.data.augment import VOID, Draw
-from repro.data.images import Images
+from repro.data.augment import VOID, AugmentationDraw
+from repro.data.images import PaddedSplit
 from repro.spec.protocol import Pretrain, Train
 
 RESIDENT_SHARE = 0.3
@@ -57,7 +57,7 @@ class Batch:
         return x, y
 
 
-def fits(images: Images, device: torch.device) -> bool:
+def fits(images: PaddedSplit, device: torch.device) -> bool:
     """Whether the whole set shall lie on the device; a CPU reads it where it is."""
     if device.type != "cuda":
         return True
@@ -65,17 +65,17 @@ def fits(images: Images, device: torch.device) -> bool:
     return images.pixels.nbytes + images.labels.nbytes <= RESIDENT_SHARE * free
 
 
-Result = TypeVar("Result")
+Prepared = TypeVar("Result")
 
 
-class _Ahead(Generic[Result]):
+class _Ahead(Generic[Prepared]):
     """What `make` returns for a step; that for the next one, if there is one, is then made by the thread."""
 
-    def __init__(self, thread: ThreadPoolExecutor, make: Callable[[int], Result], steps: int) -> None:
+    def __init__(self, thread: ThreadPoolExecutor, make: Callable[[int], Prepared], steps: int) -> None:
         self._thread, self._make, self._steps = thread, make, steps
-        self._next: tuple[int, Future[Result]] | None = None
+        self._next: tuple[int, Future[Prepared]] | None = None
 
-    def __call__(self, step: int) -> Result:
+    def __call__(self, step: int) -> Prepared:
         expected, future = self._next or (None, None)
         made = future.result() if future is not None and expected == step else self._make(step)
         if step + 1 < self._steps:
@@ -92,7 +92,7 @@ class Prefetcher:
 
     def __init__(
         self,
-        images: Images,
+        images: PaddedSplit,
         order: npt.NDArray[np.int64],
         train: Train | Pretrain,
         seed: int,
@@ -150,7 +150,7 @@ class Prefetcher:
         """The samples of a step's batch. A GPU makes them when it comes to them, a CPU beside the step before."""
         return self(step).samples(self._train) if self._device.type == "cuda" else self._samples(step)
 
-    def draw(self, step: int) -> Draw:
+    def draw(self, step: int) -> AugmentationDraw:
         """Which images, scales, crops and flips this process's part of a step's batch has."""
         train = self._train
         drawn = augment.draw(
@@ -165,7 +165,7 @@ class Prefetcher:
             squash=train.squash if isinstance(train, Train) else None,
         )
         mine = self._mine
-        return Draw(self._order[drawn.index[mine]], drawn.size[mine], drawn.corner[mine], drawn.flip[mine])
+        return AugmentationDraw(self._order[drawn.index[mine]], drawn.size[mine], drawn.corner[mine], drawn.flip[mine])
 
     def _gather(self, step: int) -> tuple[Tensor, ...]:
         """The images of a step's batch alone, and its draw counted in these; on the host."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.errors import InputError
 from repro.nets.build import build, build_presence
 from repro.nets.deeplab import DeepLab
@@ -94,7 +94,7 @@ def order_of(labels: npt.NDArray[np.uint8], twice: Sequence[int]) -> npt.NDArray
 def train(
     model: Model,
     classes: int,
-    images: Images,
+    images: PaddedSplit,
     start: InitialWeights | None,
     context: TrainingContext,
     twice: Sequence[int] = (),

@@ -147,7 +147,7 @@ def first_place(folder: Path, what: str, threads: int = 1, draw: int = 0) -> str
         run_here(patch)
         PLANTED.get(what, lambda _patch: None)(patch)
         for probe in sorted(probes(plan, "deep/table9"), key=lambda one: "(training" in one.name):
-            task = run.Task(probe, weights, next(one.states for one in steps.probes if one.name == probe.name))
+            task = run.ObserveTask(probe, weights, next(one.states for one in steps.probes if one.name == probe.name))
             found = run.work(replace(task, **told), store)
             if isinstance(found, str):
                 return f"{probe.name}: {found}"

@@ -9,7 +9,7 @@ from PIL import Image
 from small_paper import repro, write_paper
 
 from repro.data import scenes
-from repro.report.content import Classes
+from repro.report.content import ClassTable
 from repro.report.label_overlay import overlay, shares
 from repro.run.predict import seen_size
 from repro.spec.load import load_suite
@@ -147,7 +147,7 @@ def test_pictures_shrink_to_the_canvas_and_are_never_enlarged_without_a_side():
 
 
 def test_an_overlay_keeps_the_background_and_tints_the_rest():
-    classes = Classes(("background", "cat"), ((0, 0, 0), (200, 0, 0)))
+    classes = ClassTable(("background", "cat"), ((0, 0, 0), (200, 0, 0)))
     pixels = np.full((10, 200, 3), 100, dtype=np.uint8)
     labels = np.zeros((10, 200), dtype=np.uint8)
     labels[:, 150:] = 1
@@ -155,7 +155,7 @@ def test_an_overlay_keeps_the_background_and_tints_the_rest():
     assert (shown[:10, :150] == 100).all()
     assert (shown[:10, 150:200] == [155, 45, 45]).all()
     assert shares(labels, classes) == {"background": 0.75, "cat": 0.25}
-    assert list(shares(labels, Classes())) == ["class 0", "class 1"]
+    assert list(shares(labels, ClassTable())) == ["class 0", "class 1"]
 
 
 def test_what_predict_writes_of_a_split_scores_as_the_evaluation_did(trained, tmp_path):

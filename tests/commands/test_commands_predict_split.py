@@ -11,10 +11,10 @@ from PIL import Image
 from repro.commands.predict_split import Origin, write_split
 from repro.data.photos import Photo
 from repro.errors import InputError
-from repro.report.content import Classes
+from repro.report.content import ClassTable
 from repro.scoring.labels import MAPS
 
-CLASSES = Classes((), ())
+CLASSES = ClassTable((), ())
 
 
 def photo(name):

@@ -57,7 +57,7 @@ def test_batched_equals_one_by_one(seed, scale_per, crop):
 
 def test_scale_one_without_crop_or_flip_returns_the_very_pixels():
     pixels, labels = _images()
-    drawn = augment.Draw(np.array([2]), np.array([[48, 48]]), np.array([[0, 0]]), np.array([False]))
+    drawn = augment.AugmentationDraw(np.array([2]), np.array([[48, 48]]), np.array([[0, 0]]), np.array([False]))
     x, y = augment.apply(torch.from_numpy(pixels), torch.from_numpy(labels), torch.from_numpy(SIZES), drawn, 61)
     expected = torch.from_numpy(pixels[2, :48, :48]).permute(2, 0, 1).float() / 127.5 - 1
     torch.testing.assert_close(x[0, :, :48, :48], expected, rtol=0, atol=1e-5)
@@ -96,7 +96,7 @@ def test_scales_and_flips_are_drawn_uniformly():
 
 def test_padding_can_be_labelled_background_by_mistake():
     pixels, labels = _images()
-    drawn = augment.Draw(np.array([2]), np.array([[48, 48]]), np.array([[0, 0]]), np.array([False]))
+    drawn = augment.AugmentationDraw(np.array([2]), np.array([[48, 48]]), np.array([[0, 0]]), np.array([False]))
     tensors = [torch.from_numpy(a) for a in (pixels, labels, SIZES)]
     _, right = augment.apply(*tensors, drawn, 61)
     _, wrong = augment.apply(*tensors, drawn, 61, label_padding=0)
@@ -110,7 +110,7 @@ def test_squashed_images_take_one_size_before_they_are_scaled():
     drawn = augment.draw(0, 3, SIZES, batch_size=6, crop=24, scales=(0.5, 2.0), squash=(32, 48))
     assert set(map(tuple, drawn.size.tolist())) == {(16, 24), (64, 96)}
     pixels, labels = _images()
-    at_once = augment.Draw(np.array([0]), np.array([[32, 48]]), np.array([[0, 0]]), np.array([False]))
+    at_once = augment.AugmentationDraw(np.array([0]), np.array([[32, 48]]), np.array([[0, 0]]), np.array([False]))
     x, _ = augment.apply(*(torch.from_numpy(a) for a in (pixels, labels, SIZES)), at_once, 48)
     own = torch.from_numpy(pixels[0, :40, :52]).permute(2, 0, 1)[None].float() / 127.5 - 1
     expected = functional.interpolate(own, size=(32, 48), mode="bilinear", align_corners=True)[0]

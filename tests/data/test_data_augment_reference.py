@@ -45,13 +45,13 @@ def _reference(size: tuple[int, int], corner: tuple[int, int], mirrored: bool) -
     return transforms.pil_to_tensor(pixels).float() / 127.5 - 1, transforms.pil_to_tensor(labels)[0].long()
 
 
-def _ours(drawn: augment.Draw) -> tuple[Tensor, Tensor]:
+def _ours(drawn: augment.AugmentationDraw) -> tuple[Tensor, Tensor]:
     pixels, labels = _painted()
     sizes = torch.tensor([[HEIGHT, WIDTH]], dtype=torch.int32)
     return augment.apply(torch.from_numpy(pixels)[None], torch.from_numpy(labels)[None], sizes, drawn, CROP)
 
 
-def _draws(steps: int, batch_size: int = 8) -> list[augment.Draw]:
+def _draws(steps: int, batch_size: int = 8) -> list[augment.AugmentationDraw]:
     sizes = np.array([[HEIGHT, WIDTH]], dtype=np.int32)
     return [augment.draw(5, s, sizes, batch_size=batch_size, crop=CROP, scales=SCALES) for s in range(steps)]
 
@@ -108,7 +108,7 @@ def test_a_wrong_distribution_is_told_apart() -> None:
     """The comparison above sees crops that always begin at the top left."""
     ours = []
     for drawn in _draws(50):
-        stuck = augment.Draw(drawn.index, drawn.size, np.zeros_like(drawn.corner), drawn.flip)
+        stuck = augment.AugmentationDraw(drawn.index, drawn.size, np.zeros_like(drawn.corner), drawn.flip)
         ours += [_told(x, y) for x, y in zip(*_ours(stuck), strict=True)]
     right = [_told(x, y) for d in _draws(50) for x, y in zip(*_ours(d), strict=True)]
     assert ks_2samp(*(np.round([found[1] for found in both], 1) for both in (ours, right))).pvalue < 1e-6

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.evaluate import measure as module
 from repro.evaluate.adaptive_batches import AdaptiveBatch, batch_remarks, in_adaptive_batches
 from repro.evaluate.measure import measure
-from repro.evaluate.probabilities import Kept
+from repro.evaluate.probabilities import StoredProbabilities
 from repro.nets.deeplab import build
 from repro.nets.init import initialise
 from repro.spec.protocol import Evaluate, Model
@@ -73,11 +73,11 @@ def test_it_stops_between_batches() -> None:
 
 
 @pytest.fixture
-def images() -> Images:
+def images() -> PaddedSplit:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, (7, 33, 33)).astype(np.uint8)
     pixels = rng.integers(0, 256, (7, 33, 33, 3), dtype=np.uint8)
-    return Images(pixels, labels, np.full((7, 2), 33, dtype=np.int32), tuple("abcdefg"))
+    return PaddedSplit(pixels, labels, np.full((7, 2), 33, dtype=np.int32), tuple("abcdefg"))
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def state() -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("where", ["probabilities", "confusion"])
 def test_a_measurement_short_of_memory_gives_the_same_matrices(
-    images: Images, state: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch, where: str
+    images: PaddedSplit, state: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """Memory runs out before anything of a batch is known, or after some of its ways of scoring are done."""
     ways = [Evaluate(canvas=(33, 33), batch_size=4, precision="float32", trimap_px=px) for px in (None, 3)]
@@ -117,7 +117,7 @@ def test_a_measurement_short_of_memory_gives_the_same_matrices(
     assert [batch.size for batch in expected[0].batches] == [4]
 
 
-def test_how_many_at_once_does_not_move_a_measurement(images: Images, state: dict[str, torch.Tensor]) -> None:
+def test_how_many_at_once_does_not_move_a_measurement(images: PaddedSplit, state: dict[str, torch.Tensor]) -> None:
     ways = [Evaluate(canvas=(33, 33), batch_size=size, precision="float32", scales=(0.5, 1.0)) for size in (1, 3, 7)]
     found = [measure(MODEL, 3, [way], state, images, CPU) for way in ways]
     one, *others = [each[0] for each in found if each is not None]
@@ -134,7 +134,7 @@ def test_kept_probabilities_are_made_in_smaller_batches_too(tmp_path) -> None:
             raise torch.OutOfMemoryError(SHORT)
         return [torch.full((2, 3, 3), float(k)) for k in range(batch.start, batch.stop)]
 
-    kept = Kept(tmp_path / "probabilities", 5)
+    kept = StoredProbabilities(tmp_path / "probabilities", 5)
     assert kept.fill(predict, 4, lambda: False)
     assert [float(kept.read(k)[0, 0, 0]) for k in range(5)] == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert asked == [4, 2, 2, 1]

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from repro.data.augment import normalise
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.errors import InputError
 from repro.evaluate.canvas import Window, outside, place, put_back, windows
 from repro.evaluate.measure import measure
@@ -78,7 +78,7 @@ def _images(sizes=SIZES):
     labels = np.full((3, 60, 60), 255, dtype=np.uint8)
     for image, (h, w) in zip(labels, sizes, strict=True):
         image[:h, :w] = rng.integers(0, 3, (h, w))
-    return Images(_pixels(), labels, np.array(sizes, dtype=np.int32), tuple("abc"))
+    return PaddedSplit(_pixels(), labels, np.array(sizes, dtype=np.int32), tuple("abc"))
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_what_stands_in_the_padding_does_not_matter(state):
 
 def test_bgr_at_test_is_the_result_of_exchanged_channels(state):
     images = _images()
-    exchanged = Images(np.ascontiguousarray(images.pixels[..., ::-1]), images.labels, images.sizes, images.names)
+    exchanged = PaddedSplit(np.ascontiguousarray(images.pixels[..., ::-1]), images.labels, images.sizes, images.names)
     assert np.array_equal(_counted(state, images, input="bgr"), _counted(state, exchanged))
     assert not np.array_equal(_counted(state, images, input="bgr"), _counted(state, images))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.evaluate import measure as module
 from repro.evaluate.measure import SearchCache, measure
 from repro.metrics import miou
@@ -24,7 +24,7 @@ def images():
     labels[3, 20:] = 255
     sizes = np.full((5, 2), 33, dtype=np.int32)
     sizes[3, 0] = 20
-    return Images(rng.integers(0, 256, (5, 33, 33, 3), dtype=np.uint8), labels, sizes, tuple("abcde"))
+    return PaddedSplit(rng.integers(0, 256, (5, 33, 33, 3), dtype=np.uint8), labels, sizes, tuple("abcde"))
 
 
 @pytest.fixture

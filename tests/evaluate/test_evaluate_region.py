@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.evaluate.region import chessboard, distances, has_void, scored, transitions
 from repro.spec.protocol import Evaluate
 
@@ -92,8 +92,8 @@ def test_padding_is_no_void():
     labels = np.zeros((1, 6, 6), dtype=np.uint8)
     labels[0, 4:] = 255
     pixels = np.zeros((1, 6, 6, 3), dtype=np.uint8)
-    assert not has_void(Images(pixels, labels, np.array([[4, 6]], dtype=np.int32), ("a",)))
-    assert has_void(Images(pixels, labels, np.array([[5, 6]], dtype=np.int32), ("a",)))
+    assert not has_void(PaddedSplit(pixels, labels, np.array([[4, 6]], dtype=np.int32), ("a",)))
+    assert has_void(PaddedSplit(pixels, labels, np.array([[5, 6]], dtype=np.int32), ("a",)))
 
 
 def test_a_single_pixel_grows_to_a_square():

@@ -15,7 +15,7 @@ from repro.errors import InputError
 from repro.evaluate import search as module
 from repro.evaluate.confusion import confusion
 from repro.evaluate.crf import refine
-from repro.evaluate.probabilities import Kept
+from repro.evaluate.probabilities import StoredProbabilities
 from repro.evaluate.search import SearchImage, Trial, around, best_of, coarse, search
 from repro.metrics import miou
 from repro.spec.protocol import CRF
@@ -212,7 +212,7 @@ def test_probabilities_are_made_once(tmp_path):
         made.append(batch)
         return [torch.full((2, 3, 4), k / 10) for k in range(batch.start, batch.stop)]
 
-    kept = Kept(tmp_path / "a" / "b", 5)
+    kept = StoredProbabilities(tmp_path / "a" / "b", 5)
     stops = iter([False, True])
     assert not kept.fill(predict, 2, lambda: next(stops))
     assert kept.fill(predict, 2, lambda: False)

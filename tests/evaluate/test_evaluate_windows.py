@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from torch import nn
 from torch.nn import functional
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.evaluate.inference import probabilities
 from repro.evaluate.measure import measure
 from repro.nets.build import build
@@ -128,7 +128,7 @@ def test_an_evaluation_counts_alike_however_many_images_it_takes_at_once_and_ref
     labels = rng.integers(0, 3, (4, *CANVAS), dtype=np.uint8)
     for label, (height, width) in zip(labels, sizes, strict=True):
         label[height:], label[:, width:] = 255, 255
-    images = Images(rng.integers(0, 255, (4, *CANVAS, 3), dtype=np.uint8), labels, sizes, tuple("abcd"))
+    images = PaddedSplit(rng.integers(0, 255, (4, *CANVAS, 3), dtype=np.uint8), labels, sizes, tuple("abcd"))
     state = build(MODEL, 3, 16).state_dict()
     crf = CRF(w1=4.0, sigma_alpha=40.0, sigma_beta=4.0, iterations=2)
     strategies = [_sliding(batch_size=size, crf=crf, precision="float32") for size in (1, 4)]

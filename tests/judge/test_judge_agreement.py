@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from repro.judge.agreement import TOLERANCE, Counted, agreement, headline, kendall, tau_interval
+from repro.judge.agreement import TOLERANCE, CellCounts, agreement, headline, kendall, tau_interval
 from repro.judge.evidence import Evidence
 from repro.studies.worlds import table_of
 
@@ -118,14 +118,14 @@ def test_tau_equals_scipys(points):
 
 def test_headline_of_tables_without_measured_cells() -> None:
     nothing = agreement([], Evidence({}), "tiny")
-    assert headline(nothing, (), Counted(quoted=18)).startswith("All 18 numbers here are quoted")
-    assert headline(nothing, (), Counted(quoted=1)).startswith("Its one number is quoted")
-    assert headline(nothing, (), Counted(computed=14, equal=12)) == "12 of 14 computed figures come out as printed."
-    drawn = headline(nothing, (), Counted(computed=33, equal=33, derived=True))
+    assert headline(nothing, (), CellCounts(quoted=18)).startswith("All 18 numbers here are quoted")
+    assert headline(nothing, (), CellCounts(quoted=1)).startswith("Its one number is quoted")
+    assert headline(nothing, (), CellCounts(computed=14, equal=12)) == "12 of 14 computed figures come out as printed."
+    drawn = headline(nothing, (), CellCounts(computed=33, equal=33, derived=True))
     assert drawn == "33 of 33 computed figures come out as the figure's definition gives; the paper prints no values."
-    unpublished = headline(nothing, (), Counted(measurable=2, alone=2))
+    unpublished = headline(nothing, (), CellCounts(measurable=2, alone=2))
     assert unpublished == "2 numbers were measured; the paper gives none to compare with."
-    assert headline(nothing, (), Counted(measurable=3, quoted=2)) == "Nothing here has been measured yet."
+    assert headline(nothing, (), CellCounts(measurable=3, quoted=2)) == "Nothing here has been measured yet."
 
 
 def test_order_where_all_are_tied_is_not_called_too_few() -> None:

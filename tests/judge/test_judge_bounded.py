@@ -15,7 +15,7 @@ from repro.judge.bounded import cut_off, effective_images, share, wilson, within
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence, cell_estimate
 from repro.judge.intervals import estimate, exact
-from repro.judge.paired import Side, difference
+from repro.judge.paired import ScoresBySeed, difference
 from repro.studies.worlds import greater, table_of
 
 shares = st.floats(0, 1) | st.sampled_from([1e-300, 1e-9])
@@ -84,8 +84,8 @@ def test_what_has_no_interval_is_left_alone() -> None:
 
 
 def test_a_difference_ends_where_two_shares_cannot_differ_more() -> None:
-    a = Side({0: 0.1, 1: 0.9}, {})
-    b = Side({0: 0.5, 1: 0.2}, {})
+    a = ScoresBySeed({0: 0.1, 1: 0.9}, {})
+    b = ScoresBySeed({0: 0.5, 1: 0.2}, {})
     found = difference(a, b, same_images=False)
     assert (found.low, found.high) == (-1.0, 1.0)
     assert math.isnan(cut_off(estimate(np.array([0.4])), -1, 1).low)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from repro.judge.paired import Side, difference
+from repro.judge.paired import ScoresBySeed, difference
 from repro.metrics import miou
 
 
@@ -21,7 +21,7 @@ def matrices(rng, images=60, accuracy=0.8):
 
 
 def side(by_seed):
-    return Side({seed: float(miou(counts.sum(0))) for seed, counts in by_seed.items()}, by_seed)
+    return ScoresBySeed({seed: float(miou(counts.sum(0))) for seed, counts in by_seed.items()}, by_seed)
 
 
 def test_the_same_bits_differ_by_exactly_nothing():

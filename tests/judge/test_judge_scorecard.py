@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from repro.judge.agreement import Counted, agreement, headline
+from repro.judge.agreement import CellCounts, agreement, headline
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence
 from repro.judge.result import ClaimResult, Verdict
@@ -28,7 +28,7 @@ def test_multiply_adds_do_not_vouch_for_networks() -> None:
     assert card.computed == {"supported": sum(c.metric == "multiply_adds" for c in claims)}
     assert card.printed == sum(not c.testable for c in claims) > 0
     assert sum(card.measured.values()) + sum(card.computed.values()) + card.printed == len(claims)
-    said = headline(agreement([], Evidence({}), "smoke"), claims, Counted(measurable=20))
+    said = headline(agreement([], Evidence({}), "smoke"), claims, CellCounts(measurable=20))
     assert said.startswith(f"None of {card.measured['not run']} measurable claims has been run. Of ")
     assert "about computed figures" in said
 

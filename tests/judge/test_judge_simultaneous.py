@@ -15,7 +15,7 @@ from scipy import stats
 from repro.errors import InputError
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence
-from repro.judge.result import ClaimResult, Part
+from repro.judge.result import ClaimResult, EffectResult
 from repro.judge.simultaneous import common_level
 from repro.spec.claim import Claim
 from repro.spec.questions import question
@@ -86,7 +86,7 @@ def near_ends(rng: np.random.Generator, measured: Evidence, columns: int, seeds:
     return ends[0], ends[1]
 
 
-def side(part: Part) -> str:
+def side(part: EffectResult) -> str:
     assert part.interval is not None
     if part.interval.low >= part.low and part.interval.high <= part.high:
         return "inside"

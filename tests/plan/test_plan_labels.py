@@ -6,7 +6,7 @@ import pytest
 
 from repro.plan.chain import Inputs
 from repro.plan.code import Code
-from repro.plan.labels import Labels
+from repro.plan.labels import TrainingLabels
 from repro.plan.plan import Request, build
 from repro.spec.load import load_suite
 
@@ -21,7 +21,7 @@ def planned(table, scale="smoke", seeds=1):
 def test_trainings_are_called_by_what_they_serve():
     def told(table, scale="smoke"):
         plan = planned(table, scale)
-        labels = Labels(plan.cells)
+        labels = TrainingLabels(plan.cells)
         return [labels.of(training) for training in plan.trainings.values()]
 
     assert told("v3/table3")[:3] == ["first training (resnet101)", "(1, 1, 1), block4", "(1, 1, 1), block5"]
@@ -39,7 +39,7 @@ def test_trainings_are_called_by_what_they_serve():
 def test_naming_takes_no_longer_than_planning():
     plan = planned("v3/table3", seeds=200)
     began = time.process_time()
-    labels = Labels(plan.cells)
+    labels = TrainingLabels(plan.cells)
     names = [labels.of(training) for training in plan.trainings.values()]
     assert time.process_time() - began < 5  # 16 million looks if each searched among all
     assert len(names) == 4200  # each seed has a first training of its own

@@ -12,7 +12,7 @@ from repro.errors import InputError
 from repro.metrics import miou
 from repro.regression.baseline import FrozenProbe, FrozenTable, encode_table, lines_of, read
 from repro.regression.compare import FACTOR, FLOOR, PIXELS_FLOOR, hold, usual_rounding
-from repro.regression.quantity import Counts, Exact, Near, Score, decode, encode
+from repro.regression.quantity import CountsQuantity, Exact, Near, ScoreQuantity, decode, encode
 from repro.regression.sketch import SUMS, Sketch, Sketcher
 from repro.regression.summary import blocks, first_places, headline, json_rows, suites
 from repro.report.formats.junit import junit
@@ -31,8 +31,8 @@ def seen(rng, scale=1.0, **changed):
         "images of val": Exact("abc"),
         "outputs of backbone.stem (evaluation)": near(x + scale * 1e-8 * noise),
         "logits of the network": near(2 * x + scale * 1e-8 * noise),
-        "confusion matrix": Counts(MATRIX),
-        "mean IOU": Score(0.9),
+        "confusion matrix": CountsQuantity(MATRIX),
+        "mean IOU": ScoreQuantity(0.9),
     }
     return {**told, **changed}
 
@@ -69,7 +69,7 @@ def test_rounding_is_tolerated_and_what_is_more_is_not():
 
 
 def test_the_first_place_is_named_with_what_agrees_before_it():
-    other = {"logits of the network": near(np.ones(4000)), "mean IOU": Score(0.2)}
+    other = {"logits of the network": near(np.ones(4000)), "mean IOU": ScoreQuantity(0.2)}
     probe = held(table(), **other)
     assert probe.first is not None
     assert probe.before is not None
@@ -83,7 +83,7 @@ def test_the_first_place_is_named_with_what_agrees_before_it():
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
 def test_what_is_no_number_has_moved(wrong):
     assert held(table(), **{"logits of the network": near([wrong] * 4000)}).state == "moved"
-    assert held(table(), **{"mean IOU": Score(wrong)}).state == "moved"
+    assert held(table(), **{"mean IOU": ScoreQuantity(wrong)}).state == "moved"
 
 
 def test_what_is_new_or_gone_has_moved():
@@ -99,15 +99,15 @@ def test_pixels_on_borders_are_tolerated_and_their_score_with_them():
     matrix[2, 2] -= pixels
     matrix[2, 0] += pixels
     before, now = (float(miou(np.array(m))) for m in (MATRIX, matrix))
-    told = {"confusion matrix": Counts(tuple(map(tuple, matrix.tolist())))}
+    told = {"confusion matrix": CountsQuantity(tuple(map(tuple, matrix.tolist())))}
     first = table().probes[0]
-    lines = {**first.seen, "mean IOU": encode(Score(before))}
+    lines = {**first.seen, "mean IOU": encode(ScoreQuantity(before))}
     base = table().model_copy(update={"probes": (first.model_copy(update={"seen": lines}),)})
-    assert held(base, **told, **{"mean IOU": Score(now)}).state == "same"
-    assert held(base, **told, **{"mean IOU": Score(now - 2 * abs(now - before))}).state == "moved"
+    assert held(base, **told, **{"mean IOU": ScoreQuantity(now)}).state == "same"
+    assert held(base, **told, **{"mean IOU": ScoreQuantity(now - 2 * abs(now - before))}).state == "moved"
     matrix[2, 2] -= 1
     matrix[2, 0] += 1
-    assert held(base, **{"confusion matrix": Counts(tuple(map(tuple, matrix.tolist())))}).state == "moved"
+    assert held(base, **{"confusion matrix": CountsQuantity(tuple(map(tuple, matrix.tolist())))}).state == "moved"
 
 
 def test_a_table_s_usual_rounding_is_the_median():
@@ -120,8 +120,8 @@ def test_a_table_s_usual_rounding_is_the_median():
 sums = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=SUMS, max_size=SUMS)
 quantities = st.one_of(
     st.builds(Exact, st.text(st.characters(exclude_categories=["Cs", "Cc"]))),
-    st.builds(Score, st.floats(0, 1)),
-    st.builds(Counts, st.lists(st.tuples(*[st.integers(0, 10**9)] * 3), min_size=3, max_size=3).map(tuple)),
+    st.builds(ScoreQuantity, st.floats(0, 1)),
+    st.builds(CountsQuantity, st.lists(st.tuples(*[st.integers(0, 10**9)] * 3), min_size=3, max_size=3).map(tuple)),
     st.builds(Near, st.builds(Sketch, st.floats(0, 2.0**60, width=32), sums.map(tuple))),
 )
 

@@ -14,12 +14,12 @@ from repro.judge.evidence import Evidence, cell_estimate
 from repro.judge.intervals import exact
 from repro.report.content import (
     CellResult,
-    Classes,
-    Cost,
+    ClassTable,
     Curve,
     Pictures,
     RecordLine,
     ReportContent,
+    TrainingCost,
 )
 from repro.report.findings import findings
 from repro.report.table_head import table_head
@@ -155,12 +155,12 @@ def content(
         "findings": findings(claims, 1.8),
         "protocol": flat_of(resolved.protocol),
         "deviations": resolved.deviations,
-        "classes": Classes(classes.classes or (), classes.colours),
+        "classes": ClassTable(classes.classes or (), classes.colours),
         "curves": tuple(curves),
         "pictures": pictures(cells, rng),
         "costs": tuple(
-            Cost(f"{c.cell.row_label}, {c.cell.column_label}", len(seeds), 412_345 + 90_000 * c.cell.column, 61.3e6,
-                 7.1 + c.cell.column, 412.0 - 40 * c.cell.column, None, "CPU, 2 threads", "float32")
+            TrainingCost(f"{c.cell.row_label}, {c.cell.column_label}", len(seeds), 412_345 + 90_000 * c.cell.column,
+                 61.3e6, 7.1 + c.cell.column, 412.0 - 40 * c.cell.column, None, "CPU, 2 threads", "float32")
             for c in cells
             if c.state == "done"
         ),

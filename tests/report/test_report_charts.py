@@ -16,16 +16,16 @@ from repro.judge.intervals import Estimate, exact
 from repro.judge.result import (
     ClaimResult,
     Differences,
-    Group,
+    EffectResult,
     Interval,
-    Pair,
-    Part,
+    PairGroup,
+    PairResult,
     Published,
     PublishedEffect,
     PublishedPair,
     Verdict,
 )
-from repro.report.charts.canvas import LEAST, Scale, padded
+from repro.report.charts.canvas import LEAST, AxisScale, padded
 from repro.report.charts.claim_effects import evidence_plot
 from repro.report.charts.crf import search_plot, step_sheet
 from repro.report.charts.heat_maps import heat_maps
@@ -44,7 +44,7 @@ ANY = st.sampled_from([0.0, 0.5, 0.5, 1.0, math.nan, math.inf, -math.inf, 1e-300
 SCORES = st.sampled_from([0.0, 0.5, 0.5, 1.0, math.nan]) | st.floats(0, 1)
 PRINTED = st.none() | st.sampled_from([0.0, 50.0, 50.0, 100.0]) | st.floats(0, 100).map(lambda v: round(v, 2))
 COVERS = st.sampled_from(["images and seeds", "seeds only", "images only", "nothing", "exact"])
-APART = Differences(0.001, 2.0, Group("block4", 1, 4.0, True, False), Group("", 1, 0.0, False, False))
+APART = Differences(0.001, 2.0, PairGroup("block4", 1, 4.0, True, False), PairGroup("", 1, 0.0, False, False))
 FEW = settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 MANY = settings(FEW, max_examples=300)
 
@@ -78,11 +78,13 @@ def results(draw, row: int, column: int, label: str):
 def claims(draw, number: int):
     ids = ("deep/t/0/0", "deep/t/0/1")
     pairs = [
-        Pair(f"a − b{k}", ids, draw(estimates(ANY)), ((0, draw(ANY)), (1, draw(ANY))), True, draw(ANY), exact(0.0))
+        PairResult(
+            f"a − b{k}", ids, draw(estimates(ANY)), ((0, draw(ANY)), (1, draw(ANY))), True, draw(ANY), exact(0.0)
+        )
         for k in range(draw(st.integers(1, 2)))
     ]
     parts = [
-        Part(
+        EffectResult(
             f"part {k}",
             draw(estimates(ANY)),
             ((0, draw(ANY)),),
@@ -244,5 +246,5 @@ def test_one_score_that_equals_the_published_one_lies_in_the_middle_of_one_point
     scale = padded([73.0, 73.0], 0, 100, share=0)
     assert (scale.low, scale.high) == (72.5, 73.5)
     assert scale(73.0) == 50
-    assert Scale(1, 1, 0, 100)(1) == 50
-    assert Scale(1, 1, 0, 100).ticks() == [1]
+    assert AxisScale(1, 1, 0, 100)(1) == 50
+    assert AxisScale(1, 1, 0, 100).ticks() == [1]

@@ -8,7 +8,7 @@ from report_fixture import SUITE, content, usual, without_results
 
 from repro.judge.claims import judge
 from repro.judge.evidence import gather
-from repro.judge.result import Differences, Group
+from repro.judge.result import Differences, PairGroup
 from repro.report.charts.claim_effects import LINES, evidence_plot, left_out, lines, tidy
 from repro.report.claims import effect_text, numbers
 
@@ -52,7 +52,9 @@ def test_many_rivals_are_cut_to_the_strongest_and_the_weakest_and_it_says_so(cla
 
 def test_pairs_that_differ_are_named_with_their_spread(claims):
     claim = claims["v3.t3.c1"]
-    differences = Differences(0.0004, 2.1, Group("block4", 3, 4.5, True, False), Group("", 9, 0.0, False, False))
+    differences = Differences(
+        0.0004, 2.1, PairGroup("block4", 3, 4.5, True, False), PairGroup("", 9, 0.0, False, False)
+    )
     parts = (replace(claim.parts[0], differences=differences),)
     found = dict(numbers(replace(claim, parts=parts)))
     assert found["Pairs"] == (

@@ -10,12 +10,12 @@ from report_fixture import plain
 from test_report_pictures import decode
 
 from repro.report.charts.crf import search_plot, search_rows, searches_line, step_sheet, steps_line
-from repro.report.content import Classes, MeanField, Search
+from repro.report.content import ClassTable, MeanField, Search
 from repro.report.crf_records import BANDS, band_notes, mean_field, searches
 from repro.report.formats.html import report_html
 from repro.report.formats.markdown import report_markdown
 
-CLASSES = Classes(("ground", "ball"), ((0, 0, 0), (200, 100, 50)))
+CLASSES = ClassTable(("ground", "ball"), ((0, 0, 0), (200, 100, 50)))
 
 
 def papers_search(label: str = "LargeFOV, after CRF", **changes) -> Search:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_fixture import changed, content, usual
 
-from repro.report.charts.canvas import Canvas, Scale, padded
+from repro.report.charts.canvas import AxisScale, Canvas, padded
 from repro.report.charts.claim_effects import evidence_plot
 from repro.report.charts.heat_maps import heat_maps, measured_part
 from repro.report.charts.intervals import agreement_plot, interval_plot, on_one_axis
@@ -82,7 +82,7 @@ def test_numbers_in_words_keep_their_digits():
 
 @given(st.floats(-1e4, 1e4), st.floats(1e-3, 1e4), st.integers(2, 9))
 def test_ticks_are_few_round_and_inside(low, span, most):
-    scale = Scale(low, low + span, 0, 100)
+    scale = AxisScale(low, low + span, 0, 100)
     ticks = scale.ticks(most)
     assert len(ticks) <= most + 1
     assert all(low - 1e-6 * span <= tick <= low + span + 1e-6 * span for tick in ticks)

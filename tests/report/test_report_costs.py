@@ -11,7 +11,7 @@ from report_fixture import plain
 
 from repro.nets.cost import cost
 from repro.report.assemble import _costs
-from repro.report.content import Cost
+from repro.report.content import TrainingCost
 from repro.report.formats.html import report_html
 from repro.report.formats.markdown import report_markdown
 from repro.report.sentences import COST_NOTE
@@ -20,7 +20,7 @@ from repro.run.session import Options
 from repro.store.store import Store
 
 
-def costs_of(table: str, folder: Path) -> tuple[list[Cost], Any]:
+def costs_of(table: str, folder: Path) -> tuple[list[TrainingCost], Any]:
     """The costs of a table at scale smoke, as if every training had been stored."""
     options = Options((table,), scale="smoke", seeds=2, store=folder)
     plan = session.make_plan(options, session.load(options), Store(folder))

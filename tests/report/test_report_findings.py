@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from report_fixture import content
 
-from repro.judge.result import Differences, Group
+from repro.judge.result import Differences, PairGroup
 from repro.report.charts.main_figure import main_figure
 from repro.report.findings import MOST, findings
 
@@ -41,7 +41,7 @@ def test_of_one_verdict_the_most_certain_comes_first_and_the_rest_is_counted(cla
 
 
 def test_a_mean_that_depends_on_where_says_where(claims):
-    apart = Differences(0.0004, 2.1, Group("block4", 3, 4.5, True, False), Group("", 9, 0.1, False, False))
+    apart = Differences(0.0004, 2.1, PairGroup("block4", 3, 4.5, True, False), PairGroup("", 9, 0.1, False, False))
     (line,) = findings([as_if(claims[0], "supported on average", differences=apart)])
     assert line.text.endswith("It depends on where: +4.50 points for block4, +0.10 points for the 9 others.")
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from report_fixture import usual
 
-from repro.report.content import Classes, Pictures
+from repro.report.content import ClassTable, Pictures
 from repro.report.pictures import VOID, VOID_COLOUR, nearest, sheets
 
 BUDGET = 1_500_000
-CLASSES = Classes(("sky", "road"), ((10, 20, 30), (200, 100, 50)))
+CLASSES = ClassTable(("sky", "road"), ((10, 20, 30), (200, 100, 50)))
 
 
 def decode(uri: str) -> Image.Image:
@@ -59,7 +59,7 @@ def test_large_pictures_are_made_smaller_until_they_fit():
     truth = rng.integers(0, 20, (4, 600, 800)).astype(np.uint8)
     image = rng.integers(0, 255, (4, 600, 800, 3)).astype(np.uint8)
     many = [Pictures(f"c{k}", 0, ("a", "b", "c", "d"), image, truth, truth[::-1]) for k in range(6)]
-    made = sheets(many, Classes(), {f"c{k}": str(k) for k in range(6)}, BUDGET)
+    made = sheets(many, ClassTable(), {f"c{k}": str(k) for k in range(6)}, BUDGET)
     total = sum(
         len(s.image_uri) + len(s.truth_uri) + sum(len(p.uri) + len(p.wrong_uri) for p in s.predictions) for s in made
     )

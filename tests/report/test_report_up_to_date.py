@@ -5,7 +5,7 @@ import pytest
 from repro.plan.chain import Inputs
 from repro.plan.code import Code
 from repro.plan.plan import Request, build
-from repro.report.up_to_date import Notes, digest
+from repro.report.up_to_date import ReportNotes, digest
 from repro.spec.load import load_suite
 from repro.store.store import Store
 
@@ -53,10 +53,10 @@ def test_a_digest_is_the_same_until_something_changes(tmp_path):
 def test_notes_hold_while_the_files_do(tmp_path, harm):
     report = tmp_path / "v3-table4.md"
     report.write_text("text")
-    notes = Notes(tmp_path)
+    notes = ReportNotes(tmp_path)
     notes.note("v3/table4", "abc", [report])
     notes.keep()
-    assert Notes(tmp_path).fresh("v3/table4", "abc") == [report]
+    assert ReportNotes(tmp_path).fresh("v3/table4", "abc") == [report]
     if harm == "edit":
         report.write_text("other text")
     elif harm == "remove":
@@ -65,5 +65,5 @@ def test_notes_hold_while_the_files_do(tmp_path, harm):
         (tmp_path / ".written.json").unlink()
     elif harm == "damage":
         (tmp_path / ".written.json").write_text("[")
-    assert Notes(tmp_path).fresh("v3/table4", "xyz" if harm == "digest" else "abc") == []
-    assert Notes(tmp_path).fresh("v3/table5", "abc") == []
+    assert ReportNotes(tmp_path).fresh("v3/table4", "xyz" if harm == "digest" else "abc") == []
+    assert ReportNotes(tmp_path).fresh("v3/table5", "abc") == []

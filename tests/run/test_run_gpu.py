@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.evaluate.measure import measure
 from repro.nets.deeplab import build
 from repro.nets.init import initialise
@@ -85,7 +85,7 @@ def test_an_evaluation_is_that_of_a_cpu(scales):
     labels[:, 10] = 255
     sizes = np.full((5, 2), 65, dtype=np.int32)
     sizes[3, 0] = 40
-    images = Images(rng.integers(0, 256, (5, 65, 65, 3), dtype=np.uint8), labels, sizes, tuple("abcde"))
+    images = PaddedSplit(rng.integers(0, 256, (5, 65, 65, 3), dtype=np.uint8), labels, sizes, tuple("abcde"))
     network = build(MODEL, 3, 16)
     initialise(network, 0)
     with torch.no_grad():

@@ -23,7 +23,7 @@ from repro.plan.work import weights_name
 from repro.run import hub
 from repro.run.hub import chosen, fetch
 from repro.spec.load import load_suite
-from repro.spec.parts import Weights, backbone_facts, names, published
+from repro.spec.parts import PublishedWeights, backbone_facts, names, published
 from repro.spec.resolve import resolve
 
 CONTENT = bytes(range(256)) * 40
@@ -79,7 +79,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def _publish(
     monkeypatch: pytest.MonkeyPatch, server: Server, page: str, sha256: str, file: str = "resnet50-x.pth"
 ) -> None:
-    weights = Weights("resnet50", f"http://127.0.0.1:{server.server_port}/{page}", sha256, file)
+    weights = PublishedWeights("resnet50", f"http://127.0.0.1:{server.server_port}/{page}", sha256, file)
     monkeypatch.setattr(hub, "published", lambda _name: weights)
 
 
@@ -151,7 +151,7 @@ def test_without_a_network_it_says_what_to_put_where(
     _publish(monkeypatch, server, "gone", "")
     with pytest.raises(InputError, match=r"answered 404 .* put it at \S+/resnet50-x\.pth.* --weights DIR\.$"):
         fetch("resnet50", tmp_path)
-    nowhere = Weights("vgg16", "http://127.0.0.1:9/vgg16.pth")
+    nowhere = PublishedWeights("vgg16", "http://127.0.0.1:9/vgg16.pth")
     monkeypatch.setattr(hub, "published", lambda _name: nowhere)
     with pytest.raises(InputError, match=r"^--weights hub: vgg16: .*cannot be reached .*refused.* \S+/vgg16\.pth\. Or"):
         fetch("vgg16", tmp_path, pause_seconds=0)
@@ -174,7 +174,7 @@ def test_the_command_tells_it_in_one_line(server: Server, tmp_path: Path, monkey
     assert "\n" not in str(failure)
 
 
-def _declared() -> list[Weights]:
+def _declared() -> list[PublishedWeights]:
     return [weights for name in names("backbone") for weights in backbone_facts(name).weights]
 
 

@@ -9,14 +9,14 @@ import pytest
 from repro.studies.first_trainings import First
 from repro.studies.interval_ends import RULES, ClassEnds, Ends
 from repro.studies.judge_report import files, main, read, write
-from repro.studies.judge_study import Covered, Found, Likeness, Null, Row, Table
+from repro.studies.judge_study import CoverageRow, Covered, DetectionRate, JudgedTable, Likeness, Null
 from repro.studies.pairs import PLACES, SPREADS, TABLES, Apart, Every, Missed
 from repro.studies.reference_runs import BORNE, ELSEWHERE, PLAIN, Borrowed, BorrowedApart, BorrowedTable
 
 COMMITTED = Path(__file__).parents[2] / "reports" / "judge"
 
 
-def made() -> list[Row]:
+def made() -> list[CoverageRow]:
     return [
         Likeness("a | b", 100, 6, 60.0, 1.0, 2.0, 1.5, 0.5),
         Covered("a | b", 1, 50, True, 0.94, 0.96, None, 3.0),
@@ -25,9 +25,9 @@ def made() -> list[Row]:
         Ends("low", 2, 50, 6.6, 0.2, dict.fromkeys(RULES, 0.94), dict(zip(RULES, (9.5, 8.5, 11.4, 10.2), strict=True))),
         ClassEnds(0.05, 27.5, 50, 0.86, 0.97, 54.8),
         Null("a | b", 3, 50, 0.02, 0.04),
-        Table(3, 10, 0.03, 0.8),
-        Found(3, 16, 0.5, 1.2, 0.4, 0.1, 0.12),
-        Found(3, 16, 2.5, 1.2, 0.4, 0.7, 0.68),
+        JudgedTable(3, 10, 0.03, 0.8),
+        DetectionRate(3, 16, 0.5, 1.2, 0.4, 0.1, 0.12),
+        DetectionRate(3, 16, 2.5, 1.2, 0.4, 0.7, 0.68),
         First("a | b", 5, 50, 0.9, 0.95),
         Every("3, 3", 5, 50, 0.6, 0.0, 0.9, 0.8),
         Apart("a | b, alike", True, 3, 50, 0.02),
@@ -79,16 +79,16 @@ def test_pictures_stand_alone_in_both_themes() -> None:
 
 
 @pytest.fixture(scope="module")
-def committed() -> list[Row]:
+def committed() -> list[CoverageRow]:
     return read(COMMITTED)
 
 
-def test_committed_pages_are_those_of_the_committed_figures(committed: list[Row]) -> None:
+def test_committed_pages_are_those_of_the_committed_figures(committed: list[CoverageRow]) -> None:
     for name, text in files(committed).items():
         assert (COMMITTED / name).read_text(encoding="utf-8") == text, name
 
 
-def test_committed_intervals_cover_within_two_points(committed: list[Row]) -> None:
+def test_committed_intervals_cover_within_two_points(committed: list[CoverageRow]) -> None:
     rows = [row for row in committed if isinstance(row, Covered) and row.promised]
     assert {row.seeds for row in rows} == {1, 3, 5, 10}
     for row in rows:
@@ -99,7 +99,7 @@ def test_committed_intervals_cover_within_two_points(committed: list[Row]) -> No
         assert abs(row.difference - 0.95) <= 0.02 + 2 * error, row
 
 
-def test_committed_scores_stay_in_range_and_cover_no_less_than_students_t(committed: list[Row]) -> None:
+def test_committed_scores_stay_in_range_and_cover_no_less_than_students_t(committed: list[CoverageRow]) -> None:
     rows = [row for row in committed if isinstance(row, Ends)]
     assert {row.seeds for row in rows} == {1, 2, 3, 5, 10}
     for row in rows:
@@ -112,7 +112,7 @@ def test_committed_scores_stay_in_range_and_cover_no_less_than_students_t(commit
     assert min(row.covered["student"] for row in rows) < 0.92
 
 
-def test_committed_classes_cover_far_better_than_with_students_t(committed: list[Row]) -> None:
+def test_committed_classes_cover_far_better_than_with_students_t(committed: list[CoverageRow]) -> None:
     rows = [row for row in committed if isinstance(row, ClassEnds)]
     assert min(row.student for row in rows) < 0.8
     assert min(row.wilson for row in rows) > 0.88
@@ -120,14 +120,14 @@ def test_committed_classes_cover_far_better_than_with_students_t(committed: list
         assert row.wilson >= row.student - 0.01, row
 
 
-def test_committed_nulls_are_seldom_supported(committed: list[Row]) -> None:
+def test_committed_nulls_are_seldom_supported(committed: list[CoverageRow]) -> None:
     rows = [row for row in committed if isinstance(row, Null)]
     assert len(rows) >= 20
     assert max(row.supported for row in rows) <= 0.05
-    assert max(row.wrong for row in committed if isinstance(row, Table)) <= 0.05
+    assert max(row.wrong for row in committed if isinstance(row, JudgedTable)) <= 0.05
 
 
-def test_committed_first_trainings_of_each_seed_are_covered(committed: list[Row]) -> None:
+def test_committed_first_trainings_of_each_seed_are_covered(committed: list[CoverageRow]) -> None:
     rows = [row for row in committed if isinstance(row, First)]
     assert rows
     for row in rows:
@@ -136,7 +136,7 @@ def test_committed_first_trainings_of_each_seed_are_covered(committed: list[Row]
         assert row.shared < row.own, row
 
 
-def test_committed_every_is_seldom_supported_where_one_place_is_not_better(committed: list[Row]) -> None:
+def test_committed_every_is_seldom_supported_where_one_place_is_not_better(committed: list[CoverageRow]) -> None:
     rows = [row for row in committed if isinstance(row, Every)]
     assert {row.places for row in rows} == set(PLACES)
     for row in rows:
@@ -151,7 +151,7 @@ def test_committed_every_is_seldom_supported_where_one_place_is_not_better(commi
     assert worse.mean_plain < 0.1
 
 
-def test_committed_pairs_that_are_alike_are_seldom_called_different(committed: list[Row]) -> None:
+def test_committed_pairs_that_are_alike_are_seldom_called_different(committed: list[CoverageRow]) -> None:
     rows = [row for row in committed if isinstance(row, Apart | BorrowedApart)]
     assert len(rows) == 36 + len(SPREADS)
     for row in rows:
@@ -160,7 +160,7 @@ def test_committed_pairs_that_are_alike_are_seldom_called_different(committed: l
     assert max(row.flagged for row in rows if not row.alike) > 0.9
 
 
-def test_committed_intervals_of_claims_miss_no_more_than_promised(committed: list[Row]) -> None:
+def test_committed_intervals_of_claims_miss_no_more_than_promised(committed: list[CoverageRow]) -> None:
     rows = [row for row in committed if isinstance(row, Missed)]
     assert {row.table for row in rows} == set(TABLES)
     for row in rows:
@@ -171,7 +171,7 @@ def test_committed_intervals_of_claims_miss_no_more_than_promised(committed: lis
         assert row.at_odds == 0, row
 
 
-def test_committed_verdicts_of_one_seed_are_seldom_false(committed: list[Row]) -> None:
+def test_committed_verdicts_of_one_seed_are_seldom_false(committed: list[CoverageRow]) -> None:
     rows = [row for row in committed if isinstance(row, Borrowed) and not row.difference]
     assert {row.elsewhere for row in rows if row.world == PLAIN} == set(ELSEWHERE)
     for row in rows:
@@ -183,8 +183,8 @@ def test_committed_verdicts_of_one_seed_are_seldom_false(committed: list[Row]) -
     assert max(row.supported for row in powers) > 0.9
 
 
-def test_committed_power_rises_with_size_and_seeds_as_foretold(committed: list[Row]) -> None:
-    rows = [row for row in committed if isinstance(row, Found)]
+def test_committed_power_rises_with_size_and_seeds_as_foretold(committed: list[CoverageRow]) -> None:
+    rows = [row for row in committed if isinstance(row, DetectionRate)]
     for row in rows:
         # with 2 seeds fewer are foretold than found: the judge's quantile there is a mean of two very different ones
         assert row.supported == pytest.approx(row.foretold, abs=0.1 if row.seeds > 2 else 0.15), row

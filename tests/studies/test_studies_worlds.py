@@ -9,7 +9,7 @@ import pytest
 
 from repro.judge.power import power
 from repro.metrics import miou
-from repro.studies.judge_study import SKEWED, TINY, WORLDS, Covered, Found, Likeness, simulate, tasks
+from repro.studies.judge_study import SKEWED, TINY, WORLDS, Covered, DetectionRate, Likeness, simulate, tasks
 from repro.studies.worlds import World, coverage, greater, verdicts, without_seed_noise
 
 NOMINAL = 0.95
@@ -98,7 +98,7 @@ def test_every_row_of_the_proof_can_be_simulated_again() -> None:
     assert row != simulate(("coverage", name, 0.0, 5, 4))
     assert not simulate(("coverage", next(iter(SKEWED)), 0.0, 3, 2)).promised  # type: ignore[union-attr]
     found = simulate(("power", "", 0.3, 10, 3))
-    assert isinstance(found, Found)
+    assert isinstance(found, DetectionRate)
     assert found.foretold > 0.95
 
 

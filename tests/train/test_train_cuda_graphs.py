@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch._dynamo.backends.registry import lookup_backend
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.errors import InputError
 from repro.nets.init import initialise
 from repro.run import execute
@@ -65,7 +65,7 @@ def images():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, (7, 33, 33), dtype=np.uint8)
     labels[:, ::5] = 255
-    return Images(
+    return PaddedSplit(
         rng.integers(0, 256, (7, 33, 33, 3), dtype=np.uint8),
         labels,
         np.full((7, 2), 33, dtype=np.int32),

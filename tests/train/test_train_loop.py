@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.nets.deeplab import build
 from repro.nets.init import initialise
 from repro.spec.protocol import Model, Pretrain, Train
@@ -31,7 +31,7 @@ def images():
         labels[i, :, edge:] = 1 + i % 2
     labels[:, ::5] = 255
     pixels = np.repeat((labels * 60)[..., None], 3, axis=3).astype(np.uint8)
-    return Images(pixels, labels, np.full((7, 2), 33, dtype=np.int32), tuple(map(str, range(7))))
+    return PaddedSplit(pixels, labels, np.full((7, 2), 33, dtype=np.int32), tuple(map(str, range(7))))
 
 
 def _run(images, settings=SETTINGS, hooks=Hooks(), seed=0):  # noqa: B008
@@ -213,7 +213,7 @@ def test_a_step_takes_its_share_of_the_time_between_two_waits(monkeypatch):
     monkeypatch.setattr(loop, "CURVE_POINTS", 4)
     told = []
     train = Train(crop=9, batch_size=2, iterations=40, lr=0.1)
-    images = Images(
+    images = PaddedSplit(
         np.zeros((2, 9, 9, 3), dtype=np.uint8),
         np.zeros((2, 9, 9), dtype=np.uint8),
         np.full((2, 2), 9, dtype=np.int32),

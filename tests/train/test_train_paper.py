@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.evaluate.measure import measure
 from repro.run.remarks import remarks
 from repro.spec.load import load_suite
@@ -25,7 +25,7 @@ from repro.train.training import train
 SIZES = [(375, 500), (500, 333), (281, 500)]
 
 
-def _photographs(classes: int) -> Images:
+def _photographs(classes: int) -> PaddedSplit:
     """Noise in the sizes of VOC's photographs, every class in blocks, void lines between."""
     rng = np.random.default_rng(0)
     pixels = np.zeros((3, 500, 500, 3), dtype=np.uint8)
@@ -35,7 +35,7 @@ def _photographs(classes: int) -> Images:
         blocks = rng.integers(0, classes, (h // 50 + 1, w // 50 + 1)).astype(np.uint8)
         truth[:h, :w] = np.kron(blocks, np.ones((50, 50), dtype=np.uint8))[:h, :w]
         truth[:h:50, :w] = 255
-    return Images(pixels, labels, np.array(SIZES, dtype=np.int32), ("a", "b", "c"))
+    return PaddedSplit(pixels, labels, np.array(SIZES, dtype=np.int32), ("a", "b", "c"))
 
 
 @pytest.mark.slow
@@ -76,7 +76,7 @@ def test_two_iterations_of_the_published_protocol(table: str, row: str, crop: in
     assert all(math.isfinite(loss) and loss > 0 for loss in found.curve.loss)
     assert all(torch.isfinite(tensor).all() for tensor in found.state.values())
     evaluate = protocol.evaluate.model_copy(update={"batch_size": 1, "crf": None, "precision": "float32"})
-    one = Images(images.pixels[:1], images.labels[:1], images.sizes[:1], images.names[:1])
+    one = PaddedSplit(images.pixels[:1], images.labels[:1], images.sizes[:1], images.names[:1])
     measured = measure(model, classes, [evaluate], found.state, one, cpu)
     assert measured is not None
     counted = measured[0].matrices

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.nets.init import initialise
 from repro.spec.protocol import Model, Train
 from repro.train.context import TrainingContext
@@ -28,7 +28,7 @@ def images():
         labels[i, :, edge:] = 1 + i % 2
     pixels = np.repeat((labels * 60)[..., None], 3, axis=3).astype(np.uint8)
     pixels += rng.integers(0, 60, pixels.shape, dtype=np.uint8)
-    return Images(pixels, labels, np.full((9, 2), 33, dtype=np.int32), tuple(map(str, range(9))))
+    return PaddedSplit(pixels, labels, np.full((9, 2), 33, dtype=np.int32), tuple(map(str, range(9))))
 
 
 def _curve(images, precision, seed):

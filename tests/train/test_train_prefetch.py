@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from repro.data import augment
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.spec.protocol import Pretrain, Train
 from repro.train import prefetch
 from repro.train.prefetch import Prefetcher
@@ -22,7 +22,7 @@ def images():
     for i, (height, width) in enumerate(sizes):
         pixels[i, :height, :width] = rng.integers(0, 256, (height, width, 3))
         labels[i, :height, :width] = rng.integers(0, 4, (height, width))
-    return Images(pixels, labels, sizes, tuple("abcde"))
+    return PaddedSplit(pixels, labels, sizes, tuple("abcde"))
 
 
 def _made(batch, crop=20):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from repro.data import augment
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.errors import InputError
 from repro.nets.deeplab import build
 from repro.spec.protocol import Model, Pretrain, Train
@@ -29,7 +29,7 @@ def images():
     labels[3, 5:15] = 1
     labels[:, ::5] = 255
     pixels = rng.integers(0, 256, (6, 33, 33, 3), dtype=np.uint8)
-    return Images(pixels, labels, np.full((6, 2), 33, dtype=np.int32), tuple("abcdef"))
+    return PaddedSplit(pixels, labels, np.full((6, 2), 33, dtype=np.int32), tuple("abcdef"))
 
 
 def test_images_of_hard_classes_come_twice(images):
@@ -53,7 +53,7 @@ def test_a_pass_draws_them_twice(images, monkeypatch):
 
 
 def test_void_as_background_enters_the_loss(images):
-    everything = Images(images.pixels, np.full_like(images.labels, 255), images.sizes, images.names)
+    everything = PaddedSplit(images.pixels, np.full_like(images.labels, 255), images.sizes, images.names)
     ignored = train(SMALL["resnet50"], 3, everything, None, TrainingContext(SETTINGS, 0, CPU))
     counted = train(
         SMALL["resnet50"],

@@ -44,7 +44,7 @@ def shortened(text: str, width: float, size: float) -> str:
 
 
 @dataclass(frozen=True)
-class Scale:
+class AxisScale:
     """A linear map from values to points, with round ticks inside."""
 
     low: float
@@ -85,7 +85,7 @@ def length(values: Iterable[float]) -> float:
     return max(shown) - min(shown) if shown else 0.0
 
 
-def padded(values: Iterable[float], start: float, end: float, share: float = 0.06, least: float = LEAST) -> Scale:
+def padded(values: Iterable[float], start: float, end: float, share: float = 0.06, least: float = LEAST) -> AxisScale:
     """Return the scale that holds all values that can be drawn, with a margin on both sides.
 
     It spans at least `least`: one value, or several equal ones, lie in the middle.
@@ -95,7 +95,7 @@ def padded(values: Iterable[float], start: float, end: float, share: float = 0.0
     span = max(high - low, least, 1e-6 * max(abs(low), abs(high)))
     middle = (low + high) / 2
     reach = span * (0.5 + share)
-    return Scale(middle - reach, middle + reach, start, end)
+    return AxisScale(middle - reach, middle + reach, start, end)
 
 
 ANCHORS = {"left": "", "center": ' text-anchor="middle"', "right": ' text-anchor="end"'}

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from repro.judge.intervals import Estimate
-from repro.judge.result import ClaimResult, Interval, Pair, Part
-from repro.report.charts.canvas import NARROW, WIDE, Canvas, Scale, drawable, padded, shortened, text_width
+from repro.judge.result import ClaimResult, EffectResult, Interval, PairResult
+from repro.report.charts.canvas import NARROW, WIDE, AxisScale, Canvas, drawable, padded, shortened, text_width
 from repro.report.charts.intervals import axis, tick_text
 from repro.report.claims import effect_text
 from repro.report.legend import VERDICTS
@@ -60,7 +60,7 @@ def lines(claim: ClaimResult) -> tuple[Line, ...]:
     return (first, *rest)
 
 
-def _line(effect: Part | Pair, published: float | None, part: Part, strong: bool) -> Line:
+def _line(effect: EffectResult | PairResult, published: float | None, part: EffectResult, strong: bool) -> Line:
     return Line(effect.label, effect.estimate, effect.interval, effect.per_seed, published, part.low, part.high, strong)
 
 
@@ -76,7 +76,7 @@ def neutral(claim: ClaimResult) -> float:
     return 1.0 if claim.unit == "x" else 0.0
 
 
-def common_scales(claims: Sequence[ClaimResult], width: float = STRIP) -> dict[str, Scale]:
+def common_scales(claims: Sequence[ClaimResult], width: float = STRIP) -> dict[str, AxisScale]:
     """Return unit -> the scale on which all claims of that unit are drawn, so that effects can be compared by eye."""
     values: dict[str, list[float]] = {}
     for claim in claims:
@@ -86,7 +86,7 @@ def common_scales(claims: Sequence[ClaimResult], width: float = STRIP) -> dict[s
     return {unit: padded(numbers, 6, width - 6, 0.03, 0.5) for unit, numbers in values.items()}
 
 
-def strip(claim: ClaimResult, scale: Scale) -> str:
+def strip(claim: ClaimResult, scale: AxisScale) -> str:
     """Draw a claim's deciding effect with its interval and the published value, for one row. Empty without effect."""
     if not claim.parts:
         return ""
@@ -97,7 +97,7 @@ def strip(claim: ClaimResult, scale: Scale) -> str:
     return canvas.svg(f"strip-{claim.id}", "Effect", _summary(claim, line))
 
 
-def strip_axis(scale: Scale, unit: str) -> str:
+def strip_axis(scale: AxisScale, unit: str) -> str:
     """Draw the axis that the strips of one unit share."""
     canvas, ticks = Canvas(STRIP, 12), scale.ticks(5)
     for tick in ticks:
@@ -185,7 +185,7 @@ def _summary(claim: ClaimResult, line: Line) -> str:
     return f"{claim.verdict}: ours {ours}, published {printed}"
 
 
-def _claimed(canvas: Canvas, line: Line, scale: Scale, top: float, height: float) -> None:
+def _claimed(canvas: Canvas, line: Line, scale: AxisScale, top: float, height: float) -> None:
     """Shade the range that is claimed."""
     low, high = max(line.low, scale.low), min(line.high, scale.high)
     if low < high:
@@ -224,7 +224,7 @@ def _parts(label: str) -> list[str]:
 
 
 def _effect(
-    canvas: Canvas, line: Line, scale: Scale, y: float, size: float, alpha: float = 1.0, colour: str = "accent"
+    canvas: Canvas, line: Line, scale: AxisScale, y: float, size: float, alpha: float = 1.0, colour: str = "accent"
 ) -> None:
     """Draw an effect with its interval, and the published one over it."""
     if line.estimate.covers != "nothing":

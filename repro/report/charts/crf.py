@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.report.charts.canvas import WIDE, Canvas, shortened, text_width
-from repro.report.content import Classes, MeanField, Search
+from repro.report.content import ClassTable, MeanField, Search
 from repro.report.number_format import NONE, fixed, seconds, setting
 from repro.report.pictures import jpeg, label_png, nearest, palette, png
 
@@ -27,7 +27,7 @@ LEGIBLE = 24.0
 
 
 @dataclass(frozen=True)
-class Step:
+class CrfStep:
     """One column of the figure: after so many iterations."""
 
     title: str
@@ -44,7 +44,7 @@ class StepSheet:
     height: int
     image_uri: str
     truth_uri: str
-    steps: tuple[Step, ...]
+    steps: tuple[CrfStep, ...]
 
 
 def searches_line(searches: Sequence[Search]) -> str:
@@ -186,7 +186,7 @@ def _cell(
         canvas.text(x + width / 2, y + ROW / 2, percentage, 7, "raised" if strength > 0.55 else "ink", "center")
 
 
-def step_sheet(shown: MeanField, classes: Classes) -> StepSheet:
+def step_sheet(shown: MeanField, classes: ClassTable) -> StepSheet:
     """Return the score and belief maps as pictures: light is large; scores share one range, beliefs go from 0 to 1."""
     height, width = shown.truth.shape
     shrink = min(1.0, SIDE / max(height, width))
@@ -196,7 +196,7 @@ def step_sheet(shown: MeanField, classes: Classes) -> StepSheet:
     low, high = (float(v) for v in np.percentile(known, (1, 99))) if known.size else (0.0, 1.0)
     colours = _colours()
     steps = tuple(
-        Step(
+        CrfStep(
             "network" if k == 0 else f"iteration {k}",
             png(_levels(nearest(score, size), low, high), colours),
             png(_levels(nearest(belief, size), 0.0, 1.0), colours),
@@ -210,13 +210,13 @@ def step_sheet(shown: MeanField, classes: Classes) -> StepSheet:
     return StepSheet(caption, size[1], size[0], image, truth, steps)
 
 
-def class_name(shown: MeanField, classes: Classes) -> str:
+def class_name(shown: MeanField, classes: ClassTable) -> str:
     """Return the name of the class whose maps are shown."""
     names = classes.names
     return names[shown.class_label] if shown.class_label < len(names) else f"class {shown.class_label}"
 
 
-def steps_line(shown: MeanField, classes: Classes) -> str:
+def steps_line(shown: MeanField, classes: ClassTable) -> str:
     """Return in words what the maps show: how much of the image is believed to be of the class."""
     shares = [float((belief > 0.5).mean()) for belief in shown.beliefs]
     steps = ", ".join(f"{100 * share:.2f} % after {k}" for k, share in zip(shown.iterations, shares, strict=True))

@@ -9,8 +9,8 @@ from repro.report.charts.canvas import (
     LEAST,
     NARROW,
     WIDE,
+    AxisScale,
     Canvas,
-    Scale,
     drawable,
     length,
     padded,
@@ -96,7 +96,7 @@ def extent(result: CellResult) -> list[float]:
     return drawable([*result.values.values(), result.estimate.low, result.estimate.high])
 
 
-def axis(canvas: Canvas, scale: Scale, top: float, bottom: float, most: int) -> None:
+def axis(canvas: Canvas, scale: AxisScale, top: float, bottom: float, most: int) -> None:
     """Draw a horizontal axis: faint lines at round values, the values below."""
     ticks = scale.ticks(most)
     for tick in ticks:
@@ -123,7 +123,7 @@ def _places(rows: Sequence[int], top: float, headed: bool) -> list[float]:
     return places
 
 
-def _cell(canvas: Canvas, result: CellResult, scale: Scale, y: float) -> None:
+def _cell(canvas: Canvas, result: CellResult, scale: AxisScale, y: float) -> None:
     value, estimate, colour = mean(result), result.estimate, row_colour(result.cell.row)
     if value is None or estimate is None:
         state = {"failed": "×  failed", "missing": "○  not run"}.get(result.state, result.state)
@@ -163,8 +163,8 @@ def agreement_plot(content: ReportContent, width: float = WIDE) -> str:
     across = padded(ends, left, left + side, 0.05)
     # Rank 1 is the best: right and on top, as a large value is.
     if by_rank:
-        across = Scale(across.high, across.low, left, left + side)
-    upward = Scale(across.low, across.high, top + side, top)
+        across = AxisScale(across.high, across.low, left, left + side)
+    upward = AxisScale(across.low, across.high, top + side, top)
     ticks = _rank_ticks(len(cells)) if by_rank else across.ticks(7)
     labels = dict((c.cell.row, c.cell.row_label) for c in cells)
     named = 1 < len(labels) <= 10

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from repro.report.charts.canvas import LEAST, NARROW, WIDE, Canvas, Scale, length, padded, shortened, text_width
+from repro.report.charts.canvas import LEAST, NARROW, WIDE, AxisScale, Canvas, length, padded, shortened, text_width
 from repro.report.charts.intervals import extent, on_one_axis, tick_text
 from repro.report.charts.theme import row_colour, row_marker
 from repro.report.content import CellResult, ReportContent
@@ -19,11 +19,11 @@ MARKED = 8
 """Columns up to which each value has a mark and an interval of its own; with more, intervals are bands."""
 MOST_LINES = 10
 TOP, HEIGHT = 28.0, 210.0
-Place = dict[str, float]
+ColumnPositions = dict[str, float]
 """Column -> where it stands on the axis."""
 
 
-def columns_of(content: ReportContent) -> Place:
+def columns_of(content: ReportContent) -> ColumnPositions:
     """Return where columns stand, by their label: numbers by size, numbered names evenly; empty where unordered."""
     cells = sorted((c for c in content.cells if c.cell.kind == "measured"), key=lambda c: c.cell.column)
     labels = list(dict.fromkeys(c.cell.column_label for c in cells))
@@ -81,7 +81,7 @@ def series_plot(content: ReportContent, width: float = WIDE) -> str:
             title = ("published", "ours" if below else "ours, 95 % interval")[k]
         canvas.text(start, 9, f"{title} · {metric}" if k == 0 and not below else title, colour="soft")
         places = columns.values()
-        across = Scale(min(places), max(places), start + 14, end - 14)
+        across = AxisScale(min(places), max(places), start + 14, end - 14)
         _axes(canvas, across, upward, start, end, columns)
         canvas.text(
             (start + end) / 2, TOP + HEIGHT + 27, shortened(axis_title, end - start, 8.5), 8.5, "soft", "center"
@@ -103,7 +103,9 @@ def series_plot(content: ReportContent, width: float = WIDE) -> str:
     return canvas.svg("lines", "Published values and ours with 95 % intervals", caption)
 
 
-def _axes(canvas: Canvas, across: Scale, upward: Scale, start: float, end: float, columns: Place) -> None:
+def _axes(
+    canvas: Canvas, across: AxisScale, upward: AxisScale, start: float, end: float, columns: ColumnPositions
+) -> None:
     ticks = upward.ticks(6)
     for tick in ticks:
         canvas.line([start, end], [upward(tick)] * 2, "line", 0.8)
@@ -120,7 +122,13 @@ def _axes(canvas: Canvas, across: Scale, upward: Scale, start: float, end: float
 
 
 def _published(
-    canvas: Canvas, line: Sequence[CellResult], across: Scale, upward: Scale, columns: Place, dashed: bool, marked: bool
+    canvas: Canvas,
+    line: Sequence[CellResult],
+    across: AxisScale,
+    upward: AxisScale,
+    columns: ColumnPositions,
+    dashed: bool,
+    marked: bool,
 ) -> None:
     known = [(columns[c.cell.column_label], c.cell.published) for c in line if c.cell.published is not None]
     xs, ys = [across(place) for place, _ in known], [upward(value) for _, value in known]
@@ -133,9 +141,9 @@ def _published(
 def _ours(
     canvas: Canvas,
     line: Sequence[CellResult],
-    across: Scale,
-    upward: Scale,
-    columns: Place,
+    across: AxisScale,
+    upward: AxisScale,
+    columns: ColumnPositions,
     marked: bool,
     offset: float,
 ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.report.charts.canvas import LARGEST, WIDE, Canvas, Scale, drawable, shortened, text_width
+from repro.report.charts.canvas import LARGEST, WIDE, AxisScale, Canvas, drawable, shortened, text_width
 from repro.report.charts.intervals import tick_text
 from repro.report.content import Curve
 from repro.report.number_format import NONE, fixed
@@ -42,7 +42,7 @@ def curves_plot(curves: Sequence[Curve], page: float = WIDE) -> str:
     canvas.text(0, 6, "loss (mean cross-entropy per pixel) over iterations", 8, "soft")
     for index, label in enumerate(labels):
         x, y = left + (index % across) * (width + gap), 12 + (index // across) * (TITLE + HEIGHT + 6) + TITLE
-        steps, loss = Scale(0, last, x, x + width), Scale(0, top, y + HEIGHT, y)
+        steps, loss = AxisScale(0, last, x, x + width), AxisScale(0, top, y + HEIGHT, y)
         canvas.text(x, y - 9, shortened(label, width, 8.2), 8.2)
         ticks = loss.ticks(3)
         for tick in ticks:
@@ -60,7 +60,7 @@ def curves_plot(curves: Sequence[Curve], page: float = WIDE) -> str:
     return canvas.svg("curves", "Loss of each training", caption)
 
 
-def _panel(canvas: Canvas, seeds: Sequence[Curve], steps: Scale, loss: Scale) -> None:
+def _panel(canvas: Canvas, seeds: Sequence[Curve], steps: AxisScale, loss: AxisScale) -> None:
     first = seeds[0].step
     at = np.linspace(first[0], first[-1], min(POINTS, len(first)))
     finite = [np.where(np.abs(curve.loss) <= LARGEST, curve.loss, np.nan) for curve in seeds]
@@ -71,7 +71,7 @@ def _panel(canvas: Canvas, seeds: Sequence[Curve], steps: Scale, loss: Scale) ->
     canvas.line(xs, _inside(losses.mean(axis=0), loss), "accent", 1.6)
 
 
-def _inside(values: NDArray[np.float64], loss: Scale) -> list[float]:
+def _inside(values: NDArray[np.float64], loss: AxisScale) -> list[float]:
     """Where losses lie, those above the axis on its upper end."""
     return [loss(min(float(v), loss.high)) if np.isfinite(v) else math.nan for v in values]
 

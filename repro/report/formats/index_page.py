@@ -125,7 +125,7 @@ def write_index(folder: Path, tables: Sequence[Entry] = (), version: str = "") -
 
 
 @dataclass(frozen=True)
-class Group:
+class PaperEntries:
     """The tables of one paper, of implementations, of the known mistakes, or of one paper of the user's own."""
 
     title: str
@@ -146,13 +146,13 @@ TITLES: dict[TableKind, str] = {"implementations": "Implementations", "pitfalls"
 """Kind of table -> title of the group that its tables stand in whatever their paper."""
 
 
-def groups(lines: Sequence[Entry]) -> list[Group]:
+def groups(lines: Sequence[Entry]) -> list[PaperEntries]:
     """Return tables by paper: those with results first, the user's own before the papers, known mistakes last."""
     titles: dict[str, list[Entry]] = {}
     for line in sorted(lines, key=lambda line: ORDER.index(line.kind)):
         titles.setdefault(TITLES.get(line.kind, line.paper), []).append(line)
     groups_of_papers = [
-        Group(title, tuple(line for line in own if line.file), tuple(line for line in own if not line.file))
+        PaperEntries(title, tuple(line for line in own if line.file), tuple(line for line in own if not line.file))
         for title, own in titles.items()
     ]
     return sorted(groups_of_papers, key=lambda group: not group.reported)

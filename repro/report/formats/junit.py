@@ -22,7 +22,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Suite:
+class TestSuite:
     """Test cases of one class."""
 
     name: str
@@ -30,7 +30,7 @@ class Suite:
     cases: tuple[Case, ...]
 
 
-def junit(tables: Sequence[CheckedTable], seconds: float, more: Sequence[Suite] = ()) -> bytes:
+def junit(tables: Sequence[CheckedTable], seconds: float, more: Sequence[TestSuite] = ()) -> bytes:
     """A test suite for each table, a test case for each cell; `more` follow; `seconds`: what the whole check took."""
     root = ElementTree.Element("testsuites", {"name": "repro check", "time": f"{seconds:.3f}"})
     for table in tables:
@@ -63,7 +63,7 @@ def _document(root: ElementTree.Element) -> bytes:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'.encode()
 
 
-def _suite(root: ElementTree.Element, cases: Suite) -> None:
+def _suite(root: ElementTree.Element, cases: TestSuite) -> None:
     counts = {"tests": len(cases.cases)}
     counts |= {f"{kind}s": sum(case.problem == kind for case in cases.cases) for kind in ("failure", "error")}
     attributes = {name: str(count) for name, count in counts.items()}

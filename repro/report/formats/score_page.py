@@ -20,7 +20,7 @@ from repro.report.charts.score_charts import (
     rule_chart,
     trimap_chart,
 )
-from repro.report.content import Classes
+from repro.report.content import ClassTable
 from repro.report.formats.markdown import bullets, rows, sections_markdown, text
 from repro.report.number_format import fixed, signed, span
 from repro.report.pictures import Sheet
@@ -37,7 +37,7 @@ class ScorePage:
     """Where both sides were read from, as the user named them."""
     command: str
     version: str
-    classes: Classes
+    classes: ClassTable
     sheets: tuple[Sheet, ...] = ()
     """Worst images first, then the best."""
     judgement: tuple[str, ...] = field(default=())
@@ -253,7 +253,7 @@ def _sheets(page: ScorePage) -> dict[str, Any]:
     }
 
 
-def _swatches(classes: Classes) -> Sequence[tuple[str, tuple[int, int, int]]]:
+def _swatches(classes: ClassTable) -> Sequence[tuple[str, tuple[int, int, int]]]:
     return [(name, colour) for name, colour in zip(classes.names, classes.colours, strict=False)]
 
 

@@ -12,11 +12,11 @@ from repro.report.content import ReportContent
 from repro.report.files import UNNAMED, ready_folder, report_name, write_file
 from repro.report.formats.frames import frames, to_csv, to_json, to_parquet
 
-Format = Literal["md", "html", "csv", "parquet", "latex", "json"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+ReportFormat = Literal["md", "html", "csv", "parquet", "latex", "json"]
+FORMATS: tuple[ReportFormat, ...] = get_args(ReportFormat)
 
 
-def parse_formats(text: str) -> tuple[Format, ...]:
+def parse_formats(text: str) -> tuple[ReportFormat, ...]:
     """Return the formats of a list such as "md,html". Raises InputError for a word that is none."""
     names = [part.strip().lower() for part in text.split(",") if part.strip()]
     unknown = [part for part in names if part not in FORMATS]
@@ -26,14 +26,14 @@ def parse_formats(text: str) -> tuple[Format, ...]:
     return tuple(name for name in FORMATS if name in names)
 
 
-def write_report(content: ReportContent, out_dir: Path, formats: Sequence[Format] = ("md", "html")) -> list[Path]:
+def write_report(content: ReportContent, out_dir: Path, formats: Sequence[ReportFormat] = ("md", "html")) -> list[Path]:
     """Write a report in each format and return the files written, e.g. v3-table3.md and v3-table3.html.
 
     All formats are made before the first is written. An HTML report says which cells changed since the one it replaces.
     Raises InputError where the folder can't be written to, or a format needs a package that is not installed.
     """
     stem = content.name or report_name(content.table.id, UNNAMED)
-    makers: dict[Format, Callable[[], dict[str, bytes]]] = {
+    makers: dict[ReportFormat, Callable[[], dict[str, bytes]]] = {
         "md": lambda: {f"{stem}.md": _markdown(content)},
         "html": lambda: {f"{stem}.html": _html(content, out_dir / f"{stem}.html")},
         "csv": lambda: {f"{stem}-{name}.csv": to_csv(frame) for name, frame in frames(content).items()},

@@ -98,7 +98,7 @@ def run(work: Sequence[Work], executor: Executor, listener: Callable[[Event], No
     """
     executor.store.prepare()
     with counted_signals() as signals:
-        return _Run(executor, JobQueue(work, executor.store, listener), signals).run()
+        return _LoopState(executor, JobQueue(work, executor.store, listener), signals).run()
 
 
 @dataclass
@@ -110,7 +110,7 @@ class _Submitted:
 
 
 @dataclass
-class _Run:
+class _LoopState:
     """The state of one call of `run`."""
 
     executor: Executor
