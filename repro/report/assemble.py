@@ -66,11 +66,11 @@ class _Records:
         self.failed: dict[str, Record] = {}
         for planned in self.planned:
             for evaluation in planned.evaluations.values():
-                self._look("evaluation", evaluation.key)
+                self._read("evaluation", evaluation.key)
                 for training in evaluation.training.chain():
                     self.trainings.setdefault(training.key, training)
         for key in self.trainings:
-            self._look("training", key)
+            self._read("training", key)
 
     def _read(self, kind: Any, key: str) -> None:
         if key in self.done or key in self.failed:

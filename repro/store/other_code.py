@@ -16,7 +16,7 @@ from repro.plan.work import Evaluation, Training
 from repro.store.explain import History
 from repro.store.store import Store
 
-Planned = TypeVar("Work", Training, Evaluation)
+Planned = TypeVar("Planned", Training, Evaluation)
 
 
 def with_any_code(plan: Plan, store: Store) -> Plan:

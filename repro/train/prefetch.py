@@ -65,7 +65,7 @@ def fits(images: PaddedSplit, device: torch.device) -> bool:
     return images.pixels.nbytes + images.labels.nbytes <= RESIDENT_SHARE * free
 
 
-Prepared = TypeVar("Result")
+Prepared = TypeVar("Prepared")
 
 
 class _Ahead(Generic[Prepared]):
