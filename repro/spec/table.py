@@ -136,7 +136,7 @@ class TableSpec(Form):
     claims: Claims = ()
     notes: Notes = ()
     """What a reader of the numbers must know: support, doubts, contradictions inside the paper."""
-    needs: Labels = ()
+    needs: PrintedLabels = ()
     """Packages that its networks come from, beside the suite's own: such a table is not one of `all`."""
     _place: str = PrivateAttr(default="")
     _paper: Paper | None = PrivateAttr(default=None)
