@@ -12,9 +12,10 @@ from repro.errors import InputError
 from repro.spec.dataset import Dataset
 from repro.spec.gpu import Gpu
 from repro.spec.load import Suite
-from repro.spec.protocol import CRF, Protocol, Section
+from repro.spec.protocol import CRF, Protocol
 from repro.spec.resolve import resolve
 from repro.spec.scales import Scale
+from repro.spec.strict import StrictModel
 from repro.spec.table import Paper, TableSpec
 
 LOW, HIGH = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
@@ -64,12 +65,12 @@ def test_everything_has_bounds(model: type[BaseModel]) -> None:
 
 
 def test_a_field_without_a_range_would_be_seen() -> None:
-    class New(Section):
+    class New(StrictModel):
         half: float = 0.0
         many: tuple[int, ...] = ()
         name: str | None = None
 
-    class Above(Section):
+    class Above(StrictModel):
         new: New = New()
 
     assert unbounded(Above) == ["New.half", "New.many", "New.many[]", "New.name"]
@@ -88,7 +89,7 @@ def numbers() -> list[tuple[str, str, Any]]:
 
 @pytest.mark.parametrize(("section", "key", "node"), numbers(), ids=lambda v: v if isinstance(v, str) else "")
 def test_no_number_is_infinite_or_out_of_its_range(section: str, key: str, node: dict[str, Any]) -> None:
-    model = {c.__name__: c for c in (*Section.__subclasses__(), CRF)}[section]
+    model = {c.__name__: c for c in (*StrictModel.__subclasses__(), CRF)}[section]
     low = node.get("minimum", node.get("exclusiveMinimum"))
     high = node.get("maximum", node.get("exclusiveMaximum"))
     wrong: list[Any] = [float("nan"), float("inf"), float("-inf"), low - 1, high + 1, 10**18]
