@@ -151,7 +151,7 @@ def ours(model: Model, device: str, crop: int, batch: int, launch: LaunchMode = 
 
     def run(stop: Callable[[], bool]) -> None:
         if place.type == "cuda":
-            torch.cuda.set_device(place)  # each thread has a device of its own, the first one unless told
+            torch.cuda.set_device(place.index or 0)  # each thread has a device of its own, the first one unless told
         fit(network, images, TrainingContext(train, 0, place, Hooks(should_stop=stop), launch=launch))
 
     return Paced(run)

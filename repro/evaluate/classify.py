@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from repro.data.augment import normalise
 from repro.data.decode import read_photo
 from repro.data.imagenet import Labelled
+from repro.data.transfer import onto
 from repro.errors import InputError
 from repro.nets.backbone import Backbone
 from repro.nets.precision import autocast
@@ -107,7 +108,7 @@ def measure_errors(
     wrong = np.zeros(2, dtype=np.int64)
     for first, batch, pixels in _batches(images, sight):
         with torch.inference_mode(), autocast(device, "float32"):
-            best = network(normalise(torch.from_numpy(pixels).to(device))).topk(TOP).indices.cpu()
+            best = network(normalise(onto(pixels, device))).topk(TOP).indices.cpu()
         right = best == torch.tensor([image.index for image in batch])[:, None]
         wrong += [int((~right[:, 0]).sum()), int((~right.any(1)).sum())]
         progress(first + len(batch), len(images))

@@ -67,7 +67,8 @@ def probabilities(
 
 def _logits(network: nn.Module, x: Tensor, flipped: bool) -> Tensor:
     """(N, 3, H, W) -> logits (N, C, h, w) float32, as of the inputs that are not flipped."""
-    return network(x.flip(3)).float().flip(3) if flipped else network(x).float()  # type: ignore[no-any-return]
+    logits: Tensor = network(x.flip(3)).float().flip(3) if flipped else network(x).float()
+    return logits.contiguous() if logits.is_cuda else logits  # there the softmax would copy whole canvases for it
 
 
 def _through_windows(

@@ -19,10 +19,11 @@ from torch import Tensor, nn
 
 from repro.data.augment import normalise
 from repro.data.images import PaddedSplit
+from repro.data.transfer import onto, to_host
 from repro.errors import InputError
 from repro.evaluate.adaptive_batches import AdaptiveBatch, in_adaptive_batches
 from repro.evaluate.canvas import outside, place, put_back, windows
-from repro.evaluate.confusion import VOID, confusion, predicted
+from repro.evaluate.confusion import VOID, check_labels, label_counts, predicted
 from repro.evaluate.crf import refine
 from repro.evaluate.inference import probabilities
 from repro.evaluate.probabilities import StoredProbabilities
@@ -32,6 +33,7 @@ from repro.evaluate.steps import Steps, steps
 from repro.metrics import class_iou, measured_values
 from repro.nets.build import build
 from repro.nets.deeplab import set_resizing
+from repro.nets.fold import fold_batch_norm
 from repro.nets.precision import autocast
 from repro.nets.resize import scaled_side
 from repro.nets.trust import trusted
@@ -122,6 +124,8 @@ def measure(
     views = windows(images.sizes.tolist(), evaluate)
     network.load_state_dict(dict(state))
     network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if device.type == "cuda":
+        fold_batch_norm(network)
     height, width = evaluate.canvas
     scaled = [(scaled_side(height, s), scaled_side(width, s)) for s in evaluate.scales]
     seen = [passes_of(size, evaluate.window, evaluate.window_stride)[1] for size in scaled]
@@ -145,8 +149,7 @@ def measure(
 
     def one_batch(batch: slice) -> None:
         nonlocal mean_field_steps
-        truth = torch.from_numpy(np.ascontiguousarray(images.labels[batch])).to(device)
-        sizes = torch.from_numpy(np.ascontiguousarray(images.sizes[batch])).to(device)
+        truth, sizes = onto(images.labels[batch], device), onto(images.sizes[batch], device)
         pixels, scores = _scores(network, images, batch, evaluate, device)
         prediction = predicted(scores, dim=1)
         unseen = outside(views[batch], (truth.shape[1], truth.shape[2]), device)
@@ -164,13 +167,16 @@ def measure(
         counted = []
         for one in evaluates:
             labels = scored(truth, sizes, one, distance).masked_fill(unseen, VOID)
-            counted.append(confusion(labels, prediction, classes).to(torch.int32).cpu().numpy())
+            counted.append(label_counts(labels, prediction, classes).to(torch.int32))
+        shown_labels = prediction[: max(0, PICTURES - batch.start)].to(torch.uint8)
+        *found_counts, shown_map = to_host([*counted, shown_labels])
         # memory can run out up to here; nothing was kept before
-        for counts, found_counts in zip(matrices, counted, strict=True):
-            counts.append(found_counts)
+        for counts, found_count in zip(matrices, found_counts, strict=True):
+            check_labels(bool(found_count[:, classes:VOID].any()), classes)
+            counts.append(found_count[:, :classes].copy())
         mean_field_steps = shown_steps
         if batch.start < PICTURES:
-            kept.append(prediction[: PICTURES - batch.start].to(torch.uint8).cpu().numpy())
+            kept.append(shown_map)
 
     batches = in_adaptive_batches(len(images.pixels), evaluate.batch_size, one_batch, should_stop)
     if batches is None:
@@ -199,7 +205,7 @@ def _scores(
     network: nn.Module, images: PaddedSplit, batch: slice, evaluate: Evaluate, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """A batch's pixels (N, H, W, 3) uint8, and probabilities (N, C, H, W) float32 of them."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images.pixels[batch])).to(device)
+    pixels = onto(images.pixels[batch], device)
     views = windows(images.sizes[batch].tolist(), evaluate)
     x = place(normalise(pixels), views, evaluate).contiguous(memory_format=torch.channels_last)
     with autocast(device, evaluate.precision):

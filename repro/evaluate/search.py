@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from repro.data.transfer import onto
 from repro.errors import InputError
 from repro.evaluate.confusion import confusion, predicted
 from repro.evaluate.crf import refine
@@ -170,13 +171,13 @@ def _matrices(
     total = np.zeros((len(group), classes, classes), dtype=np.int64)
     # the Gaussian kernel's lattice is kept from one image to the next of the same size
     ordered = sorted(samples, key=lambda sample: sample.truth.shape)
-    pixels = [torch.from_numpy(sample.pixels).to(device) for sample in ordered]
+    pixels = [onto(sample.pixels, device) for sample in ordered]
     for batch in batches(pixels, classes * len(group)):
         if should_stop():
             return None
-        scores = [torch.from_numpy(sample.probabilities()).to(device).float() for sample in ordered[batch]]
+        scores = [onto(sample.probabilities(), device).float() for sample in ordered[batch]]
         labels = _labels(group, scores, pixels[batch], crf)
-        truth = torch.cat([torch.from_numpy(sample.truth).reshape(-1) for sample in ordered[batch]]).to(device)
+        truth = onto(np.concatenate([sample.truth.reshape(-1) for sample in ordered[batch]]), device)
         total += confusion(truth.repeat(len(group), 1, 1), labels.t()[:, None], classes).cpu().numpy()
     return list(total)
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from repro.nets.layers import ConvBN, GlobalMean, SeparableConvBN
-from repro.nets.resize import resize
+from repro.nets.resize import resize_maps
 from repro.spec.protocol import Model
 
 
@@ -48,10 +48,10 @@ class ImagePooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         size = (x.shape[2], x.shape[3])
         if self.share is None:
-            return resize(self.project(self.mean(x)), size)
+            return resize_maps(self.project(self.mean(x)), size)
         kernel = [min(side, round((side - 1) * share) + 1) for side, share in zip(size, self.share, strict=True)]
         means = functional.avg_pool2d(x, kernel, stride=1)
-        return resize(self.project(means), size, align_corners=self.align_corners)
+        return resize_maps(self.project(means), size, align_corners=self.align_corners)
 
 
 class ASPP(nn.Module):

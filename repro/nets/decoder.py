@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.nets.layers import ConvBN, SeparableConvBN
-from repro.nets.resize import resize
+from repro.nets.resize import resize_maps
 from repro.spec.protocol import Model
 
 
@@ -41,7 +41,7 @@ class Join(nn.Module):
 
     def forward(self, x: Tensor, low: Tensor) -> Tensor:
         low = self.project(low)
-        x = resize(x, (low.shape[2], low.shape[3]), align_corners=self.align_corners)
+        x = resize_maps(x, (low.shape[2], low.shape[3]), align_corners=self.align_corners)
         return self.refine(torch.cat([x, low], dim=1))  # type: ignore[no-any-return]
 
 

@@ -14,7 +14,7 @@ from repro.nets.backbone import Backbone
 from repro.nets.decoder import Join
 from repro.nets.input import mistaken
 from repro.nets.registry import build_backbone, build_head
-from repro.nets.resize import resize, scaled_side
+from repro.nets.resize import resize_maps, scaled_side
 from repro.spec.protocol import Model, WrongInput
 
 MSC_SCALES = (1.0, 0.75, 0.5)
@@ -58,9 +58,9 @@ class DeepLab(nn.Module):
         resized: list[Tensor] = []
         for scale in self.input_scales:
             size = (scaled_side(x.shape[2], scale), scaled_side(x.shape[3], scale))
-            own = self.head(self.backbone(resize(x, size, align_corners=self.align_corners)))
+            own = self.head(self.backbone(resize_maps(x, size, align_corners=self.align_corners)))
             grid = (scores[0].shape[2], scores[0].shape[3]) if scores else (own.shape[2], own.shape[3])
-            onto = resize(own, grid, align_corners=self.align_corners)
+            onto = resize_maps(own, grid, align_corners=self.align_corners)
             scores.append(onto if scale > 0.5 else own)
             resized.append(onto)
         if len(scores) == 1:

@@ -6,7 +6,7 @@ operation that the papers' multiply-add counts contain.
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -176,6 +176,8 @@ class Subsample(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.is_cuda:  # the gradient of a slice has its channels first: each next kernel would read two layouts
+            return functional.avg_pool2d(x, 1, self.stride)
         return x[:, :, :: self.stride, :: self.stride]
 
 
@@ -183,7 +185,28 @@ class GlobalMean(nn.Module):
     """Mean over all positions: (N, C, H, W) -> (N, C, 1, 1)."""
 
     def forward(self, x: Tensor) -> Tensor:
+        return global_mean(x)
+
+
+def global_mean(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, C, 1, 1)."""
+    if x.is_cuda:
+        return MeanWithChannelsLast.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+    return x.mean(dim=(2, 3), keepdim=True)
+
+
+class MeanWithChannelsLast(torch.autograd.Function):
+    """`global_mean` whose gradient has its channels last; torch's own has them first."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.shape = x.shape
         return x.mean(dim=(2, 3), keepdim=True)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        each: Tensor = gradients[0] / (ctx.shape[2] * ctx.shape[3])
+        return each.expand(ctx.shape).contiguous(memory_format=torch.channels_last)
 
 
 class ImageNetInput(nn.Module):

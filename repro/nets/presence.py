@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from repro.nets.backbone import Backbone
+from repro.nets.layers import global_mean
 from repro.nets.registry import build_backbone
 from repro.spec.protocol import Model
 
@@ -25,7 +26,7 @@ class PresenceNet(nn.Module):
         self.classifier = nn.Linear(self.backbone.channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.backbone(x).high.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+        return self.classifier(global_mean(self.backbone(x).high).flatten(1))  # type: ignore[no-any-return]
 
 
 def start_from(backbone: Backbone, presence: dict[str, Tensor]) -> None:

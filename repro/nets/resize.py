@@ -6,7 +6,7 @@ backward pass is two products as well: deterministic on every device, and faster
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 import torch
@@ -53,12 +53,42 @@ def scaled_side(side: int, scale: float) -> int:
 
 def resize(x: Tensor, size: tuple[int, int], *, align_corners: bool = True) -> Tensor:
     """(N, C, h, w) -> (N, C, *size), bilinear, corners aligned unless told otherwise; dtype kept."""
-    height, width = x.shape[-2:]
-    if (height, width) == tuple(size):
+    if x.shape[-2:] == torch.Size(size):
         return x
-    made = weights if torch.compiler.is_compiling() else matrix  # it would trace what is kept, and warn of it
-    rows = made(height, size[0], x.device, x.dtype, align_corners)
-    columns = made(width, size[1], x.device, x.dtype, align_corners)
-    mixed = x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
-    with torch.autocast(x.device.type, enabled=False) if mixed else nullcontext():  # a float32 image stays one
+    rows, columns = _both(x, size, align_corners)
+    with _unmixed(x):
         return rows @ (x.contiguous() @ columns.T)
+
+
+def resize_maps(x: Tensor, size: tuple[int, int], *, align_corners: bool = True) -> Tensor:
+    """`resize` inside a network: on a GPU the result has its channels last, as convolutions there want them."""
+    if not x.is_cuda or x.shape[-2:] == torch.Size(size):
+        return resize(x, size, align_corners=align_corners)
+    return with_channels_last(x, size, align_corners)
+
+
+def with_channels_last(x: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:
+    """`resize` whose products have the channels of a pixel side by side, and whose result has too."""
+    rows, columns = _both(x, size, align_corners)
+    n, channels, height, width = x.shape
+    with _unmixed(x):
+        # batches of products, as `@` may copy to make one product of them
+        maps = x.permute(0, 2, 3, 1).reshape(n * height, width, channels)
+        maps = torch.bmm(columns.expand(n * height, -1, -1), maps)
+        maps = maps.view(n, height, size[1] * channels)
+        maps = torch.bmm(rows.expand(n, -1, -1), maps)
+    return maps.view(n, *size, channels).permute(0, 3, 1, 2)
+
+
+def _both(x: Tensor, size: tuple[int, int], align_corners: bool) -> tuple[Tensor, Tensor]:
+    """Interpolation weights of rows and of columns."""
+    made = weights if torch.compiler.is_compiling() else matrix  # it would trace what is kept, and warn of it
+    sides = zip(x.shape[-2:], size, strict=True)
+    rows, columns = (made(before, after, x.device, x.dtype, align_corners) for before, after in sides)
+    return rows, columns
+
+
+def _unmixed(x: Tensor) -> AbstractContextManager[object]:
+    """A context in which a float32 image stays one."""
+    mixed = x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
+    return torch.autocast(x.device.type, enabled=False) if mixed else nullcontext()

@@ -7,8 +7,6 @@ end its process without a word; on a GPU it is told, as memory that runs out the
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +17,7 @@ from repro.plan.labels import training_label
 from repro.plan.parts import fitting
 from repro.plan.plan import Plan
 from repro.plan.work import Evaluation, Training
+from repro.run.scale import nvidia_smi
 
 _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where Linux says what a container may take."""
@@ -52,13 +51,10 @@ def _main_bytes() -> float:
 
 def _gpu_bytes() -> float | None:
     """Of the smallest GPU."""
-    command = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
-    if shutil.which(command[0]) is None:
-        return None
+    sizes = nvidia_smi("--query-gpu=memory.total", "--format=csv,noheader,nounits")
     try:
-        sizes = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.split()
-        return min(float(size) for size in sizes) * 2**20
-    except (OSError, subprocess.SubprocessError, ValueError):
+        return min((float(size) * 2**20 for size in sizes), default=None)
+    except ValueError:
         return None
 
 

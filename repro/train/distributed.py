@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -20,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from repro.errors import InputError
 from repro.spec.protocol import Precision, Pretrain, Train
 from repro.train.split_batch_norm import in_parts
+from repro.train.synced_batch_norm import synchronise
 
 _TIMEOUT = timedelta(minutes=30)
 """Of a collective: one process may still write a checkpoint, or build the data set's cache, while others wait."""
@@ -66,7 +66,7 @@ class DistributedContext:
     def synchronise_batch_norm(self, network: nn.Module) -> None:
         """Make batch normalisation in training mode use the whole batch's statistics; the parameters stay the same."""
         if self.size > 1:
-            _synchronise(network)
+            synchronise(network, self.size)
 
     def trainer(
         self, network: nn.Module, train: Train | Pretrain, precision: Precision | None = None, *, compiled: bool = False
@@ -104,7 +104,11 @@ class Trainer:
             # dropout are those that are drawn without compiling, else a record's key would mean two trainings
             module.compile(dynamic=False, options={"fallback_random": True})
         # buffers: equal in all processes, as they follow from the whole batch
-        self._parallel = DistributedDataParallel(module, broadcast_buffers=False) if dist.size > 1 else None
+        self._parallel = (
+            DistributedDataParallel(module, broadcast_buffers=False, gradient_as_bucket_view=True)
+            if dist.size > 1
+            else None
+        )
         self._call: nn.Module = self._parallel or module
 
     def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -142,74 +146,6 @@ class _TrainingLogits(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         return in_parts(self.network, x, self.batch_norm_parts)
-
-
-class SyncedBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation over all processes' samples, in plain tensor operations.
-
-    torch's own needs CUDA; this one runs on any device. Two sums over processes, the mean's before the variance's, as
-    the mean of squares less the square of the mean loses digits.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return super().forward(x)
-        wide = x.float()
-        count = distributed_sum(torch.tensor(float(x.numel() // x.shape[1]), device=x.device))
-        mean = distributed_sum(wide.sum(dim=(0, 2, 3))) / count
-        centred = wide - mean[:, None, None]
-        variance = distributed_sum(centred.square().sum(dim=(0, 2, 3))) / count
-        self._move(mean.detach(), variance.detach() * (count / (count - 1).clamp(min=1)))
-        scale = self.weight * (variance + self.eps).rsqrt()
-        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
-
-    @torch.no_grad()
-    def _move(self, mean: Tensor, variance: Tensor) -> None:
-        """Move the averages towards a batch's mean and (unbiased) variance, both (C,)."""
-        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
-            return
-        self.num_batches_tracked.add_(1)
-        momentum = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean, momentum)
-        self.running_var.lerp_(variance, momentum)
-
-
-class _Sum(torch.autograd.Function):
-    @staticmethod
-    def forward(_ctx: Any, tensor: Tensor) -> Tensor:
-        summed = tensor.clone()
-        distributed.all_reduce(summed)
-        return summed
-
-    @staticmethod
-    def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
-        summed = gradients[0].clone()
-        distributed.all_reduce(summed)
-        return summed
-
-
-def distributed_sum(tensor: Tensor) -> Tensor:
-    """The sum over processes, with gradient: each one's input acts on all outputs."""
-    return _Sum.apply(tensor)  # type: ignore[no-any-return, no-untyped-call]
-
-
-def _synchronise(network: nn.Module) -> None:
-    for name, child in network.named_children():
-        if not isinstance(child, nn.BatchNorm2d):
-            _synchronise(child)
-        elif child.training:
-            setattr(network, name, _synced(child))
-
-
-def _synced(norm: nn.BatchNorm2d) -> nn.Module:
-    """The layer with the same parameters and averages whose statistics are all processes'."""
-    if norm.weight.is_cuda:
-        return nn.SyncBatchNorm.convert_sync_batchnorm(norm)  # type: ignore[no-any-return, no-untyped-call]
-    synced = SyncedBatchNorm2d(norm.num_features, norm.eps, norm.momentum)
-    synced.weight, synced.bias = norm.weight, norm.bias
-    synced.running_mean, synced.running_var = norm.running_mean, norm.running_var
-    synced.num_batches_tracked = norm.num_batches_tracked
-    return synced
 
 
 @contextmanager

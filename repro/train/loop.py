@@ -18,6 +18,7 @@ from repro.nets.deeplab import set_resizing
 from repro.nets.trust import trusted
 from repro.spec.protocol import Precision, Train
 from repro.train import checkpoint
+from repro.train.batch_counts import BatchCounts
 from repro.train.checkpoint import Checkpoint
 from repro.train.context import TrainingContext
 from repro.train.cuda_graphs import Captured, cuda_graph
@@ -110,13 +111,15 @@ def fit(
     hold_rates(optimizer, device, captured=captures(layout.launch))
     keep_averages_per_step(network, train.batch_size // (train.micro_batch or train.batch_size))
     every = max(1, train.iterations // CURVE_POINTS)
+    counts = BatchCounts(network, train, dist.size)
 
     def save(step: int) -> None:
         if hooks.folder is not None and dist.is_main:
             notes = {"curve": vars(curve), "layouts": [vars(earlier) for earlier in layouts]}
-            checkpoint.save(hooks.folder, Checkpoint(step, network.state_dict(), optimizer.state_dict(), notes))
+            whole = network.state_dict() | counts.state_dict()
+            checkpoint.save(hooks.folder, Checkpoint(step, whole, optimizer.state_dict(), notes))
 
-    with Prefetcher(images, order, train, seed, mine, device) as prefetcher:
+    with Prefetcher(images, order, train, seed, mine, device) as prefetcher, counts:
         compute = _compute(network, optimizer, context, layout, prefetcher)
         hooks.on_start(start)
         saved, apart = time.monotonic(), hooks.checkpoint_seconds
@@ -124,10 +127,12 @@ def fit(
         for step in range(start, train.iterations):
             set_rates(optimizer, train.lr * multiplier(train, step))
             loss = compute(step)
+            counts.steps += 1
             last = step == train.iterations - 1
             if step % every == 0 or last:
                 value = float(dist.all_reduce(loss))  # a wait for the device: not at every step
                 if not math.isfinite(value):
+                    counts.put_back()
                     again = Recomputation(context, layout.precision, prefetcher, optimizer)
                     raise DivergedError(
                         f"the loss is {value} at step {step} of {train.iterations} (learning rate "

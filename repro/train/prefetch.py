@@ -23,6 +23,7 @@ from torch import Tensor
 from repro.data import augment
 from repro.data.augment import VOID, AugmentationDraw
 from repro.data.images import PaddedSplit
+from repro.data.transfer import onto
 from repro.spec.protocol import Pretrain, Train
 
 RESIDENT_SHARE = 0.3
@@ -128,8 +129,8 @@ class Prefetcher:
         """The batch of a step."""
         if self._whole is not None:
             pixels, labels, sizes = self._whole
-            return Batch(pixels, labels, sizes, self._onto(torch.from_numpy(self.draw(step).packed())))
-        batch = Batch(*(self._onto(row) for row in self._rows(step)))
+            return Batch(pixels, labels, sizes, onto(self.draw(step).packed(), self._device))
+        batch = Batch(*(onto(row, self._device) for row in self._rows(step)))
         if self._device.type == "cuda":
             self._keep_pace()
         return batch
@@ -175,9 +176,3 @@ class Prefetcher:
         packed[:, 0] = np.arange(len(packed))
         rows.append(torch.from_numpy(packed))
         return tuple(row.pin_memory() if self._device.type == "cuda" else row for row in rows)
-
-    def _onto(self, tensor: Tensor) -> Tensor:
-        if self._device.type != "cuda":
-            return tensor
-        pinned = tensor if tensor.is_pinned() else tensor.pin_memory()
-        return pinned.to(self._device, non_blocking=True)

@@ -57,3 +57,16 @@ def test_peers_choose_their_convolutions_as_their_script_does_and_ours_do_not(st
     step._reference_steps(torch.nn.Conv2d(3, 2, 1), loss_of, "cpu", 9, 2, amp=False)()
     assert set(seen) == {(True, True)}
     assert (torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32) == before
+
+
+def test_a_thread_of_a_training_takes_the_device_by_its_number(step, monkeypatch):
+    """torch refuses "cuda" alone, which is what `--device cuda` means on a machine whose GPUs nobody counted."""
+    taken = []
+    monkeypatch.setattr(torch._C, "_cuda_setDevice", taken.append, raising=False)
+    monkeypatch.setattr(step, "build", lambda *_: None)
+    monkeypatch.setattr(step, "fit", lambda *_: None)
+    monkeypatch.setattr(step, "Paced", lambda run: run)
+    with torch.device("meta"):
+        for device in ("cuda", "cuda:1"):
+            step.ours(step.OURS["DeepLabv3"], device, 33, 2)(lambda: True)
+    assert taken == [0, 1]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from repro.evaluate.confusion import confusion, predicted
+from repro.evaluate.confusion import added_up, confusion, predicted
 from repro.metrics import class_iou, measured_value, miou
 from repro.spec.metric import MIOU
 
@@ -104,3 +104,8 @@ def test_the_prediction_is_the_first_of_the_largest(classes):
     assert torch.equal(predicted(scores, dim=1), scores.argmax(dim=1))
     brute = [max(range(classes), key=lambda c: (column[c], -c)) for column in scores[0].flatten(1).T.tolist()]
     assert predicted(scores[0], dim=0).flatten().tolist() == brute
+
+
+def test_what_counts_on_a_gpu_is_bincount():
+    values = torch.randint(0, 50, (4000,), generator=torch.Generator().manual_seed(0), dtype=torch.int32)
+    assert torch.equal(added_up(values, minlength=60), torch.bincount(values, minlength=60))

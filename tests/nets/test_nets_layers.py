@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from repro.nets.layers import ConvBN, SameConv2d, SeparableConvBN
+from repro.nets.layers import ConvBN, MeanWithChannelsLast, SameConv2d, SeparableConvBN, Subsample
 
 
 @given(
@@ -87,3 +87,31 @@ def test_a_separable_convolution_with_and_without_batch_normalisation_in_between
         y = normed(y, norms[0])
     expected = normed(functional.conv2d(y, layer.pointwise[0].weight), norms[-1])
     torch.testing.assert_close(layer(x), expected)
+
+
+def _with_gradient(function, x, draw):
+    given = x.clone(memory_format=torch.preserve_format).requires_grad_()
+    out = function(given)
+    towards = torch.randn(out.shape, generator=torch.Generator().manual_seed(draw))
+    return out.detach(), torch.autograd.grad(out, given, towards)[0]  # a leaf's own would be put into its layout
+
+
+@pytest.mark.parametrize("stride", [2, 3])
+def test_what_subsamples_on_a_gpu_is_a_slice_to_the_last_bit_and_keeps_channels_last(stride):
+    x = torch.randn(2, 5, 9, 6).contiguous(memory_format=torch.channels_last)
+    expected = _with_gradient(Subsample(stride), x, 0)
+    found = _with_gradient(lambda x: functional.avg_pool2d(x, 1, stride), x, 0)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+        assert one.is_contiguous(memory_format=torch.channels_last)
+    # which is what the layer is for: autograd's own gradient of a slice has its channels first
+    assert not expected[1].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_mean_of_a_gpu_is_torchs_to_the_last_bit_and_its_gradient_keeps_channels_last():
+    x = torch.randn(2, 5, 9, 6).contiguous(memory_format=torch.channels_last)
+    expected = _with_gradient(lambda x: x.mean(dim=(2, 3), keepdim=True), x, 0)
+    found = _with_gradient(MeanWithChannelsLast.apply, x, 0)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+    assert found[1].is_contiguous(memory_format=torch.channels_last)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from repro.nets.resize import resize, scaled_side
+from repro.nets.resize import resize, scaled_side, with_channels_last
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,20 @@ def test_without_aligned_corners_it_is_pytorchs_default(height, width):
     x = torch.randn(2, 3, 9, 7, dtype=torch.float64)
     expected = functional.interpolate(x, size=(height, width), mode="bilinear", align_corners=False)
     torch.testing.assert_close(resize(x, (height, width), align_corners=False), expected)
+
+
+@pytest.mark.parametrize("sizes", [((9, 7), (33, 25)), ((33, 33), (9, 17)), ((1, 1), (5, 4)), ((5, 4), (1, 1))])
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_with_channels_last_it_is_the_same(sizes, align_corners):
+    before, after = sizes
+    x = torch.randn(2, 3, *before, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    one, other = (x.clone(memory_format=torch.preserve_format).requires_grad_() for _ in range(2))
+    expected = resize(one, after, align_corners=align_corners)
+    found = with_channels_last(other, after, align_corners)
+    torch.testing.assert_close(found, expected)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    towards = torch.randn_like(found)
+    (expected * towards).sum().backward()
+    (found * towards).sum().backward()
+    torch.testing.assert_close(other.grad, one.grad)
+    assert other.grad.is_contiguous(memory_format=torch.channels_last)

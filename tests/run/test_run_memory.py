@@ -7,7 +7,7 @@ import pytest
 from repro.commands.run import check_memory
 from repro.errors import InputError
 from repro.plan.budget import RESERVE, training_bytes
-from repro.run import memory, session
+from repro.run import memory, scale, session
 from repro.run.memory import MemoryLimit, memory_limit, too_large
 from repro.run.session import Options
 from repro.store.store import Store
@@ -69,6 +69,6 @@ def test_a_containers_limit_counts(tmp_path, monkeypatch):
 
 
 def test_the_smallest_gpu_counts(monkeypatch):
-    monkeypatch.setattr(memory.shutil, "which", lambda _name: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr(scale.shutil, "which", lambda _name: "/usr/bin/nvidia-smi")
     monkeypatch.setattr(subprocess, "run", lambda *a, **_: subprocess.CompletedProcess(a, 0, "81559\n40960\n", ""))
     assert memory_limit("cuda").bytes == 40960 * 2**20

@@ -122,7 +122,7 @@ def test_the_host_is_no_more_than_some_batches_ahead_of_a_gpu(images, monkeypatc
             happened.append("waited")
 
     monkeypatch.setattr(torch.cuda, "Event", Event)
-    monkeypatch.setattr(Prefetcher, "_onto", lambda _, tensor: tensor)
+    monkeypatch.setattr("repro.train.prefetch.onto", lambda tensor, _device: tensor)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
     with Prefetcher(images, np.arange(5), TRAIN, 0, slice(0, 6), torch.device("cuda"), resident=False) as batches:
         for step in range(5):

@@ -1,5 +1,7 @@
 """Micro-batches: the gradient of a batch, whatever parts it is computed in."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -8,7 +10,7 @@ from repro.spec.protocol import Pretrain, Train
 from repro.train.context import TrainingContext
 from repro.train.distributed import SINGLE_PROCESS
 from repro.train.loss import VOID, pixel_loss, presence_loss
-from repro.train.step import backward, keep_averages_per_step, parts
+from repro.train.step import backward, keep_averages_per_step, parts, seed_dropout
 
 
 class _Net(nn.Module):
@@ -110,3 +112,17 @@ def test_micro_batches_together_move_the_averages_as_one_batch_does(pieces):
     for _ in range(pieces):
         network(torch.full((2, 1, 2, 2), 10.0))
     assert network[0].running_mean.item() == pytest.approx(0.5, rel=1e-4)
+
+
+def test_dropout_seeds_the_device_it_draws_on_and_no_other(monkeypatch):
+    seeds = []
+    generators = tuple(SimpleNamespace(manual_seed=lambda seed, at=at: seeds.append((at, seed))) for at in range(2))
+    monkeypatch.setattr(torch.cuda, "default_generators", generators)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.setattr(torch, "manual_seed", lambda _: pytest.fail("seeds every kind of device, in 0.1 ms"))
+    for device in ("cuda:0", "cuda:1", "cuda"):
+        seed_dropout(torch.device(device), 0, 3, 0, 0)
+    assert [at for at, _ in seeds] == [0, 1, 1]
+    assert len({seed for _, seed in seeds}) == 1
+    seed_dropout(torch.device("cpu"), 0, 3, 0, 0)
+    assert torch.default_generator.initial_seed() == seeds[0][1]
