@@ -88,12 +88,12 @@ def _main(
         raise InputError("--only: a baseline holds whole tables. Leave --only out with --update.")
     options = replace(options, seeds=options.seeds or (UPDATE_SEEDS if update else 1))
     store = Store(options.store)
-    store.prepare()
     plan = session.make_plan(options, suite, store)
     workers = session.devices(device, jobs)
     before = {} if update else _baselines(options, files, plan, store)
     steps = {table: one for table, old in before.items() if (one := _steps(options, files, table, old)) is not None}
     _ready(files, update)
+    store.prepare()
     # with all trainings: their losses and weights are compared too
     work = session.work_of(plan, store, options.data_root, options.weights, whole=True)
     code = compute(plan, work, store, session.executor("local", store, device, jobs, 1, ()))

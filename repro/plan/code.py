@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import repro
+from repro.files import Stamp, settled, stamp
 from repro.memo import Memo, default_folder
 
 PACKAGE = Path(repro.__file__).parent
@@ -34,6 +35,27 @@ class Code:
     def record(self) -> dict[str, object]:
         """The form that records keep."""
         return {"digest": self.digest, "modules": dict(self.modules)}
+
+
+@dataclass(frozen=True)
+class _Closure:
+    """A closure of this process, good while its files stay as they are."""
+
+    code: Code
+    files: tuple[tuple[Path, Stamp | None], ...]
+
+
+_closures: dict[tuple[tuple[str, ...], Path], _Closure] = {}
+"""(entries, package) -> what was read of them last: planning asks for the same few closures once per training."""
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """None: there is no such file, or it is so new that a change might not be seen."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return stamp(seen) if settled(seen) else None
 
 
 def path_of(module: str, package: Path = PACKAGE) -> Path | None:
@@ -107,9 +129,15 @@ def closure(entries: Iterable[str], package: Path = PACKAGE) -> Code:
 
     Raises ValueError for an entry that is not a module of the package.
     """
+    entries = tuple(entries)
+    known = _closures.get((entries, package))
+    if known is not None and all(then is not None and then == _stamp(path) for path, then in known.files):
+        return known.code
     memo = _memo(package)
-    found: dict[str, str] = {}
-    todo = []
+    modules: dict[str, str] = {}
+    files: list[tuple[Path, Stamp | None]] = []
+    todo: list[str] = []
+    exists: dict[str, bool] = {}
     for entry in entries:
         if path_of(entry, package) is None:
             raise ValueError(f"no module {entry}")
@@ -117,14 +145,19 @@ def closure(entries: Iterable[str], package: Path = PACKAGE) -> Code:
     while todo:
         module = todo.pop()
         path = path_of(module, package)
-        if module in found or path is None:
+        if module in modules or path is None:
             continue
-        digest, names = _read(path, memo)
-        found[module] = digest
-        absolute = [_absolute(name, module, path) for name in names]
-        todo += [name for name in absolute if path_of(name, package) is not None]
+        files.append((path, _stamp(path)))
+        modules[module], names = _read(path, memo)
+        for name in {_absolute(name, module, path) for name in names}:
+            if name not in exists:
+                exists[name] = path_of(name, package) is not None
+            if exists[name]:
+                todo.append(name)
     memo.keep()
-    return Code(tuple(sorted(found.items())))
+    code = Code(tuple(sorted(modules.items())))
+    _closures[entries, package] = _Closure(code, tuple(files))
+    return code
 
 
 def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:

@@ -104,7 +104,9 @@ def inputs(options: Options, suite: Suite, store: Store, absent: dict[str, str] 
         from repro.data import source
 
         try:
-            return source.fingerprint(wanted, options.data_root, store.cache, declared(wanted.name))
+            # nothing is put where a store is only going to be: a slip found later leaves no folder behind
+            cache = store.cache if store.root.is_dir() else None
+            return source.fingerprint(wanted, options.data_root, cache, declared(wanted.name))
         except InputError as error:
             if absent is None:
                 raise

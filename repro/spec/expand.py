@@ -182,7 +182,9 @@ def _grid(table: TableSpec) -> tuple[list[_Entry], list[_Entry]]:
         raise InputError(f"{table.place}: axes: {len(table.axes)} axes; a table has one or two. List `rows` instead.")
     if set(table.published) != {table.metric}:
         given = ", ".join(table.published) or "nothing"
-        raise InputError(f"{table.place}: published: {given} given; a table with axes needs published.{table.metric}.")
+        raise InputError(
+            f"{table.place}: published: {given} given; a table with axes needs published.{table.metric}. Add it."
+        )
     title = _metric(table.metric, f"{table.place}: metric").title
     matrix, place = table.published[table.metric], f"{table.place}: published.{table.metric}"
     rows = [_Entry(title, "", "", {})] if len(table.axes) == 1 else _axis_entries(table, 0)

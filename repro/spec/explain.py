@@ -77,7 +77,7 @@ def sentence(error: ErrorDetails, known: Iterable[str] = ()) -> str:
         return f"unknown key.{did_you_mean(name, names) or ' Known here: ' + ', '.join(names) + '.'}"
     if kind == "missing":
         if error["loc"] and isinstance(error["loc"][-1], int):
-            return f"{brief(value)} has too few values; number {error['loc'][-1] + 1} is missing."
+            return f"{brief(value)} has too few values; number {error['loc'][-1] + 1} is missing. Add it."
         return "this key is missing. Add it."
     if kind == "too_long":
         most = context["max_length"]

@@ -17,7 +17,7 @@ def toml_files(folder: Path, place: str = "--tables") -> list[Path]:
     """
     if not folder.is_dir():
         what = "a file" if folder.exists() else "no such folder"
-        raise InputError(f"{folder}: {what}; {place} takes a folder of table specs.")
+        raise InputError(f"{folder}: {what}; {place} takes a folder of table specs. Name one that is there.")
     found: list[Path] = []
     seen = 0
     for home, folders, files in os.walk(folder, onerror=_unreadable):
@@ -29,7 +29,7 @@ def toml_files(folder: Path, place: str = "--tables") -> list[Path]:
                 "folder of table specs alone. Name a smaller one."
             )
     if not found:
-        raise InputError(f"{folder}: there is no .toml file in it; {place} takes a folder of table specs.")
+        raise InputError(f"{folder}: there is no .toml file in it; {place} takes a folder of table specs. Name one.")
     sizes = [path.stat().st_size for path in found if path.is_file()]
     size = sum(size for size in sizes if size <= bounds.SPEC_BYTES)  # larger ones are refused by name
     if size > bounds.FOLDER_BYTES:

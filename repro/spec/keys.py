@@ -97,7 +97,9 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
             node = section(above)
             held = node.get(last)
             # a CRF spelt as a word: its preset, to which single values may be added
-            node[last] = sections[name] = {"preset": held} if isinstance(held, str) else dict(held or {})
+            sections[name] = {"preset": held} if isinstance(held, str) else dict(held) if isinstance(held, dict) else {}
+            if held is None or isinstance(held, str | dict):  # anything else stays there, to be refused by its name
+                node[last] = sections[name]
         return sections[name]
 
     for key in sorted(flat, key=lambda k: k.count(".")):

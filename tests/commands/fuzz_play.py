@@ -28,8 +28,11 @@ import repro.__main__ as program
 from repro.cli import app
 from repro.run.executors.job_queue import Outcome
 
-SECONDS = 10
-"""Of processor time, which nobody else's work lengthens much: beyond them a case hangs."""
+SECONDS = {"audit": 60}
+"""Of processor time, which nobody else's work lengthens much: beyond them, else beyond 10, a case hangs.
+
+An audit counts the operations of every network.
+"""
 LONGEST = 2600
 """Letters of a message to a user."""
 REMEDY = re.compile(
@@ -74,13 +77,20 @@ class Ended:
     seconds: float
 
 
-def run(words: tuple[str, ...], seconds: float = SECONDS) -> Ended:
+def limit(words: tuple[str, ...]) -> float:
+    """Seconds that a command may take."""
+    return SECONDS.get(words[0] if words else "", 10)
+
+
+def run(words: tuple[str, ...], seconds: float | None = None) -> Ended:
     """The command in this process, but no training: what `run` would compute is taken for interrupted."""
     out, err = io.StringIO(), io.StringIO()
     began = time.process_time()
     nothing = mock.patch(
         "repro.run.executors.loop.run", lambda work, *_: Outcome({}, {}, tuple(w.key for w in work), True)
     )
+
+    seconds = seconds or limit(words)
 
     def hang(*_: object) -> None:
         raise Hang(f"more than {seconds} s of processor time")
@@ -143,7 +153,7 @@ def play(one: Case, folder: Path) -> tuple[Ended, str]:
         try:
             ended = run(one.words)
         except Hang as error:
-            return Ended(-1, "", "", SECONDS), str(error)
+            return Ended(-1, "", "", limit(one.words)), str(error)
     left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path not in before)
     return ended, wrong(one, ended, left)
 
