@@ -27,7 +27,7 @@ from repro.regression.frozen import FrozenState, load
 from repro.regression.probe import SEED, Probe
 from repro.regression.quantity import CountsQuantity, Exact, Near, Observation, Quantity, ScoreQuantity
 from repro.regression.sketch import Sketcher
-from repro.regression.watch import Watch, place, watching
+from repro.regression.watch import Watch, place, watching, watching_probabilities
 from repro.regression.watch import numbers as array
 from repro.run import compute, execute
 from repro.run.job import Job
@@ -254,12 +254,13 @@ def _evaluation(
     job = Job(one.training, (one,), data_root)
     yield from _images(one.images.split, compute.images_of(one.images, job, store))
     passes = len(one.evaluate.scales) * (2 if one.evaluate.flip else 1)
-    with watching(passes) as watch:
+    with watching(passes) as watch, watching_probabilities() as probabilities:
         execute.execute(job, store, "cpu", lambda event: _raise(event), lambda: False)
     yield from ((f"input of {_pass(n, passes)}", Near(seen)) for n, seen in enumerate(watch.inputs))
     for where, outputs in watch.outputs.items():
         yield f"outputs of {where} (evaluation)", Near(outputs.sketch)
     yield from ((f"logits of {_pass(n, passes)}", Near(seen)) for n, seen in enumerate(watch.logits))
+    yield from ((name, Near(one.sketch)) for name, one in probabilities.items())
     (matrices,) = read_arrays(store.file("evaluation", one.key, "confusion.npz"), "matrices")
     yield "images that are counted", Exact(str(len(matrices)))
     yield (

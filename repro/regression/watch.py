@@ -1,22 +1,27 @@
-"""The outputs of a network's modules, seen while the suite's own code runs it."""
+"""The outputs of a network's modules, and what predictions are taken from, seen while the suite's own code runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
+from repro.evaluate import measure
 from repro.regression.sketch import Sketch, Sketcher
 
 DEPTH = 3
 """So many parts of a module's dotted name tell where it is: backbone.blocks.block4, head.aspp.branches."""
 WRAPPERS = ("network.", "segmenter.")
 """Around a network in training, and around one's own."""
+PROBABILITIES = {1: "class probabilities, mean of all passes", 0: "class probabilities after the CRF"}
+"""Dimension of the classes -> what predictions are taken from: a batch's probabilities, or one image's marginals."""
 
 
 @dataclass
@@ -88,3 +93,23 @@ def watching(passes: int = 1, *, dropout: bool = True) -> Iterator[Watch]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@contextmanager
+def watching_probabilities() -> Iterator[dict[str, Sketcher]]:
+    """Look at what an evaluation takes its predictions from meanwhile: name -> sketch over all images.
+
+    Predictions alone do not show a fault where a network calls nearly every pixel one class.
+    """
+    seen: dict[str, Sketcher] = {}
+    images = {dim: count() for dim in PROBABILITIES}
+    predicted = measure.predicted
+
+    def look(scores: Tensor, dim: int) -> Tensor:
+        sketcher = seen.setdefault(PROBABILITIES[dim], Sketcher())
+        for image in scores if dim else [scores]:
+            sketcher.add(f"image {next(images[dim])}", numbers(image))
+        return predicted(scores, dim)
+
+    with patch.object(measure, "predicted", look):
+        yield seen

@@ -32,6 +32,7 @@ from repro.regression.baseline import read, steps_path, weights_path
 from repro.regression.compare import hold
 from repro.regression.probe import probes
 from repro.run import session
+from repro.run.executors import loop
 from repro.run.session import Options
 from repro.store.store import Store
 
@@ -129,7 +130,8 @@ def make(folder: Path) -> str:
     with pytest.MonkeyPatch.context() as patch:
         run_here(patch)
         work = session.work_of(plan, store, None, whole=True)
-        assert not session.execute(work, store, ["cpu"], lambda _event: None).failed
+        executor = session.executor("local", store, "cpu", 1, 1, ())
+        assert not loop.run(work, executor, lambda _event: None).failed
     return check_frozen.update(options, folder / "baselines", plan, "deep/table9", store, 1)
 
 
