@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import multiprocessing
 
 import pytest
@@ -31,3 +32,9 @@ def forked_workers():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("repro.run.executors.local.START_METHOD", "forkserver")
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_collections():
+    """What was made before a module is of no interest to the collector, else each `gc.collect()` takes seconds."""
+    gc.freeze()

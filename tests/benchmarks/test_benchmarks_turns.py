@@ -80,6 +80,7 @@ def test_operations_of_a_strategy_are_those_of_its_passes(part):
     assert several > 7 * single
 
 
+@pytest.mark.slow
 def test_trainings_and_planning_grow_with_seeds_no_faster_than_linearly():
     """Calls, not seconds: six times the seeds make about six times the Python calls, less what is shared."""
     from repro.run import session

@@ -85,7 +85,11 @@ def test_what_is_computed_again_is_equal(made, monkeypatch, tmp_path):
     assert (code, out) == (0, ""), told
 
 
-@pytest.mark.parametrize("what", FAULTS)
+# every fourth with every change
+FEW = [pytest.param(what, marks=[pytest.mark.slow] if i % 4 else []) for i, what in enumerate(FAULTS)]
+
+
+@pytest.mark.parametrize("what", FEW)
 def test_planted_faults_are_caught_bit_for_bit(what, made, end_to_end, monkeypatch, tmp_path):
     folder, _ = made
     shutil.copytree(folder / "runs" / "cache", tmp_path / "runs" / "cache")

@@ -141,7 +141,7 @@ def test_whichever_command_meets_the_damage_sees_it(home, made, command):
     flip(home.one("evaluation") / "confusion.npz")
     if command == "compare":
         words = ["compare", made.folder / "runs", home.folder / "runs", "--tables", made.folder / "deep"]
-        code, out, told = repro(*words, "--markdown", home.folder / "c.md")
+        code, out, told = repro(*words, "--scale", "smoke", "--markdown", home.folder / "c.md")
         assert "2 of 2 cells equal to the last bit" in out
         assert "Only in A: 1 further seeds" in out
     else:

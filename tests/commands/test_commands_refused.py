@@ -146,7 +146,7 @@ def test_a_store_that_can_only_be_read_is_read(read_only: tuple[Home, dict], tmp
     before = contents(home.runs)
     report = home.words("report")
     report[report.index("--out") + 1] = str(tmp_path / "elsewhere")
-    same = ["compare", str(home.runs), str(home.runs), "--tables", str(home.folder / "deep")]
+    same = ["compare", str(home.runs), str(home.runs), "--tables", str(home.folder / "deep"), "--scale", "smoke"]
     for words, told in (
         (home.words("plan"), "Everything is stored"),
         (report, "deep-table1-smoke.html"),

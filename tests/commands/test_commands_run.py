@@ -101,6 +101,7 @@ def test_run_twice_then_damage_one_record(paper, tmp_path):
     assert weights(tmp_path) == stored
 
 
+@pytest.mark.slow  # the tests of kills hold the same in short
 def test_a_killed_run_goes_on_to_the_same_bits(paper, tmp_path):
     long = ["--set", "train.iterations=120", "--store"]
     whole = run(paper, tmp_path, *long, "whole", "--json")
@@ -260,7 +261,8 @@ def test_help_and_list_import_neither_torch_nor_pandas(tmp_path):
         assert result.returncode == 0, (words, result.stderr)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=pytest.mark.slow)])
+@pytest.mark.slow  # an audit counts the operations of every network
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_output_that_is_not_utf8_is_spelt_plainly(encoding, tmp_path):
     told = subprocess.run(
         [sys.executable, "-m", "repro", "audit"],

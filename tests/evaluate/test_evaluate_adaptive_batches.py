@@ -89,7 +89,7 @@ def state() -> dict[str, torch.Tensor]:
     return dict(network.state_dict())
 
 
-@pytest.mark.parametrize("where", ["probabilities", "confusion"])
+@pytest.mark.parametrize("where", ["probabilities", "label_counts"])
 def test_a_measurement_short_of_memory_gives_the_same_matrices(
     images: PaddedSplit, state: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:

@@ -198,8 +198,10 @@ def test_a_whole_deeplab_is_one_graph_and_the_same_training(images, traced):
     assert len(traced) == 1
 
 
-@pytest.mark.parametrize("launch", ["eager", "compiled"])
-@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize(
+    ("launch", "held"),
+    [("eager", False), ("eager", True), ("compiled", True), pytest.param("compiled", False, marks=pytest.mark.slow)],
+)
 @pytest.mark.usefixtures("traced")
 def test_a_step_leaves_nothing_of_its_graph(images, monkeypatch, launch, held):
     """Else gradients of a recorded step would flow on the stream of the steps before, which breaks the recording."""
@@ -227,6 +229,7 @@ def test_a_step_leaves_nothing_of_its_graph(images, monkeypatch, launch, held):
     assert all(left[1:]) if held else not any(left)
 
 
+@pytest.mark.slow
 def test_a_worker_compiles_every_network(tmp_path, monkeypatch, traced):
     """torch stops compiling after eight networks in a process, and goes on operation by operation."""
 
