@@ -39,6 +39,7 @@ from repro.commands.options import (
     Set,
     SlurmOptions,
     StoreDir,
+    Sweep,
     Tables,
     TablesDir,
     TensorBoard,
@@ -159,6 +160,7 @@ def plan(
     seeds: SeedsOption = None,
     only: Only = None,
     set_: Set = None,
+    sweep: Sweep = None,
     crf: Crf = None,
     crf_backend: CrfBackend = None,
     dataset: DatasetOption = None,
@@ -193,8 +195,9 @@ def plan(
 
     given = tuple(only or ()), overrides_of(set_, crf, crf_backend)
     options = Options(
-        tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, trained=trained
-    )
+        tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, trained=trained,
+        sweeps=tuple(sweep or ()),
+    )  # fmt: skip
     main(options, device, jobs, gpu, json)
 
 
@@ -205,6 +208,7 @@ def run(
     seeds: SeedsOption = None,
     only: Only = None,
     set_: Set = None,
+    sweep: Sweep = None,
     crf: Crf = None,
     crf_backend: CrfBackend = None,
     dataset: DatasetOption = None,
@@ -235,6 +239,8 @@ def run(
 
       repro run table3 --seeds 5
 
+      repro run table3 --only last_block=4 --sweep train.lr=0.004,0.008
+
       repro run table1 --dataset camvid --data CamVid
 
       repro run v3/table6 --scale paper --data VOCdevkit --weights weights --gpus-per-training 8
@@ -252,7 +258,10 @@ def run(
         out=(out, OUT), device=(device, "auto"), jobs=(jobs, None), executor=(executor, "local"), slurm=(slurm, None),
         gpus_per_training=(gpus_per_training, 1), launch=(launch, "eager"), tensorboard=(tensorboard, None),
     )  # fmt: skip
-    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, how, trained)
+    options = Options(
+        tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, how, trained,
+        tuple(sweep or ()),
+    )  # fmt: skip
     place = ExecutorChoice(executor, device, jobs, tuple(slurm or ()))
     raise typer.Exit(main(options, out, place, ExecutionOptions(gpus_per_training, launch, tensorboard), json))
 
@@ -264,6 +273,7 @@ def report(
     seeds: SeedsOption = None,
     only: Only = None,
     set_: Set = None,
+    sweep: Sweep = None,
     crf: Crf = None,
     crf_backend: CrfBackend = None,
     dataset: DatasetOption = None,
@@ -275,21 +285,40 @@ def report(
     out: Out = OUT,
     tables: TablesDir = None,
     formats: Annotated[
-        str, typer.Option("--format", help="Comma-separated: md, html, csv, parquet, latex, json.")
+        str,
+        typer.Option(
+            "--format", help="Comma-separated: md, html, csv, parquet, latex, json, table (the table alone, Markdown)."
+        ),
     ] = "md,html",
+    ours_only: Annotated[
+        bool, typer.Option("--ours-only", help="Leave the published numbers out of latex and table.")
+    ] = False,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            "--figures", metavar="DIR", help="Also write every chart there, as SVG, PDF and PNG.", show_default=False
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write reports of what is stored, running nothing.
 
-    Example:  repro report table3 --seeds 5 --format md,html,csv
+    Examples:
+
+      repro report table3 --seeds 5 --format md,html,csv
+
+      repro report table3 --seeds 5 --format latex,table --ours-only --figures figures
     """
     from repro.commands.report import main
     from repro.run.session import Options
 
     given = tuple(only or ()), overrides_of(set_, crf, crf_backend)
     how = how_given(out=(out, OUT))
-    options = Options(tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, how, trained)
-    raise typer.Exit(main(options, out, formats, json))
+    options = Options(
+        tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, how, trained,
+        tuple(sweep or ()),
+    )  # fmt: skip
+    raise typer.Exit(main(options, out, formats, json, ours_only, figures))
 
 
 @app.command(short_help="Label any picture with a trained cell.")

@@ -38,6 +38,14 @@ Set = Annotated[
         show_default=False,
     ),
 ]
+Sweep = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE,VALUE",
+        help="Each cell with each of these values, e.g. --sweep train.lr=0.004,0.008. Repeated: every combination.",
+        show_default=False,
+    ),
+]
 DatasetOption = Annotated[
     str | None, typer.Option(help="Data set instead of the scale's, e.g. camvid.", show_default=False)
 ]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shlex
 import traceback
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import repro
 from repro.commands.output import portable, print_json, say
 from repro.errors import EXIT_FAULT, EXIT_OK, InputError
 from repro.plan.plan import Plan
-from repro.report.files import ready_folder, report_name
+from repro.report.files import ready_folder, report_name, try_folder
 from repro.run import hub, session
 from repro.run.computed import cells_for, published_values
 from repro.run.session import Options
@@ -24,14 +24,31 @@ if TYPE_CHECKING:
     from repro.report.formats.write import ReportFormat
 
 
-def main(options: Options, out: Path, formats: str, as_json: bool) -> int:
-    """Write reports of what is stored; the exit code."""
-    from repro.report.formats.write import parse_formats
+@dataclass(frozen=True)
+class Pages:
+    """What is written of each table."""
 
+    formats: tuple[ReportFormat, ...]
+    ours_only: bool = False
+    """Whether tables alone leave the published numbers out."""
+    figures: Path | None = None
+    """Folder of the charts as files; None: none."""
+
+
+def main(
+    options: Options, out: Path, formats: str, as_json: bool, ours_only: bool = False, figures: Path | None = None
+) -> int:
+    """Write reports of what is stored; the exit code."""
+    from repro.report.formats.write import check_ours_only, parse_formats
+
+    pages = Pages(parse_formats(formats), ours_only, figures)
+    check_ours_only(ours_only, pages.formats)
     suite = session.load(options)
     store = Store(options.store)
     plan = session.make_plan(options, suite, store)
-    code = write(options, suite, plan, store, out, parse_formats(formats), as_json)
+    if figures is not None:
+        try_folder(figures, "--figures")
+    code = write(options, suite, plan, store, out, pages, as_json)
     _tell_of_other_code(options, plan, store)
     return code
 
@@ -55,7 +72,7 @@ def write(
     plan: Plan,
     store: Store,
     out: Path,
-    formats: tuple[ReportFormat, ...],
+    pages: Pages,
     as_json: bool,
     stale_only: bool = False,
 ) -> int:
@@ -72,12 +89,13 @@ def write(
     for table in plan.request.tables:
         if table not in tables:
             say(f"{table.id}: --only leaves none of its cells, so no report was written")
-    asked = (options.dataset, options.only, options.overrides)
+    asked = (options.dataset, options.only, (*options.overrides, *options.sweeps))
     names = {table.id: report_name(table.id, plan.request.scale, *asked) for table in tables}
     commands = {table.id: command(options, table.id) for table in tables}
     references = stamp(plan)
     made_from = {
-        table.id: digest(plan, table, store, __name__, [*formats, commands[table.id], references]) for table in tables
+        table.id: digest(plan, table, store, __name__, [*pages.formats, commands[table.id], references])
+        for table in tables
     }
     there = {table.id: notes.fresh(names[table.id], made_from[table.id]) for table in tables}
     stale = [table for table in tables if as_json or not stale_only or not there[table.id]]
@@ -91,7 +109,6 @@ def write(
     from repro.report.formats.frames import cell_rows
     from repro.report.formats.index_page import unreported, write_index
     from repro.report.formats.write import write_report
-    from repro.report.number_format import factor
 
     ready_folder(out)  # told once
     rows = []
@@ -109,7 +126,11 @@ def write(
                 computed=published_values(suite, cells_for(suite, [table])),
             )
             content = replace(content, name=names[table.id], asked=_asked(options))
-            written = write_report(content, out, formats)
+            written = write_report(content, out, pages.formats, pages.ours_only)
+            if pages.figures is not None:
+                from repro.report.formats.figures import write_figures
+
+                drawn = write_figures(content, names[table.id], pages.figures)
         except InputError as error:  # a folder in the place of one page, say: the others are written first
             say(f"{table.id}: no report: {error}")
             wrong.append(error)
@@ -119,14 +140,15 @@ def write(
             code = EXIT_FAULT
             continue
         notes.note(names[table.id], made_from[table.id], written)
-        factors = {result.cell.id: factor(result.cell) for result in content.cells}
-        rows += [_in_printed_unit(row, factors[row["id"]]) for row in cell_rows(content)]
+        rows += cell_rows(content)
         say(f"{table.id}: {content.headline}")
         for remark in content.remarks:
             say(f"  remark: {remark}")
         for path in written:
             say(f"  {path}")
-    if "html" in formats and len(wrong) < len(stale):
+        if pages.figures is not None:
+            say(f"  {len(drawn)} files of figures in {pages.figures}")
+    if "html" in pages.formats and len(wrong) < len(stale):
         known = [unreported(table) for table in suite.tables.values()]
         for path in write_index(out, known, repro.__version__):
             say(f"  {path}")
@@ -141,7 +163,8 @@ def write(
 def _asked(options: Options) -> tuple[str, ...]:
     """What makes a report one of several of its table, as options."""
     told = [f"--dataset {Path(options.dataset).name}"] if options.dataset else []
-    return (*told, *(f"--only {text}" for text in options.only), *(f"--set {text}" for text in options.overrides))
+    groups = (("--only", options.only), ("--set", options.overrides), ("--sweep", options.sweeps))
+    return (*told, *(f"{option} {text}" for option, texts in groups for text in texts))
 
 
 def _no_report(table: str, error: Exception) -> str:
@@ -152,12 +175,6 @@ def _no_report(table: str, error: Exception) -> str:
         f"{table}: no report: {type(error).__name__}: {error} ({place}). This is a fault of repro; what was measured "
         "is stored, and other reports are written."
     )
-
-
-def _in_printed_unit(row: dict[str, Any], times: float) -> dict[str, Any]:
-    """A cell's row with its value in the unit of `published`: per cent for a mean IOU."""
-    ours = {k: row[k] * times for k in ("value", "low", "high", "standard_error") if row[k] is not None}
-    return {**row, **ours}
 
 
 def command(options: Options, table: str, *, cell: bool = False, seeds: int | None = None) -> str:
@@ -184,6 +201,8 @@ def command(options: Options, table: str, *, cell: bool = False, seeds: int | No
         words += portable("--tables", options.tables_dir)
     for assignment in options.overrides:
         words += ["--set", shlex.quote(assignment)]
+    for sweep in options.sweeps:
+        words += ["--sweep", shlex.quote(sweep)]
     for only in () if cell else options.only:
         words += ["--only", shlex.quote(only)]
     if seeds or options.seeds:

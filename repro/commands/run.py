@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.commands.output import say
-from repro.commands.report import write
+from repro.commands.report import Pages, write
 from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
 from repro.plan.caveats import caveats
 from repro.plan.plan import Plan
@@ -28,10 +28,9 @@ from repro.store.short_of_memory import in_micro_batches
 from repro.store.store import Store
 
 if TYPE_CHECKING:
-    from repro.report.formats.write import ReportFormat
     from repro.run.executors.loop import Executor
 
-FORMATS: tuple[ReportFormat, ...] = ("md", "html")
+PAGES = Pages(("md", "html"))
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def main(options: Options, out: Path, place: ExecutorChoice, execution: Executio
         if code == EXIT_OK and any(session.missing(plan, store)):
             code = EXIT_CELL_FAILED  # what failed before for other reasons
     if code != EXIT_INTERRUPTED:
-        code = write(options, suite, plan, store, out, FORMATS, as_json, stale_only=True) or code
+        code = write(options, suite, plan, store, out, PAGES, as_json, stale_only=True) or code
     return code
 
 

@@ -97,7 +97,10 @@ def _planned(suite: Suite, request: Request, inputs: Inputs) -> Iterable[Planned
             if cell.kind != "measured":
                 yield PlannedCell(cell, None, {})
                 continue
-            resolved = resolve(suite, table, cell.settings, request.scale, request.dataset, request.overrides)
+            swept = table.swept(cell)
+            overrides = (*request.overrides, *(f"{key}={value}" for key, value in swept.items()))
+            published = {key: value for key, value in cell.settings.items() if key not in swept}
+            resolved = resolve(suite, table, published, request.scale, request.dataset, overrides)
             resolved = with_strides(resolved, inputs.stride_at)
             evaluations = {}
             for seed in range(request.seeds):

@@ -16,6 +16,7 @@ from repro.judge.agreement import CellCounts, agreement, headline
 from repro.judge.borrowed import with_reference
 from repro.judge.claims import judge
 from repro.judge.evidence import Evidence, Key, cell_estimate, gather
+from repro.judge.gains import gains
 from repro.judge.power import detectable_difference
 from repro.judge.result import ClaimResult
 from repro.plan.budget import training_bytes
@@ -24,6 +25,7 @@ from repro.plan.layers import multiply_adds
 from repro.plan.only import option
 from repro.plan.plan import Plan, PlannedCell
 from repro.plan.work import Training
+from repro.report.best import best_of
 from repro.report.collapsed_cells import collapses, remarks
 from repro.report.content import (
     CellResult,
@@ -36,7 +38,7 @@ from repro.report.content import (
     TrainingCost,
 )
 from repro.report.crf_records import band_notes, mean_field, searches
-from repro.report.findings import findings
+from repro.report.findings import CLAIM, HYPOTHESIS, findings
 from repro.report.grid import difference
 from repro.report.seed_coverage import covered
 from repro.report.stored_reference import fitting
@@ -125,8 +127,18 @@ def assemble(
     its claims speak of.
     """
     records = _Records(plan, table.id, store)
+    shown = {planned.cell.id for planned in records.planned}
     evidence = _evidence(suite, plan, store, records, computed or {})
-    cells = tuple(_cell_result(planned, records, evidence, one_cell) for planned in records.planned)
+    baselines = table.baselines()
+    gained = gains({cell: base for cell, base in baselines.items() if cell in shown}, evidence)
+    cells = tuple(
+        replace(
+            _cell_result(planned, records, evidence, one_cell),
+            baseline=baselines.get(planned.cell.id, ""),
+            gain=gained.get(planned.cell.id),
+        )
+        for planned in records.planned
+    )
     request = plan.request
     claims = judge([(claim, suite.cells_of(claim, table)) for claim in table.claims], evidence)
     detectable = _detectable(claims, request.seeds)
@@ -156,7 +168,7 @@ def assemble(
         command=command,
         more_seeds=more_seeds if request.seeds < CLAIM_SEEDS else "",
         claims=claims,
-        findings=findings(claims, detectable),
+        findings=(*best_of(cells), *findings(claims, detectable, HYPOTHESIS if head.kind == "own" else CLAIM)),
         agreement=judged,
         seed_decides=seed_decides,
         seeds_share=seeds_share,
@@ -218,6 +230,7 @@ def _cell_result(planned: PlannedCell, records: _Records, evidence: Evidence, on
         else ""
     )
     state: ResultState = "done" if values else "failed" if reason else "missing"
+    reason = "" if values else reason
     ious = [records.done[e.key]["result"]["class_iou"] for e in planned.evaluations.values() if e.key in records.done]
     return CellResult(
         cell,

@@ -56,16 +56,18 @@ def changes(before: Mapping[str, Any] | None, content: ReportContent) -> tuple[C
 
 
 def _changes(before: Mapping[str, Any], content: ReportContent) -> tuple[Change, ...]:
+    shares = before.get("schema") == 1  # values of that time were shares in [0, 1]
     old = {row["id"]: row["value"] for row in before["cells"]}
     differing = []
     cells = {result.cell.id: result.cell for result in content.cells}
     for row in cell_rows(content):
         cell, was, now = cells[row["id"]], old.get(row["id"]), row["value"]
+        if was is not None and shares:
+            was *= factor(cell)
         if was == now:
             continue
-        times = factor(cell)
-        difference = signed((now - was) * times, cell.decimals) if was is not None and now is not None else NONE
-        differing.append(Change(cell_label(cell), *_texts((was, now), times, cell.decimals), difference))
+        difference = signed(now - was, cell.decimals) if was is not None and now is not None else NONE
+        differing.append(Change(cell_label(cell), fixed(was, cell.decimals), fixed(now, cell.decimals), difference))
     if not differing:
         return tuple(Change(**change) for change in before.get("changes", ()))
     return tuple(differing)
@@ -82,8 +84,3 @@ def changes_line(differing: Sequence[Change]) -> str:
     )
     cells = "1 cell" if len(differing) == 1 else f"{len(differing)} cells"
     return f"{cells}: " + ", ".join(f"{n} {kind}" for n, kind in parts if n)
-
-
-def _texts(values: Sequence[float | None], times: float, decimals: int) -> tuple[str, str]:
-    before, now = (fixed(None if value is None else value * times, decimals) for value in values)
-    return before, now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from repro.judge.result import ClaimResult
 from repro.report.blocks import Block, CommandLine, DataTable, Fold, Paragraph, Part, Section
 from repro.report.charts.canvas import NARROW
 from repro.report.charts.claim_effects import common_scales, evidence_plot, strip, strip_axis
@@ -15,6 +16,8 @@ from repro.report.sentences import more_seeds
 
 BASES = {"measured": "", "computed": "computed", "printed": "printed only"}
 """What decides a claim -> what stands beside its verdict."""
+HYPOTHESIS = "Hypothesis"
+"""What a claim is called in a table of the user's own."""
 
 
 def claims_section(content: ReportContent) -> Section:
@@ -26,7 +29,8 @@ def claims_section(content: ReportContent) -> Section:
     more = more_seeds(content)
     if more is not None:
         blocks += [Paragraph(more["why"]), CommandLine(more["command"])]
-    return Section("claims", "Claims", claims_line(content.table, content.claims), tuple(blocks), folded=False)
+    title = "Hypotheses" if content.table.kind == "own" else "Claims"
+    return Section("claims", title, claims_line(content.table, content.claims), tuple(blocks), folded=False)
 
 
 def _page(content: ReportContent) -> dict[str, Any]:
@@ -53,13 +57,27 @@ def _page(content: ReportContent) -> dict[str, Any]:
         "claims": rows,
         "verdict_counts": verdict_counts(content.claims),
         "verdicts": VERDICTS,
+        "name": HYPOTHESIS if content.table.kind == "own" else "Claim",
+        "published": any(claim.published_effect is not None for claim in content.claims),
         "axis": Markup(strip_axis(scales["points"], "points")) if "points" in scales else "",
     }
 
 
+def _published(claim: ClaimResult) -> tuple[str, str]:
+    return effect_text(claim.published_effect, claim.published.unit), claim.published.status
+
+
 def _text(content: ReportContent) -> tuple[Block, ...]:
     """The same as a table, and the numbers behind it on demand."""
-    head = ("Claim", "Verdict", "Ours", "Interval", "Probability", "Published", "As printed")
+    printed = any(claim.published_effect is not None or not claim.testable for claim in content.claims)
+    head: tuple[str, ...] = (
+        HYPOTHESIS if content.table.kind == "own" else "Claim",
+        "Verdict",
+        "Ours",
+        "Interval",
+        "Probability",
+    )
+    head += ("Published", "As printed") if printed else ()
     body, details = [], []
     for claim in ordered(content.claims):
         effect, ends = claim.effect, claim.shown_interval
@@ -70,13 +88,12 @@ def _text(content: ReportContent) -> tuple[Block, ...]:
                 NONE if effect is None else effect_text(effect.value, claim.unit),
                 span(*ends) if ends else NONE,
                 probability(claim.q),
-                effect_text(claim.published_effect, claim.published.unit),
-                claim.published.status,
+                *(_published(claim) if printed else ()),
             )
         )
         summary = "; ".join(f"{name}: {value}" for name, value in numbers(claim))
         details.append(Paragraph(f"{claim.id}: {explanation(claim)} {summary}.".replace("  ", " ")))
     return (
-        DataTable("claims", head, tuple(body), (2, 3, 4, 5)),
+        DataTable("claims", head, tuple(body), (2, 3, 4, 5) if printed else (2, 3, 4)),
         Fold("What each verdict rests on", tuple(details)),
     )

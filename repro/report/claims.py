@@ -16,7 +16,7 @@ SAYS = {
     "paper": "What the paper concludes from this table",
     "pitfalls": "What each mistake should do to the score",
     "implementations": "What implementations do",
-    "own": "What is claimed of this table",
+    "own": "What you expect of this table",
 }
 """Kind of table -> what its claims are."""
 
@@ -36,12 +36,12 @@ def claims_line(table: TableHead, claims: Sequence[ClaimResult]) -> str:
     """Return how the claims of a table came out, in words."""
     card = scorecard(claims)
     by_basis = {
-        "measured": counted(card.measured),
+        "decided by measurements": counted(card.measured),
         "computed from the architecture": counted(card.computed),
-        "printed numbers alone": f"{card.printed} that nothing here decides" if card.printed else "",
+        "resting on printed numbers alone": str(card.printed) if card.printed else "",
     }
-    counts = "; ".join(f"{basis}: {totals}" for basis, totals in by_basis.items() if totals)
-    return f"{SAYS[table.kind]}, by what decides it: {counts}."
+    counts = "; ".join(f"{totals} ({basis})" for basis, totals in by_basis.items() if totals)
+    return f"{SAYS[table.kind]}: {counts}."
 
 
 def how_decided(claims: Sequence[ClaimResult]) -> str:
@@ -56,8 +56,12 @@ def how_decided(claims: Sequence[ClaimResult]) -> str:
     )
     return (
         "Differences are paired by seed and by validation image. Probabilities are corrected so that at most 5 % of "
-        f"the verdicts “supported” and “contradicted” are expected to be false.{intervals} “As printed” speaks of the "
-        "paper's own numbers; of these, “clear of noise” are differences larger than two single runs show by chance."
+        f"the verdicts “supported” and “contradicted” are expected to be false.{intervals}"
+    ) + (
+        " “As printed” speaks of the paper's own numbers; of these, “clear of noise” are differences larger than two "
+        "single runs show by chance."
+        if any(claim.published_effect is not None for claim in claims)
+        else ""
     )
 
 
@@ -79,7 +83,7 @@ def explanation(claim: ClaimResult) -> str:
 
 def numbers(claim: ClaimResult) -> tuple[tuple[str, str], ...]:
     """Return what the reader needs to check a verdict, as (name, text) in order."""
-    rows = [("Published", _printed(claim))]
+    rows = [("Published", _printed(claim))] if claim.published_effect is not None or not claim.testable else []
     effect = claim.effect
     if effect is not None:
         text = effect_text(effect.value, claim.unit)

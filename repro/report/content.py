@@ -72,6 +72,10 @@ class CellResult:
     """What runs this one cell again."""
     departures: tuple[str, ...] = ()
     """Dotted keys of the settings of its measurement that are not the published ones; any at all below scale paper."""
+    baseline: str = ""
+    """Id of the cell that it is compared with; its own for a baseline cell, empty where the table declares none."""
+    gain: Estimate | None = None
+    """Its score less that cell's, in the metric's internal unit; None where that is not known."""
     class_iou: tuple[float | None, ...] = ()
     """IOU of each class in [0, 1], pooled over seeds; None where a class is absent."""
 
@@ -232,6 +236,11 @@ class ReportContent:
     costs: tuple[TrainingCost, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     records: tuple[RecordLine, ...] = ()
+
+    @property
+    def has_published(self) -> bool:
+        """Whether any number was printed: a table of the user's own may have none."""
+        return any(result.cell.published is not None for result in self.cells)
 
     @property
     def references(self) -> tuple[str, ...]:

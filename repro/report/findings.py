@@ -31,10 +31,17 @@ def certainty(claim: ClaimResult) -> tuple[float, float]:
     return (1.0 if claim.q is None or math.isnan(claim.q) else claim.q, -size)
 
 
-def findings(claims: Sequence[ClaimResult], detectable: float | None = None) -> tuple[Finding, ...]:
-    """Return what the claims of a table come out as. `detectable`: points that the seeds see in 80 % of cases."""
+Noun = tuple[str, str]
+"""One of them, several of them."""
+CLAIM: Noun = ("claim", "claims")
+HYPOTHESIS: Noun = ("hypothesis", "hypotheses")
+"""What claims are called in a table of the user's own."""
+
+
+def findings(claims: Sequence[ClaimResult], detectable: float | None = None, noun: Noun = CLAIM) -> tuple[Finding, ...]:
+    """Return what the claims of a table come out as. `detectable`: points that the seeds detect with 80 % power."""
     measured = [claim for claim in claims if claim.basis == "measured" and claim.verdict != "not run"]
-    return (*_decided(measured), *_inconclusive(measured, detectable), *_not_measured(claims))
+    return (*_decided(measured), *_inconclusive(measured, detectable, noun), *_not_measured(claims))
 
 
 def _decided(measured: Sequence[ClaimResult]) -> Iterator[Finding]:
@@ -84,7 +91,7 @@ def _uncapitalized(sentence: str) -> str:
     return sentence if not first[1:].islower() and len(first) > 1 else sentence[:1].lower() + sentence[1:]
 
 
-def _inconclusive(measured: Sequence[ClaimResult], detectable: float | None) -> Iterator[Finding]:
+def _inconclusive(measured: Sequence[ClaimResult], detectable: float | None, noun: Noun) -> Iterator[Finding]:
     left = sorted((claim for claim in measured if claim.verdict == "inconclusive"), key=certainty)
     if not left:
         return
@@ -100,14 +107,14 @@ def _inconclusive(measured: Sequence[ClaimResult], detectable: float | None) -> 
             claim.id,
         )
     n = len(left)
-    what = "Nothing is decided" if alone else f"{n} claim{'s are' if n > 1 else ' is'} inconclusive"
-    sentences = [f"{what}{f': all {n} claims are inconclusive' if alone and n > 1 else ''}."]
+    what = "Nothing is decided" if alone else f"{n} {noun[1] + ' are' if n > 1 else noun[0] + ' is'} inconclusive"
+    sentences = [f"{what}{f': all {n} {noun[1]} are inconclusive' if alone and n > 1 else ''}."]
     if len(apart) < n:
         sentences.append(_largest([claim for claim in left if claim not in apart[:MOST]]))
     if detectable is not None:
         sentences.append(
-            f"A true difference of {fixed(detectable, 1)} points would be seen in 80 % of such runs; smaller ones are "
-            "likely missed."
+            f"So many seeds detect a true difference of {fixed(detectable, 1)} points with 80 % power, smaller ones "
+            "less often."
         )
     elif any(claim.n_seeds == 1 and not claim.reference for claim in left):
         sentences.append(f"With one seed the noise of training is unknown: judging takes {SEEDS_FOR_JUDGING} seeds.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from repro.report.content import CellResult, ReportContent
 from repro.report.legend import Mark, mark_of
@@ -30,6 +30,11 @@ class GridCell:
     rank_published: int | None
     """Among the table's measured cells of the same metric that have both numbers, 1 the best."""
     rank_ours: int | None
+    best_published: bool = False
+    """Whether it is the best of its column, or of its row where there is only one; equal as printed, equally so."""
+    best_ours: bool = False
+    gain: str = ""
+    """Ours less the baseline cell's with its 95 % interval, "+1.30 (0.20 to 2.40)"; "baseline" for that cell itself."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,16 @@ def mean(result: CellResult) -> float | None:
     return result.estimate.value if math.isfinite(result.estimate.value) else None
 
 
+def printed_value(result: CellResult) -> float | None:
+    """Return a cell's own number in the printed unit; None where `mean` has none."""
+    value = mean(result)
+    return None if value is None else value * factor(result.cell)
+
+
 def difference(result: CellResult) -> float | None:
     """Return ours minus published, in the printed unit."""
-    value = mean(result)
-    if value is None or result.cell.published is None:
-        return None
-    return value * factor(result.cell) - result.cell.published
+    value = printed_value(result)
+    return None if value is None or result.cell.published is None else value - result.cell.published
 
 
 def compared(cells: Sequence[CellResult]) -> list[CellResult]:
@@ -117,7 +126,35 @@ def grid(content: ReportContent) -> Grid:
         results = [places.get((row, *place)) for place in ordered]
         cells = tuple(None if c is None else _grid_cell(c, content.scale, pairs) for c in results)
         body.append(GridRow(row, label, content.table.heads.get(row, (label,)), cells))
-    return Grid(content.table.headings, tuple(columns[place] for place in ordered), tuple(body))
+    return _with_best(Grid(content.table.headings, tuple(columns[place] for place in ordered), tuple(body)))
+
+
+def _with_best(laid: Grid) -> Grid:
+    """Mark the best measured number of each column; of the row where the table has only one."""
+    by_column = len(laid.rows) > 1
+    lines = [[row.cells[k] for row in laid.rows] for k in range(len(laid.columns))]
+    if not by_column:
+        lines = [list(row.cells) for row in laid.rows]
+    marked = {}
+    for line in lines:
+        measured = [c for c in line if c is not None and c.result.cell.kind != "computed"]
+        published = _best([(c, c.result.cell.published) for c in measured])
+        ours = _best([(c, printed_value(c.result)) for c in measured])
+        for cell in measured:
+            key = id(cell)
+            marked[key] = replace(cell, best_published=key in published, best_ours=key in ours)
+    rows = (replace(row, cells=tuple(marked.get(id(c), c) for c in row.cells)) for row in laid.rows)
+    return replace(laid, rows=tuple(rows))
+
+
+def _best(found: Sequence[tuple[GridCell, float | None]]) -> set[int]:
+    """Return the identities of the best of two numbers or more of one metric, all those equal to it as printed."""
+    known = [(cell, round(value, cell.result.cell.decimals)) for cell, value in found if value is not None]
+    if len(known) < 2 or len({cell.result.cell.metric for cell, _ in known}) > 1:
+        return set()
+    better = max if find_metric(known[0][0].result.cell.metric).better == "higher" else min
+    best = better(value for _, value in known)
+    return {id(cell) for cell, value in known if value == best}
 
 
 def _grid_cell(result: CellResult, scale: str, pairs: dict[str, tuple[int, int]]) -> GridCell:
@@ -140,4 +177,16 @@ def _grid_cell(result: CellResult, scale: str, pairs: dict[str, tuple[int, int]]
         n=len(result.values) if result.state == "done" else 0,
         rank_published=published_rank,
         rank_ours=our_rank,
+        gain=_gain(result),
     )
+
+
+def _gain(result: CellResult) -> str:
+    if result.baseline == result.cell.id:
+        return "baseline"
+    if result.gain is None:
+        return ""
+    gain, times, decimals = result.gain, factor(result.cell), result.cell.decimals
+    known = gain.covers not in ("nothing", "exact")
+    interval = f" ({span(gain.low * times, gain.high * times, decimals)})" if known else ""
+    return f"{signed(gain.value * times, decimals)}{interval}"

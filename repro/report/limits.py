@@ -11,7 +11,7 @@ def limits(content: ReportContent) -> tuple[str, ...]:
     sentences = []
     measured = [c for c in content.cells if c.cell.kind == "measured"]
     done = [c for c in measured if c.state == "done"]
-    if not content.absolute and measured:
+    if not content.absolute and measured and content.has_published:
         sentences.append("This is no reproduction of printed values: the scale or the settings are not the paper's.")
     data = next((d for d in content.deviations if d.key == "data.name"), None)
     if data is not None:
@@ -49,9 +49,10 @@ def limits(content: ReportContent) -> tuple[str, ...]:
     if texts:
         sentences.append(f"{texts} of {len(content.claims)} claims cannot be put to these numbers; each says why.")
     if done:
-        sentences.append(
-            "The paper prints one number per cell, without seeds or intervals: its own uncertainty is unknown."
-        )
+        if content.has_published:
+            sentences.append(
+                "The paper prints one number per cell, without seeds or intervals: its own uncertainty is unknown."
+            )
         device = content.environment.get("device", "one kind of machine")
         sentences.append(f"Everything ran on {device}; other hardware and library versions were not tried.")
     return tuple(sentences)

@@ -11,6 +11,7 @@ from repro.report.grid import Grid, GridCell, compared, offset
 from repro.report.legend import LEGEND
 from repro.report.number_format import factor, fixed, signed
 from repro.report.sentences import interval_line, metric_line, table_line
+from repro.report.table_alone import has_gains
 from repro.spec.naming import cell_label
 
 NARROW = 8
@@ -45,7 +46,8 @@ def table_section(content: ReportContent, laid: Grid, changes: tuple[Change, ...
         rows = tuple((c.label, c.before, c.now, c.change) for c in changes)
         listed = DataTable("changes", ("Cell", "before", "now", "change"), rows, (1, 2, 3))
         blocks.append(Fold(f"Since the report before: {changes_line(changes)}", (listed,)))
-    return Section("table", "Published and ours", table_line(content), tuple(blocks), folded=False)
+    title = "Published and ours" if content.has_published else "Results"
+    return Section("table", title, table_line(content), tuple(blocks), folded=False)
 
 
 def _page(content: ReportContent, laid: Grid) -> dict[str, Any]:
@@ -81,6 +83,8 @@ def _page(content: ReportContent, laid: Grid) -> dict[str, Any]:
         "absolute": content.absolute,
         "shades": shades,
         "metric_line": metric_line(content),
+        "label": "The paper's table, published and ours" if content.has_published else "The table",
+        "published": content.has_published,
         "legend": LEGEND,
         "marks_used": [n for n in LEGEND if n != "incomparable" and any(c.mark == n for c in cells)],
     }
@@ -103,26 +107,33 @@ def _cell(cell: GridCell, away: float, reach: float, absolute: bool) -> dict[str
 
 def _text(laid: Grid, content: ReportContent) -> tuple[Block, ...]:
     """The table as text: as many columns beside each other as a screen has room for."""
-    tables = (_columns(laid, start, start + NARROW, content.absolute) for start in range(0, len(laid.columns), NARROW))
+    tables = (_columns(laid, start, start + NARROW, content) for start in range(0, len(laid.columns), NARROW))
     return (Paragraph(f"{metric_line(content)}."), *tables)
 
 
-def _columns(laid: Grid, start: int, end: int, absolute: bool) -> DataTable:
+def _columns(laid: Grid, start: int, end: int, content: ReportContent) -> DataTable:
     head = (*laid.headings, "", *laid.columns[start:end])
     blank = ("",) * len(laid.headings)
     body: list[tuple[str, ...]] = []
     for row in laid.rows:
         cells = row.cells[start:end]
-        body.append((*row.heads, "published", *("" if c is None else c.published for c in cells)))
-        body.append((*blank, "ours", *("" if c is None else _ours(c) for c in cells)))
-        if absolute or any(c is not None and c.result.state == "computed" for c in cells):
+        if content.has_published:
+            body.append((*row.heads, "published", *("" if c is None else c.published for c in cells)))
+        heads = blank if content.has_published else row.heads
+        body.append((*heads, "ours", *("" if c is None else _ours(c) for c in cells)))
+        if has_gains(laid):
+            body.append((*blank, "to baseline", *("" if c is None else c.gain for c in cells)))
+        if content.has_published and (
+            content.absolute or any(c is not None and c.result.state == "computed" for c in cells)
+        ):
             body.append((*blank, "difference", *("" if c is None else _difference(c) for c in cells)))
     return DataTable(f"table-{start}", head, tuple(body), tuple(range(len(laid.headings) + 1, len(head))))
 
 
 def _ours(cell: GridCell) -> str:
     if cell.result.state in ("done", "computed"):
-        return f"{cell.ours}{f' ({cell.interval})' if cell.interval else ''}"
+        best = " ★" if cell.best_ours and cell.result.cell.published is None else ""
+        return f"{cell.ours}{f' ({cell.interval})' if cell.interval else ''}{best}"
     return cell.ours
 
 

@@ -58,7 +58,7 @@ def scale_line(content: ReportContent) -> str:
 
 def _not_comparable(content: ReportContent) -> str:
     """What measured numbers cannot be compared with: said here, once."""
-    if not any(c.cell.kind == "measured" and c.state == "done" for c in content.cells):
+    if not content.has_published or not any(c.cell.kind == "measured" and c.state == "done" for c in content.cells):
         return ""
     if content.scale != "paper":
         return " Absolute values are not comparable with the paper's: compare orders, trends and gains."
@@ -199,8 +199,14 @@ def table_line(content: ReportContent) -> str:
     """Return how to read the paper's table."""
     measured = any(c.cell.kind == "measured" for c in content.cells)
     interval = " with its 95 % interval" if measured else ""
+    gained = ""
+    if any(c.gain for c in content.cells):
+        gained = " Below it the difference to the baseline, paired by seed and image, at 95 % for each by itself."
+    best = " ★ marks the best." if not content.has_published else ""
+    if not content.has_published:
+        return f"Each cell{interval}.{best}{gained}"
     apart = ", then the difference" if content.absolute or not measured else ""
-    return f"The paper's table in its shape: ours{interval} above, ◇ published below{apart}."
+    return f"The paper's table in its shape: ours{interval} above, ◇ published below{apart}.{gained}"
 
 
 def metric_line(content: ReportContent) -> str:

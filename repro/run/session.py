@@ -31,6 +31,7 @@ from repro.spec.bounds import JOBS, SEEDS, check_count
 from repro.spec.dataset import Dataset
 from repro.spec.load import Suite, load_suite
 from repro.spec.protocol import Data, StrideAt, Train
+from repro.spec.sweep import read_sweeps, swept
 from repro.store.other_code import with_any_code
 from repro.store.short_of_memory import in_micro_batches
 from repro.store.store import Store
@@ -72,6 +73,8 @@ class Options:
     """Other options that were given, of where and how to compute: they decide no number, but commands repeat them."""
     trained: Path | None = None
     """File of the weights of a network that somebody else trained: then nothing is trained."""
+    sweeps: tuple[str, ...] = ()
+    """Settings that take several values in turn: "train.lr=0.004,0.008"."""
 
 
 def load(options: Options) -> Suite:
@@ -148,8 +151,9 @@ def make_plan(options: Options, suite: Suite, store: Store, absent: dict[str, st
     scale = options.scale or default_scale()
     declared = suite.scale(scale)
     check_count("--seeds", options.seeds, 1, SEEDS)
+    sweeps = read_sweeps(options.sweeps, options.overrides)
     request = Request(
-        tables=tuple(suite.select(options.tables)),
+        tables=tuple(swept(table, sweeps) for table in suite.select(options.tables)),
         scale=scale,
         seeds=options.seeds or declared.seeds,
         dataset=options.dataset,

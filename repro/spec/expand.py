@@ -71,9 +71,10 @@ def slug(label: str) -> str:
     return re.sub(r"[^a-z0-9.+]+", "-", label.lower()).strip("-.") or "x"
 
 
-def _value_label(value: Any) -> str:
+def value_label(value: Any) -> str:
+    """A value as a row's or column's label."""
     if isinstance(value, tuple):
-        return "(" + ", ".join(_value_label(v) for v in value) + ")"
+        return "(" + ", ".join(value_label(v) for v in value) + ")"
     return str(value)
 
 
@@ -96,7 +97,7 @@ def _axis_entries(table: TableSpec, at: int) -> list[_Entry]:
     out = []
     for i, raw in enumerate(axis.values):
         value = frozen(raw)
-        label = axis.labels[i] if axis.labels else _value_label(value)
+        label = axis.labels[i] if axis.labels else value_label(value)
         name = slug(label)
         if re.fullmatch(r"[\d.]+", name):
             name = f"{slug(axis.key.rsplit('.', 1)[-1])}-{name}"
@@ -123,10 +124,13 @@ def row_label(table: TableSpec, row: TableRow, place: str) -> str:
 
 def _row_entries(table: TableSpec) -> list[_Entry]:
     out = []
+    columns = len(table.columns) or 1
     for i, row in enumerate(table.rows):
         place = f"{table.place}: rows[{i}]"
         label = row_label(table, row, place)
         values = row.published if isinstance(row.published, list | tuple) else (row.published,)
+        if row.published == UNKNOWN:
+            values = (UNKNOWN,) * columns
         settings = flatten(row.set, f"{place}.set")
         out.append(_Entry(label, slug(label), f"{place}.set", settings, "", row.kind, row.note, tuple(values)))
     return out
@@ -156,9 +160,13 @@ def _metric(name: str, place: str) -> Metric:
         raise InputError(f"{place}: {error}") from None
 
 
+UNKNOWN = "unknown"
+"""Stands where a paper prints no number."""
+
+
 def _number(value: Any, place: str) -> tuple[float | None, int]:
     """(value, printed decimals); "unknown" -> (None, those that ours are shown with)."""
-    if value == "unknown":
+    if value == UNKNOWN:
         return None, DECIMALS
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise InputError(f'{place}: {brief(value)} is not a number. Write the printed number, or "unknown".')
@@ -180,15 +188,19 @@ def _grid(table: TableSpec) -> tuple[list[_Entry], list[_Entry]]:
     """Rows (with their published values) and columns of a table with axes."""
     if len(table.axes) > 2:
         raise InputError(f"{table.place}: axes: {len(table.axes)} axes; a table has one or two. List `rows` instead.")
-    if set(table.published) != {table.metric}:
-        given = ", ".join(table.published) or "nothing"
+    if table.published and set(table.published) != {table.metric}:
+        given = ", ".join(table.published)
         raise InputError(
-            f"{table.place}: published: {given} given; a table with axes needs published.{table.metric}. Add it."
+            f"{table.place}: published: {given} given; the numbers of a table with axes are published.{table.metric}. "
+            "Leave `published` out where there are none."
         )
     title = _metric(table.metric, f"{table.place}: metric").title
-    matrix, place = table.published[table.metric], f"{table.place}: published.{table.metric}"
     rows = [_Entry(title, "", "", {})] if len(table.axes) == 1 else _axis_entries(table, 0)
     columns = _axis_entries(table, len(table.axes) - 1)
+    if not table.published:
+        rows = [replace(r, published=(UNKNOWN,) * len(columns)) for r in rows]
+        return rows, [replace(c, metric=table.metric) for c in columns]
+    matrix, place = table.published[table.metric], f"{table.place}: published.{table.metric}"
     if len(table.axes) == 1:
         matrix = [matrix]
     lengths = [len(r) if isinstance(r, list | tuple) else 1 for r in matrix] if isinstance(matrix, list | tuple) else []

@@ -135,8 +135,15 @@ class Suite:
         return tuple(c for i in ids for c in self.tables[i].cells() if c.metric == claim.metric)
 
     def check(self, spec: TableSpec) -> None:
-        """Expand a table and try its claims' selectors and its deviations. Raises InputError for what is wrong."""
+        """Expand a table, try the selectors of its claims and baseline, and its deviations.
+
+        Raises InputError for what is wrong.
+        """
         spec.cells()
+        try:
+            spec.baselines()
+        except InputError as error:
+            raise InputError(f"{spec.place}: baseline: {error}") from None
         self.check_rules(spec.deviations, spec.place)
         for i, claim in enumerate(spec.claims):
             self.check_claim(claim, spec, f"{spec.place}: claims[{i}] ({claim.id})")

@@ -145,6 +145,25 @@ def pairs(
     return tuple(out)
 
 
+def paired_with(baseline: Conditions, cells: Iterable[Cell]) -> dict[str, str]:
+    """Cell id -> id of the baseline cell that a measured cell is compared with; baseline cells with themselves.
+
+    It is the one in the same column, else in the same row, else the only one of its metric. Raises InputError where
+    the selector picks none.
+    """
+    measured = tuple(cell for cell in cells if cell.kind == "measured")
+    chosen = select(measured, baseline)
+    found = {cell.id: cell.id for cell in chosen}
+    for cell in measured:
+        own = [one for one in chosen if one.metric == cell.metric]
+        column = [one for one in own if one.column == cell.column]
+        row = [one for one in own if one.row == cell.row]
+        partner = next((group[0] for group in (column, row, own) if len(group) == 1), None)
+        if partner is not None:
+            found.setdefault(cell.id, partner.id)
+    return found
+
+
 def _index(cells: Iterable[Cell], named: set[str]) -> Callable[[Cell], list[Cell]]:
     """For a cell, those of `cells` that are `alike` it, of its metric and on its line: looked up, not tried each."""
     by_keys: dict[frozenset[str], list[Cell]] = {}

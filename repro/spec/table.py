@@ -19,6 +19,7 @@ from repro.spec.claim import Claim
 from repro.spec.expand import expand
 from repro.spec.ids import Id
 from repro.spec.scales import TableRule
+from repro.spec.select import paired_with
 from repro.spec.strict import StrictModel
 
 Label = Annotated[str, Field(max_length=bounds.LABEL)]
@@ -84,8 +85,8 @@ class TableRow(Form):
     label: Label = ""
     """Made from `printed` unless given."""
     set: dict[str, Any] = {}
-    published: Any
-    """A number, "unknown", or a list of them: one per column."""
+    published: Any = "unknown"
+    """A number, "unknown", or a list of them: one per column; left out where none is printed."""
     kind: CellKind | None = None
     """For the row's measured columns; "quoted" where nobody outside can measure it, or another system's result."""
     note: Text = ""
@@ -132,6 +133,8 @@ class TableSpec(Form):
     rows: Annotated[tuple[TableRow, ...], Field(max_length=bounds.CELLS)] = ()
     columns: Annotated[tuple[Column, ...], Field(max_length=bounds.CELLS)] = ()
     published: dict[str, Any] = {}
+    baseline: dict[str, Any] = {}
+    """A selector of the cells that the others are compared with; empty: no such comparison."""
     deviations: Rules = ()
     claims: Claims = ()
     notes: Notes = ()
@@ -141,6 +144,8 @@ class TableSpec(Form):
     _place: str = PrivateAttr(default="")
     _paper: Paper | None = PrivateAttr(default=None)
     _cells: tuple[Cell, ...] | None = PrivateAttr(default=None)
+    _baselines: dict[str, str] | None = PrivateAttr(default=None)
+    _swept: dict[str, dict[str, str]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -169,6 +174,20 @@ class TableSpec(Form):
         if self._cells is None:
             self._cells = expand(self)
         return self._cells
+
+    def baselines(self) -> dict[str, str]:
+        """Cell id -> id of the baseline cell that it is compared with, itself for a baseline cell.
+
+        It is the one in the same column, else in the same row, else the only one of its metric; a cell without any is
+        left out. Raises InputError where the selector picks no measured cell.
+        """
+        if self._baselines is None:
+            self._baselines = paired_with(self.baseline, self.cells()) if self.baseline else {}
+        return self._baselines
+
+    def swept(self, cell: Cell) -> dict[str, str]:
+        """The settings that --sweep gave a cell, as --set spells them: they are no part of what was published."""
+        return self._swept.get(cell.id, {})
 
     def shape(self) -> tuple[int, int]:
         """Number of rows and of columns."""

@@ -34,8 +34,9 @@ def test_a_cell_that_moved_is_told_once_and_again_until_the_next_change(tmp_path
 
 def test_what_is_told(moved):
     before = {"table": "v3/table3", "scale": "tiny", "cells": [{"id": c.cell.id, "value": None} for c in plain().cells]}
-    before["cells"][0]["value"] = 0.4
+    before["cells"][0]["value"] = 40.0
     found = changes(before, moved)
+    assert changes({**before, "schema": 1, "cells": [{**before["cells"][0], "value": 0.4}]}, moved)[0] == found[0]
     assert found[0] == Change("(1, 1, 1), block4", "40.00", "51.00", "+11.00")
     # Cells that had no number before have no difference; cells without one before and now did not change.
     assert found[1].before == found[1].change == "–"
@@ -43,7 +44,7 @@ def test_what_is_told(moved):
 
 
 def test_another_scale_or_table_is_no_report_before(moved):
-    rows = [{"id": moved.cells[0].cell.id, "value": 0.4}]
+    rows = [{"id": moved.cells[0].cell.id, "value": 40.0}]
     assert changes({"table": "v3/table3", "scale": "paper", "cells": rows}, moved) == ()
     assert changes({"table": "v3/table2", "scale": "tiny", "cells": rows}, moved) == ()
     assert changes(None, moved) == ()

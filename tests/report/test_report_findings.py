@@ -55,7 +55,7 @@ def test_nothing_decided_says_what_was_seen_and_what_could_have_been(claims):
     found = findings([as_if(claim, "inconclusive", 0.9) for claim in claims[:3]], detectable=3.0)
     assert found[-1].text.startswith("Nothing is decided: all 3 claims are inconclusive.")
     assert "Nearest to a decision: “" in found[-1].text
-    assert "A true difference of 3.0 points would be seen in 80 % of such runs" in found[-1].text
+    assert "detect a true difference of 3.0 points with 80 % power" in found[-1].text
     assert {line.verdict for line in found} == {"inconclusive"}
 
 

@@ -98,7 +98,7 @@ def test_papers_with_results_come_first_and_whose_claims_they_are_is_kept_apart(
     assert [bool(group.reported) for group in found] == sorted((bool(g.reported) for g in found), reverse=True)
     assert "v3/table1" in [known.id for known in found[1].waiting]
     page = index_html([line, own, mistakes], "1")
-    for name in ("Claims of the papers", "Claims of your own", "Claims about known mistakes"):
+    for name in ("Claims of the papers", "Your own hypotheses", "Claims about known mistakes"):
         assert page.count(f"{name}, measured") == 1
 
 

@@ -8,7 +8,7 @@ from report_fixture import plain, usual
 from repro.errors import InputError
 from repro.report import files
 from repro.report.files import ready_folder, try_folder, write_file
-from repro.report.formats.write import FORMATS, parse_formats, write_report
+from repro.report.formats.write import FORMATS, check_ours_only, parse_formats, write_report
 
 
 def test_all_formats_with_names_from_the_table(tmp_path):
@@ -18,7 +18,7 @@ def test_all_formats_with_names_from_the_table(tmp_path):
         "v3-table3.md", "v3-table3.html",
         "v3-table3-cells.csv", "v3-table3-seeds.csv", "v3-table3-claims.csv",
         "v3-table3-cells.parquet", "v3-table3-seeds.parquet", "v3-table3-claims.parquet",
-        "v3-table3.tex", "v3-table3.json",
+        "v3-table3.tex", "v3-table3.json", "v3-table3-table.md",
     ]  # fmt: skip
     assert sorted(os.listdir(tmp_path / "new" / "folder")) == sorted(path.name for path in paths)
 
@@ -97,3 +97,10 @@ def test_formats_are_parsed_in_a_fixed_order():
 def test_unknown_formats(text, message):
     with pytest.raises(InputError, match=message):
         parse_formats(text)
+
+
+def test_ours_only_needs_a_format_that_heeds_it():
+    check_ours_only(True, ("md", "latex"))
+    check_ours_only(False, ("md",))
+    with pytest.raises(InputError, match=r"--ours-only: .*Add --format latex,table"):
+        check_ours_only(True, ("md", "html"))

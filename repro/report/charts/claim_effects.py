@@ -153,7 +153,8 @@ def forest_plot(claims: Sequence[ClaimResult], width: float = WIDE) -> str:
     values = [0.0, *(v for _, line in shown for v in _extent(line, seeds=False))]
     scale = padded(values, left, width - 8, 0.03)
     canvas = Canvas(width, bottom + 34)
-    canvas.text(left, 8, "● ours with interval   ◇ published", 8.5, "soft")
+    published = any(line.published is not None for _, line in shown)
+    canvas.text(left, 8, f"● ours with interval{'   ◇ published' if published else ''}", 8.5, "soft")
     axis(canvas, scale, top, bottom, 5 if narrow else 9)
     canvas.line([scale(0)] * 2, [top, bottom], "soft", 1.0)
     for index, ((claim, line), label) in enumerate(zip(shown, labels, strict=True)):
@@ -182,7 +183,7 @@ def forest_label(label: str) -> str:
 
 def _summary(claim: ClaimResult, line: Line) -> str:
     ours, printed = effect_text(line.estimate.value, claim.unit), effect_text(line.published, claim.unit)
-    return f"{claim.verdict}: ours {ours}, published {printed}"
+    return f"{claim.verdict}: ours {ours}" + ("" if line.published is None else f", published {printed}")
 
 
 def _claimed(canvas: Canvas, line: Line, scale: AxisScale, top: float, height: float) -> None:

@@ -59,10 +59,11 @@ def interval_plot(content: ReportContent, width: float = WIDE) -> str:
         axis(canvas, scale, 24, bottom, 4 if narrow else 9 if together else 5)
     if published:
         canvas.text(published_scale.start, 9, "◇ published", colour="soft")
+    words = "● ours, 95 % interval   · seeds"
+    if narrow or (not together and text_width(words, 9) > width - right.start):
+        words = "● ours   · seeds"
     ours_at = right.start + (70 if together and published else 0)
-    words = "● ours, 95 % interval" if not narrow else "● ours"
-    canvas.text(ours_at, 9, words, colour="soft")
-    canvas.text(ours_at + text_width(words, 9) + 10, 9, "· seeds", colour="soft")
+    canvas.text(min(ours_at, width - 8 - text_width(words, 9)), 9, words, colour="soft")
     metric = next(iter(content.table.metrics.values()), "")
     canvas.text((left + width) / 2, bottom + 28, metric, 8.5, "soft", "center")
     for result, y in zip(cells, places, strict=True):

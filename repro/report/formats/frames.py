@@ -1,6 +1,7 @@
 """A report as tables for other programs: pandas frames, and their text and binary forms.
 
-Values are in their internal unit (mean IOU in [0, 1]) except where a column says otherwise; nothing is rounded.
+All numbers of a row are in the unit that the paper prints, which its column `unit` names; nothing is rounded.
+docs/formats.md describes every column.
 """
 
 from __future__ import annotations
@@ -11,21 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 from repro.errors import InputError
 from repro.report.content import ReportContent
-from repro.report.grid import difference, mean
+from repro.report.grid import difference, printed_value
 from repro.report.legend import mark_of
+from repro.report.number_format import factor
 from repro.spec.departures import asked_for
+from repro.spec.metric import find_metric
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
+SCHEMA = 2
+"""1: values of cells and seeds were shares in [0, 1] beside published ones in per cent."""
 
 
 def cell_rows(content: ReportContent) -> list[dict[str, Any]]:
-    """Return one row per cell, in the paper's order; `published` and `difference` are in the printed unit."""
+    """Return one row per cell, in the paper's order."""
     rows = []
     for result in sorted(content.cells, key=lambda c: (c.cell.row, c.cell.column)):
-        cell, estimate = result.cell, result.estimate
+        cell, estimate, times = result.cell, result.estimate, factor(result.cell)
         known = estimate is not None and estimate.covers != "nothing"
         rows.append(
             {
@@ -37,15 +41,20 @@ def cell_rows(content: ReportContent) -> list[dict[str, Any]]:
                 "kind": cell.kind,
                 "state": result.state,
                 "scale": content.scale,
+                "unit": find_metric(cell.metric).unit,
                 "published": cell.published,
-                "value": mean(result),
-                "low": estimate.low if known and estimate else None,
-                "high": estimate.high if known and estimate else None,
-                "standard_error": estimate.standard_error if known and estimate else None,
+                "value": printed_value(result),
+                "low": estimate.low * times if known and estimate else None,
+                "high": estimate.high * times if known and estimate else None,
+                "standard_error": estimate.standard_error * times if known and estimate else None,
                 "dof": estimate.dof if known and estimate and estimate.covers != "exact" else None,
                 "covers": estimate.covers if estimate else None,
                 "seeds": len(result.values) if result.state == "done" else 0,
                 "difference": difference(result),
+                "baseline": result.baseline,
+                "gain": result.gain.value * times if result.gain else None,
+                "gain_low": result.gain.low * times if result.gain and result.gain.covers != "nothing" else None,
+                "gain_high": result.gain.high * times if result.gain and result.gain.covers != "nothing" else None,
                 "mark": mark_of(result, content.scale),
                 "reason": result.reason,
             }
@@ -60,8 +69,9 @@ def seed_rows(content: ReportContent) -> list[dict[str, Any]]:
             "id": result.cell.id,
             "metric": result.cell.metric,
             "scale": content.scale,
+            "unit": find_metric(result.cell.metric).unit,
             "seed": seed,
-            "value": value,
+            "value": value * factor(result.cell),
             "evaluation": result.evaluations.get(seed, ""),
         }
         for result in sorted(content.cells, key=lambda c: (c.cell.row, c.cell.column))
@@ -103,10 +113,11 @@ def claim_rows(content: ReportContent) -> list[dict[str, Any]]:
 
 
 CELL_COLUMNS = (
-    "id", "table", "row", "column", "metric", "kind", "state", "scale", "published", "value", "low", "high",
-    "standard_error", "dof", "covers", "seeds", "difference", "mark", "reason",
+    "id", "table", "row", "column", "metric", "kind", "state", "scale", "unit", "published", "value", "low", "high",
+    "standard_error", "dof", "covers", "seeds", "difference",
+    "baseline", "gain", "gain_low", "gain_high", "mark", "reason",
 )  # fmt: skip
-SEED_COLUMNS = ("id", "metric", "scale", "seed", "value", "evaluation")
+SEED_COLUMNS = ("id", "metric", "scale", "unit", "seed", "value", "evaluation")
 CLAIM_COLUMNS = (
     "id", "kind", "basis", "text", "over", "verdict", "qualifier", "sentence", "unit", "effect", "low", "high", "level",
     "p_pairs_alike", "p", "q", "seeds", "reference", "published_holds",

@@ -137,7 +137,7 @@ class PaperEntries:
 ORDER: tuple[TableKind, ...] = ("own", "paper", "implementations", "pitfalls")
 COUNTED = {
     "paper": "Claims of the papers",
-    "own": "Claims of your own",
+    "own": "Your own hypotheses",
     "implementations": "Claims about implementations",
     "pitfalls": "Claims about known mistakes",
 }

@@ -1,13 +1,12 @@
-"""The paper's table as LaTeX (booktabs), published and ours."""
+"""The paper's table as LaTeX (booktabs): published and ours, or ours only."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from repro.report.content import ReportContent
-from repro.report.grid import Grid, GridCell, grid
-from repro.report.legend import LEGEND
-from repro.spec.departures import asked_for, named
+from repro.report.grid import Grid, GridCell, GridRow, grid
+from repro.report.table_alone import caption, has_gains, has_ours, ours_text, published_text, shows_published
 
 PACKAGES = ("booktabs", "amssymb", "adjustbox")
 MOST_COLUMNS = 8
@@ -16,7 +15,7 @@ MOST_COLUMNS = 8
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "±": r"$\pm$", "×": r"$\times$",
-    "✓": r"\checkmark{}", "–": "--", "○": r"$\circ$", "<": r"\textless{}", ">": r"\textgreater{}",
+    "✓": r"\checkmark{}", "–": "--", "○": r"$\circ$", "<": r"\textless{}", ">": r"\textgreater{}", "“": "``", "”": "''",
 }  # fmt: skip
 
 
@@ -25,20 +24,21 @@ def escape(plain: str) -> str:
     return "".join(ESCAPES.get(letter, letter) for letter in plain)
 
 
-def report_latex(content: ReportContent) -> str:
+def report_latex(content: ReportContent, ours_only: bool = False) -> str:
     """Return a `table` environment, shrunk to the page where it is larger; it needs the packages PACKAGES."""
     laid = grid(content)
+    both = shows_published(content, ours_only)
     turned = len(laid.columns) > max(MOST_COLUMNS, len(laid.rows))
-    title = f"{escape(content.table.title)} ({escape('; '.join(content.table.metrics.values()))})"
     lines = [
         f"% {content.table.id} at scale {content.scale}; repro {content.version}"
         + (f", records up to {content.date}" if content.date else ""),
         rf"% needs \usepackage{{{', '.join(PACKAGES)}}}",
         r"\begin{table}",
         r"  \centering",
-        rf"  \caption{{{title}. {_caption(content)}}}",
+        rf"  \caption{{{escape(content.table.title)}. {escape(caption(content, laid, both, turned))}}}",
+        rf"  \label{{tab:{content.table.id.replace('/', '-')}}}",
         r"  \begin{adjustbox}{max totalsize={\linewidth}{0.85\textheight}}",
-        *(_turned(laid) if turned else _upright(laid)),
+        *(_turned(laid, both) if turned else _upright(laid, both)),
         r"  \end{adjustbox}",
         r"\end{table}",
         "",
@@ -46,30 +46,42 @@ def report_latex(content: ReportContent) -> str:
     return "\n".join(lines)
 
 
-def _upright(laid: Grid) -> list[str]:
-    """As in the paper, each row twice: published, ours."""
+def _upright(laid: Grid, both: bool) -> list[str]:
+    """As in the paper; each row twice where both are shown: published, ours."""
     heads = len(laid.headings)
-    lines = [_row([*laid.headings, "", *laid.columns]), r"    \midrule"]
+    gained = has_gains(laid)
+    whose = [""] if both or gained else []
+    lines = [_row(map(escape, [*laid.headings, *whose, *laid.columns])), r"    \midrule"]
     for index, row in enumerate(laid.rows):
-        lines.append(_row([*row.heads, "published", *map(_published, row.cells)]))
-        lines.append(_row([*[""] * heads, "ours", *map(_ours, row.cells)]))
-        if index + 1 < len(laid.rows):
+        first = [escape(head) for head in row.heads]
+        shown = [("published", _published)] if both else []
+        shown += [("ours", _ours)] if has_ours(row) or not both else []
+        shown += [("to baseline", _gain)] if gained else []
+        for name, text in shown:
+            lines.append(_row([*first, *([name] if whose else []), *map(text, row.cells)]))
+            first = [""] * heads
+        if whose and index + 1 < len(laid.rows):
             lines.append(r"    \addlinespace")
-    return _tabular("l" * heads + "l" + "r" * len(laid.columns), lines)
+    return _tabular("l" * (heads + len(whose)) + "r" * len(laid.columns), lines)
 
 
-def _turned(laid: Grid) -> list[str]:
-    """A line for each column; the paper's rows side by side, each twice: published, ours."""
+def _turned(laid: Grid, both: bool) -> list[str]:
+    """A line for each column; the paper's rows side by side, each twice where both are shown: published, ours."""
     lines = []
     for level, heading in enumerate(laid.headings):
-        over = [rf"\multicolumn{{2}}{{c}}{{{escape(row.heads[level])}}}" for row in laid.rows]
-        lines.append("    " + " & ".join([escape(heading), *over]) + r" \\")
-    lines.append(_row(["", *["published", "ours"] * len(laid.rows)]))
+        heads = [escape(row.heads[level]) for row in laid.rows]
+        over = [rf"\multicolumn{{2}}{{c}}{{{head}}}" for head in heads] if both else heads
+        lines.append(_row([escape(heading), *over]))
+    if both:
+        lines.append(_row(["", *["published", "ours"] * len(laid.rows)]))
     lines.append(r"    \midrule")
     for at, column in enumerate(laid.columns):
-        pairs = ((_published(row.cells[at]), _ours(row.cells[at])) for row in laid.rows)
-        lines.append(_row([column, *(value for pair in pairs for value in pair)]))
-    return _tabular("l" + "rr" * len(laid.rows), lines)
+        lines.append(_row([escape(column), *(text for row in laid.rows for text in _pair(row, at, both))]))
+    return _tabular("l" + "r" * ((1 + both) * len(laid.rows)), lines)
+
+
+def _pair(row: GridRow, at: int, both: bool) -> list[str]:
+    return [_published(row.cells[at]), _ours(row.cells[at])] if both else [_ours(row.cells[at])]
 
 
 def _tabular(columns: str, lines: Sequence[str]) -> list[str]:
@@ -77,24 +89,22 @@ def _tabular(columns: str, lines: Sequence[str]) -> list[str]:
     return [begin, r"    \toprule", *lines, r"    \bottomrule", end]
 
 
-def _row(cells: Sequence[str]) -> str:
-    return "    " + " & ".join(map(escape, cells)) + r" \\"
-
-
-def _caption(content: ReportContent) -> str:
-    seeds = f"{len(content.seeds)} seeds" if len(content.seeds) > 1 else "one seed"
-    changed_keys = [deviation.key for deviation in asked_for(content.deviations)]
-    changed = f" with other settings than the paper's ({named(changed_keys)})" if changed_keys else ""
-    caption = f"Ours at scale “{content.scale}”{changed}, mean over {seeds} with its 95 % interval."
-    return escape(caption).replace("“", "``").replace("”", "''")
+def _row(texts: Iterable[str]) -> str:
+    return "    " + " & ".join(texts) + r" \\"
 
 
 def _published(cell: GridCell | None) -> str:
-    return cell.published if cell else ""
+    return _bold(escape(published_text(cell)), cell is not None and cell.best_published)
+
+
+def _gain(cell: GridCell | None) -> str:
+    return escape(cell.gain) if cell is not None else ""
 
 
 def _ours(cell: GridCell | None) -> str:
-    if cell is None:
-        return ""
-    interval = f"({cell.interval})" if cell.interval else ""
-    return " ".join(part for part in (cell.ours, interval, LEGEND[cell.mark].symbol) if part)
+    value, rest = ours_text(cell)
+    return " ".join(part for part in (_bold(escape(value), cell is not None and cell.best_ours), escape(rest)) if part)
+
+
+def _bold(text: str, best: bool) -> str:
+    return rf"\textbf{{{text}}}" if best and text else text
