@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from repro.commands.output import say
+from repro.commands.output import print_line
 from repro.data.images import PaddedSplit
 from repro.errors import InputError
 from repro.nets.deeplab import build
@@ -116,7 +116,7 @@ def measured(
         seconds = take_turns({name: partial(one.turn, steps(device)), **beside}, device, turns=3)
     except (InputError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        say(f"step: {name}: failed: {reason}")
+        print_line(f"step: {name}: failed: {reason}")
         return [Row(name, 0.0, "images/s", goal=goal, met=False if goal else None, note=f"failed: {reason}")]
     finally:
         one.close()
@@ -126,7 +126,7 @@ def measured(
     if goal:
         row = replace(row, met=(row.ratio or 0) >= 1.5 and (row.shard or 0) >= 0.45)
     spent = time.perf_counter() - began
-    say(f"step: {name}: {row.value:.3g} images/s, {row.ratio:.2f} times {against}, after {spent:.0f} s")
+    print_line(f"step: {name}: {row.value:.3g} images/s, {row.ratio:.2f} times {against}, after {spent:.0f} s")
     more = setting.per_image(OURS["DeepLabv3"], 8) / setting.per_image(OURS["DeepLabv3"])
     stride = f"output stride 8: {more:.1f} times the multiply-adds of ours, its auxiliary head not counted"
     notes = dict.fromkeys((FLOAT32, AMP), stride)

@@ -56,10 +56,10 @@ class _Commands(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse empty words: as a folder one would mean the current one, and elsewhere that nothing was given."""
-        for before, word in zip(["", *args], args, strict=False):
-            option, equals, value = word.partition("=")
+        for before, argument in zip(["", *args], args, strict=False):
+            option, equals, value = argument.partition("=")
             alone = not equals or not option.startswith("--")
-            if not (word if alone else value).strip():
+            if not (argument if alone else value).strip():
                 name = f"{before}: " if alone and before.startswith("-") else f"{option}: " if not alone else ""
                 raise InputError(f"{name}an empty value. Leave it out, or write . for the current folder.")
         return super().parse_args(ctx, args)

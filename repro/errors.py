@@ -27,8 +27,10 @@ class InputError(Exception):
     """
 
     def __str__(self) -> str:
-        words = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: shortened(word.group(), LONGEST_WORD), super().__str__())
-        return shortened(CONTROL.sub(lambda letter: repr(letter.group())[1:-1], words), LONGEST_MESSAGE)
+        text = re.sub(
+            rf"\S{{{LONGEST_WORD},}}", lambda match: shortened(match.group(), LONGEST_WORD), super().__str__()
+        )
+        return shortened(CONTROL.sub(lambda letter: repr(letter.group())[1:-1], text), LONGEST_MESSAGE)
 
 
 def shortened(text: str, most: int = 100) -> str:
@@ -40,12 +42,12 @@ def shortened(text: str, most: int = 100) -> str:
     return text[: kept - kept // 3] + notice + text[len(text) - kept // 3 :]
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(text: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest of `known`, or an empty string."""
     names = [str(k) for k in known]
-    if len(word) > 2 * max(map(len, names), default=0):
+    if len(text) > 2 * max(map(len, names), default=0):
         return ""  # nothing is near, and to look for it takes long
-    near = get_close_matches(str(word), names, n=3, cutoff=0.5)
+    near = get_close_matches(str(text), names, n=3, cutoff=0.5)
     if not near:
         return ""
     return " Did you mean " + " or ".join(repr(n) for n in near) + "?"

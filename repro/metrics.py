@@ -100,8 +100,8 @@ def function_of(metric: Metric) -> FromConfusion:
     """
     module, _, name = metric.from_confusion.partition(":")
     if not metric.is_own:
-        found: FromConfusion = globals()[name]
-        return found
+        own: FromConfusion = globals()[name]
+        return own
     home = str(source_of(metric.name, module)[0].parent)
     if home not in sys.path:
         sys.path.insert(0, home)
@@ -110,8 +110,8 @@ def function_of(metric: Metric) -> FromConfusion:
         counts = np.random.default_rng(0).integers(0, 100, (3, 4, 4))
         batch, single = function(counts), [float(function(matrix)) for matrix in counts]
     except Exception as error:
-        told = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        raise InputError(f"metric: {metric.name} failed: {told}.") from error
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise InputError(f"metric: {metric.name} failed: {reason}.") from error
     if np.shape(batch) != (3,) or not np.allclose(batch, single, equal_nan=True):
         raise InputError(
             f"metric: {metric.name} gives shape {np.shape(batch)} for counts (3, 4, 4), or other numbers than for each "

@@ -85,12 +85,12 @@ class _CheckRun:
 
         try:
             for table in load_suite([self._own] if self._own else None).select(self._tables):
-                told = f"Make it: python -m repro check {table.id} --update"
-                baseline = read(path_of(self._baselines, table.id, self._scale), told)
+                remedy = f"Make it: python -m repro check {table.id} --update"
+                baseline = read(path_of(self._baselines, table.id, self._scale), remedy)
                 for cell in baseline.cells:
                     yield f"{table.id} at {self._scale}", cell.id.removeprefix(f"{table.id}/")
                 if baseline.steps:
-                    for probe in read_steps(steps_path(self._baselines, table.id, self._scale), told).probes:
+                    for probe in read_steps(steps_path(self._baselines, table.id, self._scale), remedy).probes:
                         yield f"{probe.name} at {self._scale}, from frozen weights", ""
         except InputError as error:
             raise pytest.UsageError(str(error)) from error
@@ -104,15 +104,15 @@ class _CheckRun:
         with tempfile.TemporaryDirectory() as folder:
             store = self._config.getoption("--repro-store") or folder
             options = Options(self._tables, scale=self._scale, store=Path(store), tables_dir=self._own)
-            told = Path(folder) / "check.xml"
-            files = check.CheckFiles(self._baselines, junit=told)
+            junit = Path(folder) / "check.xml"
+            files = check.CheckFiles(self._baselines, junit=junit)
             check.main(options, files, "cpu", self._config.getoption("--repro-jobs"), update=False, as_json=True)
-            root = ElementTree.parse(told).getroot()
-        found: dict[tuple[str, str], str] = {}
+            root = ElementTree.parse(junit).getroot()
+        problems: dict[tuple[str, str], str] = {}
         for suite in root.findall("testsuite"):
             for case in suite.findall("testcase"):
                 for problem in case:
                     text = problem.text or problem.get("message") or ""
                     for name in (case.get("name") or "", ""):
-                        found.setdefault((suite.get("name") or "", name), text)
-        return found
+                        problems.setdefault((suite.get("name") or "", name), text)
+        return problems

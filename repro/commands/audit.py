@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import repro
-from repro.commands.output import portable, print_json, say
+from repro.commands.output import portable, print_json, print_line
 from repro.errors import InputError
 from repro.judge.audit import Audit, audit_suite, too_close
 from repro.judge.result import Published
@@ -30,18 +30,18 @@ def main(
         raise InputError(f"--out {out}: nothing to write there. Say --format md, html or both.")
     wanted = None if formats is None else page_formats(formats)
     suite = load_suite([tables_dir] if tables_dir else None)
-    found = audit_suite(suite, published_values(suite, cells_for(suite, suite.select(["all"]))))
+    audit = audit_suite(suite, published_values(suite, cells_for(suite, suite.select(["all"]))))
     if as_json:
-        rows = [_row(table.id, claim) for table in found.tables for claim in table.claims]
-        print_json(rows, headline=list(found.headline))
+        rows = [_row(table.id, claim) for table in audit.tables for claim in table.claims]
+        print_json(rows, headline=list(audit.headline))
         return
     if wanted is not None:
-        _write(found, wanted, out or Path("reports/local"), full)
+        _write(audit, wanted, out or Path("reports/local"), full)
         return
-    for line in found.headline:
+    for line in audit.headline:
         print(f"- {line}")
     print()
-    for table in found.tables:
+    for table in audit.tables:
         shown = [c for c in table.claims if full or c.status == "fails" or too_close(c)]
         if not shown:
             continue
@@ -50,16 +50,16 @@ def main(
             print(f"  {claim.status:12} {claim.id}: {claim.text} {claim.note}".rstrip())
 
 
-def page_formats(told: str) -> tuple[PageFormat, ...]:
+def page_formats(text: str) -> tuple[PageFormat, ...]:
     """Return the formats of a list such as "md,html". Raises InputError for a word that is none."""
-    words = [word.strip().lower() for word in told.split(",") if word.strip()]
-    unknown = [word for word in words if word not in PAGES]
-    if unknown or not words:
-        raise InputError(f"--format: {unknown[0] if unknown else told!r} is not one of {', '.join(PAGES)}.")
-    return tuple(name for name in PAGES if name in words)
+    names = [part.strip().lower() for part in text.split(",") if part.strip()]
+    unknown = [part for part in names if part not in PAGES]
+    if unknown or not names:
+        raise InputError(f"--format: {unknown[0] if unknown else text!r} is not one of {', '.join(PAGES)}.")
+    return tuple(name for name in PAGES if name in names)
 
 
-def _write(found: Audit, formats: tuple[PageFormat, ...], out: Path, full: bool) -> None:
+def _write(audit: Audit, formats: tuple[PageFormat, ...], out: Path, full: bool) -> None:
     from repro.report.files import ready_folder, write_file
     from repro.report.formats.audit_page import audit_files
 
@@ -67,8 +67,8 @@ def _write(found: Audit, formats: tuple[PageFormat, ...], out: Path, full: bool)
     flag = " --full" if full else ""
     where = " ".join(portable("--out", out))
     command = f"python -m repro audit{flag} --format {','.join(formats)} {where}"
-    for name, page in audit_files(found, formats, command, full, repro.__version__).items():
-        say(str(write_file(out / name, page.encode())))
+    for name, page in audit_files(audit, formats, command, full, repro.__version__).items():
+        print_line(str(write_file(out / name, page.encode())))
 
 
 def _row(table: str, claim: Published) -> dict[str, Any]:

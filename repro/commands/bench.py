@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import repro
-from repro.commands.output import say
+from repro.commands.output import print_line
 from repro.errors import EXIT_CELL_FAILED, EXIT_OK, InputError, did_you_mean
 from repro.report.files import write_file
 from repro.run import session
@@ -45,10 +45,10 @@ def main(names: Sequence[str], device: str, json_file: Path | None, save_rate: s
     modules = {name: importlib.import_module(f"{package}.{name}") for name in names or known}
     chosen = {name: m for name, m in modules.items() if names or not getattr(m, "SLOW", False)}
     if slow := sorted(set(modules) - set(chosen)):
-        say(f"not run unless named, for they take minutes: {', '.join(slow)}")
+        print_line(f"not run unless named, for they take minutes: {', '.join(slow)}")
     turns = importlib.import_module(f"{package}.turns")
     rows: list[dict[str, Any]] = []
-    found = {
+    results = {
         "schema": 1,
         "version": repro.__version__,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -58,22 +58,22 @@ def main(names: Sequence[str], device: str, json_file: Path | None, save_rate: s
 
     def keep() -> None:
         if json_file is not None:
-            write_file(json_file, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode(), "--json")
+            write_file(json_file, (json.dumps(results, indent=1, ensure_ascii=False) + "\n").encode(), "--json")
 
     failed = []
     keep()  # a file that can't be written is met before minutes of measuring
     for name, module in chosen.items():
-        say(f"{name} on {place} ...")
+        print_line(f"{name} on {place} ...")
         try:
             rows += [{"benchmark": name, **asdict(row), "share": row.share} for row in module.bench(place)]
         except (InputError, RuntimeError, OSError, subprocess.CalledProcessError) as error:
             failed.append(name)
-            told = getattr(error, "stderr", None) or str(error)
-            say(f"{name}: failed: {told.strip().splitlines()[-1]}")
+            reason = getattr(error, "stderr", None) or str(error)
+            print_line(f"{name}: failed: {reason.strip().splitlines()[-1]}")
         keep()  # where a later one is interrupted, this one's figures stay
-    _print(found)
+    _print(results)
     if save_rate is not None:
-        _save_rate(save_rate, found)
+        _save_rate(save_rate, results)
     return EXIT_CELL_FAILED if failed else EXIT_OK
 
 
@@ -100,11 +100,11 @@ def _package(folder: Path) -> str:
     return PACKAGE
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(results: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=", ".join(f"{k} {v}" for k, v in found["machine"].items()), title_justify="left", box=None)
+    table = Table(title=", ".join(f"{k} {v}" for k, v in results["machine"].items()), title_justify="left", box=None)
     for heading, right in (
         ("", 0),
         ("what", 0),
@@ -116,7 +116,7 @@ def _print(found: dict[str, Any]) -> None:
     ):
         table.add_column(heading, justify="right" if right else "left", overflow="fold")
     last = ""
-    for row in found["rows"]:
+    for row in results["rows"]:
         name = row["benchmark"] if row["benchmark"] != last else ""
         last = row["benchmark"]
         ratio = ""
@@ -131,14 +131,14 @@ def _print(found: dict[str, Any]) -> None:
     console.print(table)
 
 
-def _save_rate(name: str, found: dict[str, Any]) -> None:
+def _save_rate(name: str, results: dict[str, Any]) -> None:
     """Put the measured rate into the user's own gpus.toml, its other entries kept as they are."""
     import tomllib
 
-    row = next((row for row in found["rows"] if row["benchmark"] == "rate"), None)
+    row = next((row for row in results["rows"] if row["benchmark"] == "rate"), None)
     if row is None:
         raise InputError("--save-rate: nothing was measured. See the message above.")
-    machine, path = found["machine"], own_gpus()
+    machine, path = results["machine"], own_gpus()
     memory = machine.get("gpu_memory") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         kept = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -150,8 +150,8 @@ def _save_rate(name: str, found: dict[str, Any]) -> None:
         "measured": {
             "rate": row["value"] / 1e6,
             "what": row["note"],
-            "versions": f"repro {found['version']}, torch {machine['torch']}",
-            "when": found["when"][:10],
+            "versions": f"repro {results['version']}, torch {machine['torch']}",
+            "when": results["when"][:10],
         },
     }
     text = "# Rates measured by `repro bench rate --save-rate NAME`, read by `repro plan --gpu NAME`.\n"
@@ -163,7 +163,9 @@ def _save_rate(name: str, found: dict[str, Any]) -> None:
     except OSError as error:
         raise InputError(f"{path.parent}: cannot be made ({error.strerror}).") from error
     write_file(path, text.encode(), "--save-rate")
-    say(f"{path}: {name}: {row['value']:.3g} multiply-adds a second; `repro plan TABLE --gpu {name}` reckons with it")
+    print_line(
+        f"{path}: {name}: {row['value']:.3g} multiply-adds a second; `repro plan TABLE --gpu {name}` reckons with it"
+    )
 
 
 def _toml(value: Any) -> str:

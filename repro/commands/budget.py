@@ -32,7 +32,7 @@ def in_words(cost: Budget, gpu: Gpu, count: int, plan: Plan) -> Iterator[str]:
         f"Disk: about {_size(cost.disk)}: {_size(cost.weights)} of weights, {_size(cost.records)} of matrices and "
         f"pictures, {_size(cost.images)} of decoded images, {_size(cost.checkpoints)} of checkpoint per worker."
     )
-    chain = ", then ".join(training_label(one, plan.cells) for one in cost.path)
+    chain = ", then ".join(training_label(training, plan.cells) for training in cost.path)
     yield f"Critical path: {duration(cost.path_hours * 3600)} with its evaluations ({chain})."
 
 
@@ -55,7 +55,7 @@ def as_record(cost: Budget, name: str, gpu: Gpu) -> dict[str, Any]:
             "records_bytes": cost.records,
             "images_bytes": cost.images,
             "checkpoint_bytes": cost.checkpoints,
-            "critical_path": [one.key for one in cost.path],
+            "critical_path": [training.key for training in cost.path],
             "critical_path_hours": cost.path_hours,
         }
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from repro.commands import check_frozen
-from repro.commands.output import print_json, print_table, say
+from repro.commands.output import print_json, print_line, print_table
 from repro.commands.run import compute
 from repro.errors import EXIT_CELL_FAILED, EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
 from repro.judge.baseline import Baseline, CellBaseline, differences, encode, kind_changes, path_of, read, same_bits
@@ -91,7 +91,9 @@ def _main(
     plan = session.make_plan(options, suite, store)
     workers = session.devices(device, jobs)
     before = {} if update else _baselines(options, files, plan, store)
-    steps = {table: one for table, old in before.items() if (one := _steps(options, files, table, old)) is not None}
+    steps = {
+        table: observed for table, old in before.items() if (observed := _steps(options, files, table, old)) is not None
+    }
     _ready(files, update)
     store.prepare()
     # with all trainings: their losses and weights are compared too
@@ -103,7 +105,7 @@ def _main(
     computed = {table.id: published_values(suite, table.cells()) for table in plan.request.tables}
     if update:
         if code != EXIT_OK:
-            say("no baseline was written: cells failed.")
+            print_line("no baseline was written: cells failed.")
             return code
         return _update(options, files, plan, store, workers, computed, as_json)
     frozen = check_frozen.check(options, files.baselines, plan, store, len(workers), steps)
@@ -127,7 +129,7 @@ def _ready(files: CheckFiles, update: bool) -> None:
 
 def _baselines(options: Options, files: CheckFiles, plan: Plan, store: Store) -> dict[str, Baseline]:
     """Table id -> baseline, of the same cells, protocol and data as the plan, and with its seeds; else InputError."""
-    found = {}
+    baselines = {}
     defaults = {key: list(value) if isinstance(value, tuple) else value for key, value in flat_of(Protocol()).items()}
     for table in plan.request.tables:
         path = path_of(files.baselines, table.id, plan.request.scale)
@@ -136,13 +138,13 @@ def _baselines(options: Options, files: CheckFiles, plan: Plan, store: Store) ->
         planned = snapshot(plan, table.id, store, {})
         if baseline.table != table.id or baseline.scale != plan.request.scale:
             raise InputError(f"{path}: it is of {baseline.table} at {baseline.scale}. {remedy}")
-        told = differences(baseline, planned, defaults)
+        changes = differences(baseline, planned, defaults)
         if not options.only:
             gone = [cell.id for cell in baseline.cells if planned.cell(cell.id) is None]
-            told += [f"no longer in the table: {', '.join(gone)}"] if gone else []
-        if told:
+            changes += [f"no longer in the table: {', '.join(gone)}"] if gone else []
+        if changes:
             raise InputError(
-                f"{path}: the baseline is of another protocol: {'; '.join(told)}. Nothing was run. If the change is "
+                f"{path}: the baseline is of another protocol: {'; '.join(changes)}. Nothing was run. If the change is "
                 f"meant, make it anew: {_update_command(options, files, table.id)}"
             )
         missing = [seed for seed in range(plan.request.seeds) if seed not in baseline.seeds]
@@ -151,8 +153,8 @@ def _baselines(options: Options, files: CheckFiles, plan: Plan, store: Store) ->
                 f"{path}: --seeds {plan.request.seeds}: the baseline has {len(baseline.seeds)}. Ask for as many, or "
                 f"make it anew: {_update_command(options, files, table.id)} --seeds {plan.request.seeds}"
             )
-        found[table.id] = baseline
-    return found
+        baselines[table.id] = baseline
+    return baselines
 
 
 def _check(
@@ -173,17 +175,17 @@ def _check(
         _warn_of_old_results(table, now)
         measured = any(cell.kind == "measured" for cell in now.cells)
         if measured and now.kind and not same_bits(old.kind, now.kind) and len(old.seeds) < LEAST_SEEDS:
-            told = "; ".join(kind_changes(old.kind, now.kind))
+            changes = "; ".join(kind_changes(old.kind, now.kind))
             raise InputError(
                 f"{path_of(files.baselines, table.id, old.scale)}: with one seed the baseline serves its own kind of "
-                f"machine only ({told}). Make it anew there with --update, or with more seeds."
+                f"machine only ({changes}). Make it anew there with --update, or with more seeds."
             )
         failed = _failed(plan, table.id, store)
         kind = [] if same_bits(old.kind, now.kind) else kind_changes(old.kind, now.kind)
         modules = changed(old.code, now.code)
         about = About(kind, modules, old.made, old.commit, _update_command(options, files, table.id))
         checked.append((check(old, now, failed), about))
-    _tell(checked, frozen)
+    _print_tables(checked, frozen)
     if files.junit is not None:
         suites = [suite for result in frozen.values() for suite in frozen_summary.suites(result)]
         write(files.junit, junit([table for table, _ in checked], time.monotonic() - began, suites))
@@ -197,22 +199,24 @@ def _check(
         print_json(rows, scale=plan.request.scale, seeds=plan.request.seeds, passed=passed, frozen=more)
     else:
         _print(checked, frozen)
-    if any(table.count("failed") for table, _ in checked) or any(one.count("failed") for one in frozen.values()):
+    if any(table.count("failed") for table, _ in checked) or any(
+        outcome.count("failed") for outcome in frozen.values()
+    ):
         return EXIT_CELL_FAILED
     return EXIT_OK if passed else EXIT_CHECK_FAILED
 
 
 def _failed(plan: Plan, table: str, store: Store) -> dict[str, str]:
     """Cell id -> why it has not all of its results."""
-    found = {}
+    reason_of = {}
     for planned in plan.of_table(table):
         for evaluation in planned.evaluations.values():
             wanted: list[tuple[Stored, str]] = [("training", training.key) for training in evaluation.training.chain()]
             wanted = [("evaluation", evaluation.key), *wanted]
             if any(store.peek(kind, key) is None for kind, key in wanted):
                 reasons = [failure["reason"] for _, key in wanted for failure in store.failures(key)]
-                found[planned.cell.id] = str(reasons[-1]) if reasons else "it was not run"
-    return found
+                reason_of[planned.cell.id] = str(reasons[-1]) if reasons else "it was not run"
+    return reason_of
 
 
 def _warn_of_old_results(table: TableSpec, now: Baseline) -> None:
@@ -221,26 +225,28 @@ def _warn_of_old_results(table: TableSpec, now: Baseline) -> None:
     for package in ("torch", "numpy"):
         used = now.environment.get(package)
         if used is not None and used != str(installed[package]):
-            say(
+            print_line(
                 f"{table.id}: stored results were computed with {package} {used}, {installed[package]} is installed. "
                 "With a --store of its own they are computed anew."
             )
 
 
-def _tell(checked: Sequence[tuple[CheckedTable, About]], frozen: Mapping[str, FrozenResult]) -> None:
+def _print_tables(checked: Sequence[tuple[CheckedTable, About]], frozen: Mapping[str, FrozenResult]) -> None:
     for table, about in checked:
         part = frozen.get(table.table)
         if part is not None:
-            say(frozen_summary.headline(part))
+            print_line(frozen_summary.headline(part))
         elif any(cell.kind == "measured" for cell in table.cells):
-            say(f"{table.table}: its baseline has no frozen weights; end to end alone sees little on other machines.")
-        say(headline(table))
-        say(f"  {measure(table, about)}")
+            print_line(
+                f"{table.table}: its baseline has no frozen weights; end to end alone sees little on other machines."
+            )
+        print_line(headline(table))
+        print_line(f"  {measure(table, about)}")
         moved = table.count("moved") or (part is not None and not part.passed)
         if moved and about.modules:
-            say(f"  modules changed since the baseline: {', '.join(about.modules)}")
+            print_line(f"  modules changed since the baseline: {', '.join(about.modules)}")
         if moved:
-            say(f"  if this is meant: {about.update}")
+            print_line(f"  if this is meant: {about.update}")
 
 
 def _print(checked: Sequence[tuple[CheckedTable, About]], frozen: Mapping[str, FrozenResult]) -> None:
@@ -266,10 +272,10 @@ def _update(
     """Make the baselines of what is stored, saying what changed."""
     rounded: dict[str, tuple[float, ...]] = {}
     if plan.trainings and workers[0] == "cpu":
-        told = _rounding(options, plan, store, workers)
-        if told is None:
+        differences_ = _rounding(options, plan, store, workers)
+        if differences_ is None:
             return EXIT_INTERRUPTED
-        rounded = told
+        rounded = differences_
     rows = []
     for table in plan.request.tables:
         path = path_of(files.baselines, table.id, plan.request.scale)
@@ -279,19 +285,19 @@ def _update(
         change = _change(path, new)
         ready_folder(path.parent, "--baselines")
         write_file(path, encode(new), "--baselines")
-        say(f"{table.id}: {change}")
-        say(f"  {path}")
+        print_line(f"{table.id}: {change}")
+        print_line(f"  {path}")
         rows.append({"id": table.id, "kind": "baseline", "path": str(path), "change": change})
         if any(cell.kind == "measured" for cell in new.cells) and len(new.seeds) < LEAST_SEEDS:
-            say("  with one seed it serves this kind of machine only; --seeds 3 lets others check as well")
+            print_line("  with one seed it serves this kind of machine only; --seeds 3 lets others check as well")
     if as_json:
         print_json(rows, scale=plan.request.scale, seeds=plan.request.seeds)
     return EXIT_OK
 
 
 def _commit() -> str | None:
-    told = environment()
-    return f"{told['commit']} with changes" if told["commit"] and told["modified"] else told["commit"]
+    facts = environment()
+    return f"{facts['commit']} with changes" if facts["commit"] and facts["modified"] else facts["commit"]
 
 
 def _change(path: Path, new: Baseline) -> str:
@@ -302,9 +308,9 @@ def _change(path: Path, new: Baseline) -> str:
         old = read(path, "")
     except InputError as error:
         return f"replaces a file that could not be read ({error})"
-    told = differences(old, new, {})
-    if told:
-        return f"another protocol: {'; '.join(told)}"
+    changes = differences(old, new, {})
+    if changes:
+        return f"another protocol: {'; '.join(changes)}"
     if [cell.id for cell in old.cells] != [cell.id for cell in new.cells]:
         return "other cells"
     same = sum(a.seeds == b.seeds and a.value == b.value for a, b in zip(old.cells, new.cells, strict=True))
@@ -328,19 +334,19 @@ def mean_of(cell: CellBaseline) -> float:
 def _rounding(
     options: Options, plan: Plan, store: Store, workers: Sequence[str]
 ) -> dict[str, tuple[float, ...]] | None:
-    """Cell id -> what other rounding changes in the openings of its first seed; None where interrupted."""
+    """Cell id -> what other rounding changes in the first-step losses of its first seed; None where interrupted."""
     last = rounding.shortened(plan)
     wanted = rounding.chains(last)
-    say(f"once more with other rounding: {len(wanted)} trainings")
-    found: dict[str, tuple[float, ...]] = {}
+    print_line(f"once more with other rounding: {len(wanted)} trainings")
+    differences_: dict[str, tuple[float, ...]] = {}
     done = [0]
 
     def listener(event: Event) -> None:
         if isinstance(event, TrainingDone):
             done[0] += 1
-            say(f"[{done[0]}/{len(wanted)}] other rounding")
+            print_line(f"[{done[0]}/{len(wanted)}] other rounding")
         elif isinstance(event, Failed):
-            say(f"failed: {event.reason}")
+            print_line(f"failed: {event.reason}")
 
     def compare(other: Store) -> None:
         for planned in plan.cells:
@@ -349,23 +355,23 @@ def _rounding(
             own = next(iter(planned.evaluations.values())).training
             first, second = first_step_losses(own, store), first_step_losses(last[planned.cell.id], other)
             if first is not None and second is not None:
-                found[planned.cell.id] = tuple(b - a for a, b in zip(first, second, strict=True))
+                differences_[planned.cell.id] = tuple(b - a for a, b in zip(first, second, strict=True))
 
     outcome = rounding.repeat(wanted, store, options.data_root, options.weights, [*workers], listener, compare)
-    return None if outcome.interrupted else found
+    return None if outcome.interrupted else differences_
 
 
 def _update_command(options: Options, files: CheckFiles, table: str) -> str:
-    words = ["python", "-m", "repro", "check", table, "--scale", options.scale or "smoke", "--update"]
+    parts = ["python", "-m", "repro", "check", table, "--scale", options.scale or "smoke", "--update"]
     for name, value in (
         ("--data", options.data_root),
         ("--weights", options.weights),
         ("--tables", options.tables_dir),
     ):
-        words += [name, str(value)] if value else []
+        parts += [name, str(value)] if value else []
     if files.baselines != BASELINES:
-        words += ["--baselines", str(files.baselines)]
-    return shlex.join(words)
+        parts += ["--baselines", str(files.baselines)]
+    return shlex.join(parts)
 
 
 def write(path: Path, data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from repro.commands.output import say
+from repro.commands.output import print_line
 from repro.errors import InputError
 from repro.judge.baseline import Baseline
 from repro.plan.plan import Plan
@@ -58,13 +58,13 @@ def check(
             of_table.setdefault(table, set()).add(probe.name)
     if not wanted:
         return {}
-    say(f"from frozen weights: {len(wanted)} steps and evaluations")
+    print_line(f"from frozen weights: {len(wanted)} steps and evaluations")
     results = run.compute(wanted, store, workers)
     seen, failed = _parted(wanted, results)
     return {
         table: hold(
             before[table],
-            {name: one for name, one in seen.items() if name in names},
+            {name: observation for name, observation in seen.items() if name in names},
             {name: why for name, why in failed.items() if name in names},
         )
         for table, names in of_table.items()
@@ -81,7 +81,7 @@ def update(options: Options, folder: Path, plan: Plan, table: str, store: Store,
             left.unlink(missing_ok=True)
         return ""
     tasks = [run.ObserveTask(probe, weights, names[probe.name], options.data_root) for probe in own]
-    say(f"{table}: {len(tasks)} steps and evaluations from frozen weights, and with other rounding")
+    print_line(f"{table}: {len(tasks)} steps and evaluations from frozen weights, and with other rounding")
     results, others = run.compute_rounded(tasks, store, workers)
     seen, failed = _parted(tasks, results)
     rounding: dict[str, dict[str, float]] = {}
@@ -100,7 +100,7 @@ def update(options: Options, folder: Path, plan: Plan, table: str, store: Store,
         scale=plan.request.scale,
         weights=_digest(weights),
         environment=environments_in_words([environment()]),
-        roundings=tuple(one.words for one, _ in others),
+        roundings=tuple(variant.description for variant, _ in others),
         probes=tuple(
             FrozenProbe(
                 name=probe.name,
@@ -113,7 +113,7 @@ def update(options: Options, folder: Path, plan: Plan, table: str, store: Store,
         ),
     )
     write_file(path, files.encode_table(made), "--baselines")
-    say(f"  {path}")
+    print_line(f"  {path}")
     return _digest(path)
 
 
@@ -129,18 +129,18 @@ def _weights(own: Sequence[Probe], path: Path, weights: Path, store: Store) -> d
                 if names is not None:
                     return names
         except InputError as error:
-            say(f"frozen weights are made anew: {error}")
+            print_line(f"frozen weights are made anew: {error}")
     tensors, names = freeze.freeze(own, store)
     data = frozen.encode(tensors)
     if len(data) > MOST_BYTES:
-        say(
+        print_line(
             f"the networks are too large to freeze ({len(data) / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f}): the "
             "baseline serves end to end alone. Choose a smaller scale, or narrower networks."
         )
         return None
     ready_folder(weights.parent, "--baselines")
     write_file(weights, data, "--baselines")
-    say(f"  {weights}: {len(data) / 1e6:.2f} MB")
+    print_line(f"  {weights}: {len(data) / 1e6:.2f} MB")
     return names
 
 

@@ -76,7 +76,7 @@ def _model(name: str, settings: list[str]) -> Model:
 
 
 def _strides(text: str) -> tuple[int, ...]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words or any(not word.isdigit() or int(word) not in (4, 8, 16, 32, 64, 128, 256) for word in words):
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or any(not part.isdigit() or int(part) not in (4, 8, 16, 32, 64, 128, 256) for part in parts):
         raise InputError(f"--output-strides {text}: give some of 4, 8, 16, 32, with commas between.")
-    return tuple(int(word) for word in words)
+    return tuple(int(part) for part in parts)

@@ -41,21 +41,21 @@ def _main(
         suite.scale(name)
     first, second = opened(a, "A:"), opened(b, "B:")
     matched = match(suite, tables, scales, measurements(first), measurements(second))
-    found = compare(matched)
-    code = EXIT_OK if found else EXIT_WRONG_INPUT
+    compared = compare(matched)
+    code = EXIT_OK if compared else EXIT_WRONG_INPUT
     if out is not None:
         ready_folder(out.parent, "--markdown")
-        write_file(out, markdown(str(a), str(b), matched, found).encode(), "--markdown")
+        write_file(out, markdown(str(a), str(b), matched, compared).encode(), "--markdown")
     if as_json:
-        told = [{"what": key, "a": one, "b": other} for key, one, other in environments(matched)]
-        print_json(json_rows(matched, found), headline=headline(found, matched), environments=told)
+        environment_rows = [{"what": key, "a": in_a, "b": other} for key, in_a, other in environments(matched)]
+        print_json(json_rows(matched, compared), headline=headline(compared, matched), environments=environment_rows)
         return code
-    print(headline(found, matched))
+    print(headline(compared, matched))
     for line in only_lines(matched):
         print(line)
-    if found:
+    if compared:
         print()
-        print_table(HEADINGS, rows_of(found))
+        print_table(HEADINGS, rows_of(compared))
     differing = [row for row in environments(matched) if row[1] != row[2]]
     if differing:
         print()

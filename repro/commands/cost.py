@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from repro.commands.output import print_json, print_table, say
+from repro.commands.output import print_json, print_line, print_table
 from repro.plan.only import choose
 from repro.run.computed import counted, value_of
 from repro.spec.cell import Cell
@@ -38,7 +38,7 @@ def main(
         if rows[table.id]:
             _print(table, rows[table.id], overrides)
         else:
-            say(f"{table.id}: all of its numbers are quoted, there is no network of ours to count.")
+            print_line(f"{table.id}: all of its numbers are quoted, there is no network of ours to count.")
     if any(rows.values()):
         print(LEGEND)
 
@@ -49,7 +49,7 @@ def _rows(suite: Suite, table: TableSpec, cells: Sequence[Cell], overrides: Sequ
     for cell in computed or [cell for cell in cells if cell.kind == "measured"]:
         protocol = resolve(suite, table, cell.settings, "paper", None, overrides).protocol
         metric = cell.metric if cell.kind == "computed" else "multiply_adds"
-        found = counted(protocol)
+        figures = counted(protocol)
         yield {
             "id": cell.id,
             "kind": "computed",
@@ -60,9 +60,9 @@ def _rows(suite: Suite, table: TableSpec, cells: Sequence[Cell], overrides: Sequ
             "published": cell.published if cell.kind == "computed" else None,
             "value": value_of(metric, protocol),
             "decimals": cell.decimals if cell.kind == "computed" else DECIMALS,
-            "plain_multiply_adds": found.plain_multiply_adds,
-            "parameters": found.parameters,
-            "field_of_view": found.field_of_view,
+            "plain_multiply_adds": figures.plain_multiply_adds,
+            "parameters": figures.parameters,
+            "field_of_view": figures.field_of_view,
             "settings": dict(cell.settings),
             "note": cell.note,
         }

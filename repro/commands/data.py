@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repro.commands.output import print_json, print_table, say
+from repro.commands.output import print_json, print_line, print_table
 from repro.errors import EXIT_OK, EXIT_WRONG_INPUT, InputError
 from repro.spec.dataset import Dataset
 from repro.spec.load import load_suite
@@ -68,7 +68,7 @@ def show_sheet(name: str, root: Path | None, split: str, count: int, side: int |
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"--out {out}: {reason}. Name a writable .png file.") from error
-    say(f"{out}: {min(count, len(images.pixels))} images of {name}, split {split}")
+    print_line(f"{out}: {min(count, len(images.pixels))} images of {name}, split {split}")
 
 
 def verify_set(name: str, root: Path, store: Path, as_json: bool) -> int:
@@ -77,42 +77,44 @@ def verify_set(name: str, root: Path, store: Path, as_json: bool) -> int:
 
     suite = load_suite()
     name = suite.dataset_name(name)
-    found = verify(name, suite.dataset(name), root, store / "cache", percent())
+    result = verify(name, suite.dataset(name), root, store / "cache", percent())
     marks: dict[object, str] = {True: "ok", False: "WRONG", None: ""}
     if as_json:
         print_json(
-            {"id": r.what, "kind": "check", "published": r.expected, "value": r.found, "ok": r.ok} for r in found
+            {"id": r.what, "kind": "check", "published": r.expected, "value": r.actual, "ok": r.ok} for r in result
         )
     else:
         print_table(
             ("", "what", "expected", "found"),
-            [(marks[r.ok], str(r.what), str(r.expected), str(r.found)) for r in found],
+            [(marks[r.ok], str(r.what), str(r.expected), str(r.actual)) for r in result],
         )
-    return EXIT_WRONG_INPUT if any(r.ok is False for r in found) else EXIT_OK
+    return EXIT_WRONG_INPUT if any(r.ok is False for r in result) else EXIT_OK
 
 
 def prepare_set(name: str, root: Path) -> int:
     """Print what is left to do by hand; 2 if anything is."""
     from repro.data.prepare import PIECES, prepare
 
-    left = prepare(name, root, say, percent())
+    left = prepare(name, root, print_line, percent())
     for line in left:
         print(line)
     if left:
-        say(f"Then once more: repro data prepare {name} --root {root}")
+        print_line(f"Then once more: repro data prepare {name} --root {root}")
     else:
-        say(f"{name}: everything is in {root}" if PIECES[name] else f"{name}: drawn when needed, nothing to fetch")
+        print_line(
+            f"{name}: everything is in {root}" if PIECES[name] else f"{name}: drawn when needed, nothing to fetch"
+        )
     return EXIT_WRONG_INPUT if left else EXIT_OK
 
 
 def percent(pause_seconds: float = 5.0) -> Callable[[int, int], None]:
     """Tells how far a long step is, on stderr, at most once in `pause_seconds`."""
-    told = [time.monotonic()]
+    last = [time.monotonic()]
 
     def progress(done: int, total: int) -> None:
-        if time.monotonic() - told[0] >= pause_seconds:
-            told[0] = time.monotonic()
-            say(f"  {100 * done / max(total, 1):.0f} %")
+        if time.monotonic() - last[0] >= pause_seconds:
+            last[0] = time.monotonic()
+            print_line(f"  {100 * done / max(total, 1):.0f} %")
 
     return progress
 

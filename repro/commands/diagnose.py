@@ -27,25 +27,25 @@ def main(path: Path, cell_id: str, got: float | None, form: str | None, devices:
     if devices is not None and not 1 <= devices <= 65_536:
         raise InputError(f"--devices {devices}: give 1 to 65536.")
     recipe = read_recipe(path, form, devices, split_sizes(suite))
-    found = diagnose(suite, cell, recipe)
-    unsized = [_words(departure) for departure in found.departures if departure.points is None] + recipe.extras
+    result = diagnose(suite, cell, recipe)
+    unsized = [_line_of(departure) for departure in result.departures if departure.points is None] + recipe.extras
     if as_json:
         print_json(
-            [_row(departure) for departure in found.departures],
-            cell=cell.id, read_as=recipe.title, published=found.published,
-            low=None if found.dataset else found.low, high=None if found.dataset else found.high,
-            margin=found.margin, extras=recipe.extras, not_read=recipe.open, not_stated=list(found.unstated), got=got,
-            verdict=verdict(found, got, unsized) if got is not None else None,
+            [_row(departure) for departure in result.departures],
+            cell=cell.id, read_as=recipe.title, published=result.published,
+            low=None if result.dataset else result.low, high=None if result.dataset else result.high,
+            margin=result.margin, extras=recipe.extras, not_read=recipe.open, not_stated=list(result.unstated), got=got,
+            verdict=verdict(result, got, unsized) if got is not None else None,
         )  # fmt: skip
         return
     print(f"{cell.id}: {place(suite, cell)}")
     print(f"{path}: read as {recipe.title}; {len(recipe.settings)} settings.")
     print()
-    _print(found, recipe)
+    _print(result, recipe)
     print()
-    print(expectation(found, len(unsized)))
+    print(expectation(result, len(unsized)))
     if got is not None:
-        print(verdict(found, got, unsized))
+        print(verdict(result, got, unsized))
 
 
 def split_sizes(suite: Suite) -> dict[str, int]:
@@ -53,34 +53,38 @@ def split_sizes(suite: Suite) -> dict[str, int]:
     return {name: count for name, count in suite.datasets["voc2012"].splits.items() if isinstance(count, int)}
 
 
-def expectation(found: Diagnosis, unsized: int) -> str:
+def expectation(result: Diagnosis, unsized: int) -> str:
     """What the recipe should give, in words."""
-    if found.dataset:
-        return f"Nothing can be expected: {found.dataset} is not the published number's data set. Name one with --cell."
-    sized = [departure.points for departure in found.sized if departure.points is not None]
-    runs = f"two runs of one recipe differ by up to {found.margin:.2f} in 95 % of cases"
+    if result.dataset:
+        return (
+            f"Nothing can be expected: {result.dataset} is not the published number's data set. Name one with --cell."
+        )
+    sized = [departure.points for departure in result.sized if departure.points is not None]
+    runs = f"two runs of one recipe differ by up to {result.margin:.2f} in 95 % of cases"
     if not sized:
-        words = f"Expected: {found.low:.1f} to {found.high:.1f}, as published ({found.published:.2f}); {runs}."
+        sentence = f"Expected: {result.low:.1f} to {result.high:.1f}, as published ({result.published:.2f}); {runs}."
     else:
         low, high = (sum(size[end] for size in sized) for end in (0, 1))
-        ends = f"{max(0, found.low):.1f} to {max(0, found.high):.1f}"
-        words = (
-            f"Expected: {ends}: {found.published:.2f} published, {size_of((low, high))} by departures of known size, "
+        ends = f"{max(0, result.low):.1f} to {max(0, result.high):.1f}"
+        sentence = (
+            f"Expected: {ends}: {result.published:.2f} published, {size_of((low, high))} by departures of known size, "
             f"if they add up; {runs}."
         )
     if unsized:
         count = "One departure has" if unsized == 1 else f"{unsized} departures have"
-        words += f" {count} no known size and no part in this."
-    return words
+        sentence += f" {count} no known size and no part in this."
+    return sentence
 
 
-def _print(found: Diagnosis, recipe: Recipe) -> None:
-    if not found.departures and not recipe.extras:
+def _print(result: Diagnosis, recipe: Recipe) -> None:
+    if not result.departures and not recipe.extras:
         print("No departure from the published protocol in what is stated.")
-    if found.departures:
-        rows = [(_words(d), "unknown" if d.points is None else size_of(d.points), _known(d)) for d in found.departures]
+    if result.departures:
+        rows = [
+            (_line_of(d), "unknown" if d.points is None else size_of(d.points), _known(d)) for d in result.departures
+        ]
         print_table(("departure (published -> yours)", "points", "what is known of it"), rows)
-    commands = list(dict.fromkeys(command for d in found.departures for command in d.commands))
+    commands = list(dict.fromkeys(command for d in result.departures for command in d.commands))
     if commands:
         print("\nMeasure them beside the correct protocol:")
         for command in commands:
@@ -90,13 +94,13 @@ def _print(found: Diagnosis, recipe: Recipe) -> None:
             print(f"\n{title}")
             for line in lines:
                 print(f"  {line}")
-    if found.unstated:
-        more = len(found.unstated) - SHOWN_UNSTATED
-        names = ", ".join(found.unstated[:SHOWN_UNSTATED]) + (f" and {more} more" if more > 0 else "")
+    if result.unstated:
+        more = len(result.unstated) - SHOWN_UNSTATED
+        names = ", ".join(result.unstated[:SHOWN_UNSTATED]) + (f" and {more} more" if more > 0 else "")
         print(f"\nNot stated, taken as published: {names}.")
 
 
-def _words(departure: Departure) -> str:
+def _line_of(departure: Departure) -> str:
     changes = [f"{d.key}: {_value(d.published)} -> {_value(d.value)}" for d in departure.settings]
     return "; ".join(changes)
 

@@ -38,12 +38,12 @@ def _row(name: str, ok: bool | None, value: object, remedy: str = "") -> dict[st
 def _versions() -> list[dict[str, object]]:
     from repro.run.environment import environment
 
-    told = environment()
-    rows = [_row(name, True, told[name]) for name in ("repro", "python", "platform", "cpu", "cores")]
+    environment_ = environment()
+    rows = [_row(name, True, environment_[name]) for name in ("repro", "python", "platform", "cpu", "cores")]
     for package in ("torch", "torchvision", "numpy"):
-        found = told[package]
+        version = environment_[package]
         rows.append(
-            _row(package, found is not None, found or "not installed", "" if found else f"pip install {package}")
+            _row(package, version is not None, version or "not installed", "" if version else f"pip install {package}")
         )
     return rows
 
@@ -81,11 +81,13 @@ def _bfloat16() -> list[dict[str, object]]:
 
     if precision(torch.device("cpu"), "auto") == "float32":
         return [_row("bfloat16", None, "not fast on this CPU, which computes in float32")]
-    wrong = [(one, why) for one in trust.usual() if (why := trust.fault(one))]
+    wrong = [(convolution, why) for convolution in trust.usual() if (why := trust.fault(convolution))]
     if wrong:
-        (one, why), *more = wrong
-        told = f"{one.words}: {why}{f', and {len(more)} more' if more else ''}"
-        return [_row("bfloat16", None, f"wrong on this processor ({told})", "none needed: such networks use float32")]
+        (convolution, why), *more = wrong
+        message = f"{convolution.description}: {why}{f', and {len(more)} more' if more else ''}"
+        return [
+            _row("bfloat16", None, f"wrong on this processor ({message})", "none needed: such networks use float32")
+        ]
     return [_row("bfloat16", True, "fast on this CPU, and convolutions and gradients are right")]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.commands.data import percent
-from repro.commands.output import print_json, print_table, say
+from repro.commands.output import print_json, print_line, print_table
 from repro.errors import InputError
 from repro.run import hub, session
 from repro.spec.load import load_suite
@@ -22,7 +22,7 @@ def errors_of(
 ) -> None:
     """Print top-1 and top-5 errors of each backbone's weights on ImageNet's validation images. InputError."""
     from repro.data.imagenet import validation
-    from repro.evaluate.classify import classifier, measure_errors, sight_of
+    from repro.evaluate.classify import classifier, measure_errors, transform_of
     from repro.nets.state_dicts import read
     from repro.nets.weight_files import find
     from repro.run.device import torch_device
@@ -33,18 +33,18 @@ def errors_of(
     place = torch_device(session.devices(device, 1)[0])
     published = {(c.row_label, c.metric): c.published for c in load_suite().find(TABLE).cells()}
     rows: list[dict[str, Any]] = []
-    sights = {backbone: sight_of(backbone) for backbone in backbones}
-    for backbone, sight in sights.items():
+    transforms = {backbone: transform_of(backbone) for backbone in backbones}
+    for backbone, transform in transforms.items():
         if weights == hub.folder():
-            hub.fetch(backbone, weights, say)
+            hub.fetch(backbone, weights, print_line)
         path = find(weights, backbone)
         network = classifier(backbone, read(path), str(path))
-        say(f"{backbone}: {len(images):,} images")
-        found = measure_errors(network, images, sight, place, percent())
-        for metric, value in (("top1_error", found.top1), ("top5_error", found.top5)):
+        print_line(f"{backbone}: {len(images):,} images")
+        measured = measure_errors(network, images, transform, place, percent())
+        for metric, value in (("top1_error", measured.top1), ("top5_error", measured.top5)):
             printed = published.get((ROWS.get(backbone, ""), metric))
-            told = {"id": f"{backbone}/{metric}", "kind": "measured", "published": printed, "value": 100 * value}
-            rows.append({**told, "images": found.images, "weights": path.name})
+            error_row = {"id": f"{backbone}/{metric}", "kind": "measured", "published": printed, "value": 100 * value}
+            rows.append({**error_row, "images": measured.images, "weights": path.name})
     if as_json:
         print_json(rows)
         return

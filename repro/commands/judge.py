@@ -62,16 +62,16 @@ def main(value: float | None, runs: str | None, cell_id: str, seeds_sd: float | 
 def _numbers(value: float | None, runs: str | None) -> list[float]:
     if (value is None) == (runs is None):
         raise InputError("VALUE: give one number, or several with --runs 74.9,75.2,74.6.")
-    words = [str(value)] if runs is None else [word for word in runs.split(",") if word.strip()]
+    parts = [str(value)] if runs is None else [part for part in runs.split(",") if part.strip()]
     out = []
-    for word in words:
+    for part in parts:
         try:
-            number = float(word)
+            number = float(part)
         except ValueError:
-            raise InputError(f"--runs: {word!r} is not a number. Write 74.9,75.2,74.6.") from None
+            raise InputError(f"--runs: {part!r} is not a number. Write 74.9,75.2,74.6.") from None
         if not 0 <= number <= 100 or math.isnan(number):
             raise InputError(
-                f"{'VALUE' if runs is None else '--runs'}: {word} is not a mean IOU. Give per cent, 0 to 100."
+                f"{'VALUE' if runs is None else '--runs'}: {part} is not a mean IOU. Give per cent, 0 to 100."
             )
         out.append(number)
     if not out:
@@ -116,8 +116,8 @@ def judged_sentence(suite: Suite, name: str, value: float, images: int, image_er
     of_paper = published_images(suite, suite.find(cell.table))
     if images == of_paper:
         return sentence(judge([value], cell))
-    words = sentence(judge([value], cell, image_error=image_error))
-    return f"{words} The published number is of {of_paper:,} images, this one of {images:,}."
+    judged = sentence(judge([value], cell, image_error=image_error))
+    return f"{judged} The published number is of {of_paper:,} images, this one of {images:,}."
 
 
 def place(suite: Suite, cell: Cell) -> str:

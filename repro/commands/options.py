@@ -153,16 +153,16 @@ def overrides_of(
     assignments: list[str] | None, crf: str | None, crf_backend: str | None, micro_batch: int | None = None
 ) -> tuple[str, ...]:
     """All changes of the protocol, in the words of --set."""
-    told = {"evaluate.crf?": crf, "evaluate.crf?.backend": crf_backend, "train.micro_batch": micro_batch}
-    return (*(assignments or ()), *(f"{key}={value}" for key, value in told.items() if value is not None))
+    options = {"evaluate.crf?": crf, "evaluate.crf?.backend": crf_backend, "train.micro_batch": micro_batch}
+    return (*(assignments or ()), *(f"{key}={value}" for key, value in options.items() if value is not None))
 
 
 def how_given(**given: tuple[object, object]) -> tuple[tuple[str, str | Path], ...]:
     """(option, value) of those whose value is not their default: name = (value, default); lists give several."""
-    found: list[tuple[str, str | Path]] = []
+    options: list[tuple[str, str | Path]] = []
     for name, (value, default) in given.items():
         if value is None or value == default:
             continue
-        for one in value if isinstance(value, list) else [value]:
-            found.append((f"--{name.replace('_', '-')}", one if isinstance(one, Path) else str(one)))
-    return tuple(found)
+        for item in value if isinstance(value, list) else [value]:
+            options.append((f"--{name.replace('_', '-')}", item if isinstance(item, Path) else str(item)))
+    return tuple(options)

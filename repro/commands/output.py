@@ -30,8 +30,8 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: s
     from rich.table import Table
 
     console = Console(highlight=False)
-    words = [max(len(word) for value in column for word in value.split() or [""]) for column in columns]
-    if sum(words) + 2 * (len(words) - 1) > console.width:
+    longest = [max(len(part) for value in column for part in value.split() or [""]) for column in columns]
+    if sum(longest) + 2 * (len(longest) - 1) > console.width:
         _print_plain(headings, lines, title)
         return
     if title:
@@ -53,7 +53,7 @@ def _print_plain(headings: Sequence[str], lines: Sequence[Sequence[str]], title:
         print("  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip())
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """A message for the user, on stderr."""
     print(text, file=sys.stderr, flush=True)
 

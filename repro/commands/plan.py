@@ -110,11 +110,11 @@ def _by_seed(todo: Iterable[dict[str, Any]], rate: float) -> list[tuple[str, ...
     seeds: dict[tuple[str, ...], list[int]] = {}
     for row in todo:
         if row["kind"] == "training" or row["alone"]:
-            told: tuple[str, ...] = (row["kind"], row["label"], duration(row["cost"] / rate), row["state"])
-            if row["seed"] in seeds.get(told, []):
-                told = (*told, row["id"])  # two of one name: tables differ in what they leave unsaid
-            seeds.setdefault(told, []).append(row["seed"])
-    return [(kind, label, _spans(found), about, why) for (kind, label, about, why, *_), found in seeds.items()]
+            identity: tuple[str, ...] = (row["kind"], row["label"], duration(row["cost"] / rate), row["state"])
+            if row["seed"] in seeds.get(identity, []):
+                identity = (*identity, row["id"])  # two of one name: tables differ in what they leave unsaid
+            seeds.setdefault(identity, []).append(row["seed"])
+    return [(kind, label, _spans(numbers), about, why) for (kind, label, about, why, *_), numbers in seeds.items()]
 
 
 def _spans(numbers: list[int]) -> str:
@@ -130,7 +130,7 @@ def _spans(numbers: list[int]) -> str:
 
 def sharing(plan: Plan) -> dict[str, int]:
     """How many trainings the measured cells would take each on its own, and how many remain after sharing."""
-    alone = [one for c in plan.cells for e in c.evaluations.values() for one in e.training.chain()]
+    alone = [training for c in plan.cells for e in c.evaluations.values() for training in e.training.chain()]
     return {"without": len(alone), "with": len(plan.trainings), "shared": len(alone) - len(plan.trainings)}
 
 
@@ -140,8 +140,8 @@ def _tables(plan: Plan) -> str:
 
 
 def _shared(plan: Plan) -> str:
-    told = sharing(plan)
-    return f" ({told['shared']} of {told['without']} are shared)" if told["shared"] else ""
+    shared = sharing(plan)
+    return f" ({shared['shared']} of {shared['without']} are shared)" if shared["shared"] else ""
 
 
 def rate_of(plan: Plan, store: Store) -> tuple[float, str]:
@@ -160,7 +160,7 @@ def _rows(plan: Plan, store: Store, needed: Mapping[str, Training]) -> Iterable[
     history, labels = History(store), TrainingLabels(plan.cells)
     stored_trainings = {k for k in plan.trainings if store.peek("training", k) is not None}
     for key, training in plan.trainings.items():
-        away = any(one.images.fingerprint == session.NOT_HERE for one in training.chain())
+        away = any(link.images.fingerprint == session.NOT_HERE for link in training.chain())
         if key in stored_trainings:
             state = "stored"
         elif key not in needed:

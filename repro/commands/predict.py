@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repro.commands.output import print_json, print_table, say
+from repro.commands.output import print_json, print_line, print_table
 from repro.commands.predict_split import Origin, layout_of, report, write_split
 from repro.errors import InputError, did_you_mean
 from repro.plan.plan import Plan
@@ -62,10 +62,10 @@ def main(
         from repro.data.photos import photos
 
         data = network.evaluation.images.data
-        found = photos(data, split, options.data_root, facts)
+        photo_files = photos(data, split, options.data_root, facts)
         origin = Origin(spec.id, network.key, data.name, split, layout)
         written = write_split(
-            found, origin, classes, lambda photo: label([photo.read()], network, store, place)[0], out
+            photo_files, origin, classes, lambda photo: label([photo.read()], network, store, place)[0], out
         )
         report(written, out, split, spec.id, _score_command(data.name, split, layout, out, options), as_json)
         return
@@ -82,12 +82,12 @@ def main(
             ) from error
         parts = shares(labels, classes)
         rows.append({"id": str(path), "labels": str(map_path), "overlay": str(overlay_path), "classes": parts})
-        say(f"{path}: {map_path} {overlay_path}")
+        print_line(f"{path}: {map_path} {overlay_path}")
     if as_json:
         print_json(rows, cell=spec.id, training=network.key, seed=seed, scale=plan.request.scale)
         return
-    told = [(row["id"], ", ".join(f"{k} {v:.1%}" for k, v in list(row["classes"].items())[:5])) for row in rows]
-    print_table(("picture", "largest classes"), told, title=f"{spec.id} at scale {plan.request.scale}, seed {seed}")
+    rows_ = [(row["id"], ", ".join(f"{k} {v:.1%}" for k, v in list(row["classes"].items())[:5])) for row in rows]
+    print_table(("picture", "largest classes"), rows_, title=f"{spec.id} at scale {plan.request.scale}, seed {seed}")
 
 
 def _score_command(data: str, split: str, layout: str, out: Path, options: Options) -> str:
@@ -106,8 +106,8 @@ def cell_of(suite: Suite, name: str) -> Cell:
     """
     cells = {cell.id: cell for table in suite.select(suite.tables) for cell in table.cells()}
     names = {name, *(name.replace(alias, own, 1) for alias, own in suite.aliases.items() if _begins(name, alias))}
-    exact = [cells[one] for one in names if one in cells]
-    near = exact or [cell for key, cell in cells.items() if any(_begins(key, one) for one in names)]
+    exact = [cells[candidate] for candidate in names if candidate in cells]
+    near = exact or [cell for key, cell in cells.items() if any(_begins(key, candidate) for candidate in names)]
     measured = [cell for cell in near if cell.kind == "measured"]
     if len(measured) == 1:
         return measured[0]
@@ -135,9 +135,9 @@ def _targets(images: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
         stems[path.stem] = number = stems.get(path.stem, 0) + 1
         stem = path.stem if number == 1 else f"{path.stem}-{number}"
         pair = (out / f"{stem}-labels.png", out / f"{stem}-overlay.png")
-        for one in pair:
-            if one.resolve() in given:
-                raise InputError(f"{one}: would be written over, and is one of the pictures. Name another --out.")
+        for target in pair:
+            if target.resolve() in given:
+                raise InputError(f"{target}: would be written over, and is one of the pictures. Name another --out.")
         targets.append(pair)
     return targets
 
@@ -149,8 +149,8 @@ def _network(plan: Plan, cell: Cell, seed: int, store: Store, absent: dict[str, 
     evaluation = next(c.evaluations[seed] for c in plan.cells if c.cell.id == cell.id)
     training = evaluation.training
     history = History(store)
-    found = store.peek("training", training.key)
-    if found is None:
+    record = store.peek("training", training.key)
+    if record is None:
         alike = history.alike(training.identity())
         if not alike:
             raise InputError(
@@ -159,9 +159,11 @@ def _network(plan: Plan, cell: Cell, seed: int, store: Store, absent: dict[str, 
                 + (f" --store {store.root}" if store.root != Path("runs") else "")
                 + ("" if not absent else " --data DIR")
             )
-        found = alike[0]
+        record = alike[0]
         why = "its data is not here to compare" if absent else history.explain("training", training.identity())
-        say(f"{cell.id}: taking training {found['key']} of {found['started']}, with the same settings ({why}).")
+        print_line(
+            f"{cell.id}: taking training {record['key']} of {record['started']}, with the same settings ({why})."
+        )
     crf = evaluation.evaluate.crf
     parameters = found_crf(_evaluated(history, evaluation, store)) if crf is not None and crf.searched else None
     if crf is not None and crf.searched and parameters is None:
@@ -169,7 +171,7 @@ def _network(plan: Plan, cell: Cell, seed: int, store: Store, absent: dict[str, 
             f"--from {cell.id}: its CRF's parameters are searched when it is evaluated, and that is not stored. "
             f"Run: repro run {cell.table} --scale {plan.request.scale} --seeds {seed + 1}"
         )
-    return TrainedNetwork(evaluation, str(found["key"]), parameters)
+    return TrainedNetwork(evaluation, str(record["key"]), parameters)
 
 
 def _evaluated(history: History, evaluation: Evaluation, store: Store) -> Record | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from repro.commands.output import print_json, say
+from repro.commands.output import print_json, print_line
 from repro.errors import InputError, did_you_mean
 from repro.files import read, write
 from repro.report.files import ready_folder
@@ -91,7 +91,7 @@ def write_split(
     _claim(out, origin)
     todo = [(photo, target) for photo, target in zip(photos, targets, strict=True) if not target.is_file()]
     if len(todo) < len(photos):
-        say(f"{len(photos) - len(todo)} label maps of this network are there already and stay.")
+        print_line(f"{len(photos) - len(todo)} label maps of this network are there already and stay.")
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

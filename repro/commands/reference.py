@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from repro.commands.output import print_json, say
+from repro.commands.output import print_json, print_line
 from repro.judge.reference import encode, path_of
 from repro.report.files import ready_folder, write_file
 from repro.report.stored_reference import collected
@@ -18,14 +18,14 @@ def main(options: Options, out: Path, as_json: bool) -> None:
     suite = session.load(options)
     store = Store(options.store)
     plan = session.make_plan(options, suite, store)
-    found = [collected(plan, table.id, store) for table in plan.request.tables]
+    references = [collected(plan, table.id, store) for table in plan.request.tables]
     rows = []
-    for reference in found:
+    for reference in references:
         path = path_of(out, reference.table, reference.scale)
         ready_folder(path.parent, "--out")
         write_file(path, encode(reference), "--out")
-        say(f"{reference.table}: {len(reference.cells)} cells, {reference.source()}")
-        say(f"  {path}")
+        print_line(f"{reference.table}: {len(reference.cells)} cells, {reference.source()}")
+        print_line(f"  {path}")
         rows.append({"id": reference.table, "kind": "reference", "path": str(path), "seeds": list(reference.seeds)})
     if as_json:
         print_json(rows, scale=plan.request.scale)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import repro
-from repro.commands.output import portable, print_json, say
+from repro.commands.output import portable, print_json, print_line
 from repro.errors import EXIT_FAULT, EXIT_OK, InputError
 from repro.plan.plan import Plan
 from repro.report.files import ready_folder, report_name, try_folder
@@ -60,7 +60,7 @@ def _tell_of_other_code(options: Options, plan: Plan, store: Store) -> None:
     others = with_any_code(plan, store).evaluations.keys() - plan.evaluations.keys()
     count = sum(store.peek("evaluation", key) is not None for key in others)
     if count:
-        say(
+        print_line(
             f"{count} of the evaluations that are missing here are stored by another version of the code, all else "
             "the same: --any-code reports them, `repro plan` says what has changed."
         )
@@ -88,9 +88,9 @@ def write(
     tables = [table for table in plan.request.tables if plan.of_table(table.id)]
     for table in plan.request.tables:
         if table not in tables:
-            say(f"{table.id}: --only leaves none of its cells, so no report was written")
-    asked = (options.dataset, options.only, (*options.overrides, *options.sweeps))
-    names = {table.id: report_name(table.id, plan.request.scale, *asked) for table in tables}
+            print_line(f"{table.id}: --only leaves none of its cells, so no report was written")
+    choices = (options.dataset, options.only, (*options.overrides, *options.sweeps))
+    names = {table.id: report_name(table.id, plan.request.scale, *choices) for table in tables}
     commands = {table.id: command(options, table.id) for table in tables}
     references = stamp(plan)
     made_from = {
@@ -102,7 +102,7 @@ def write(
     for table in tables:
         if table not in stale:
             paths = ", ".join(str(path) for path in there[table.id])
-            say(f"{table.id}: everything is stored, and the report is up to date: {paths}")
+            print_line(f"{table.id}: everything is stored, and the report is up to date: {paths}")
     if not stale and (out / "index.html").exists():
         return EXIT_OK
     from repro.report.assemble import CLAIM_SEEDS, assemble
@@ -132,26 +132,26 @@ def write(
 
                 drawn = write_figures(content, names[table.id], pages.figures)
         except InputError as error:  # a folder in the place of one page, say: the others are written first
-            say(f"{table.id}: no report: {error}")
+            print_line(f"{table.id}: no report: {error}")
             wrong.append(error)
             continue
         except Exception as error:  # whatever is wrong with one table's page: results are stored, other pages wait
-            say(_no_report(table.id, error))
+            print_line(_no_report(table.id, error))
             code = EXIT_FAULT
             continue
         notes.note(names[table.id], made_from[table.id], written)
         rows += cell_rows(content)
-        say(f"{table.id}: {content.headline}")
+        print_line(f"{table.id}: {content.headline}")
         for remark in content.remarks:
-            say(f"  remark: {remark}")
+            print_line(f"  remark: {remark}")
         for path in written:
-            say(f"  {path}")
+            print_line(f"  {path}")
         if pages.figures is not None:
-            say(f"  {len(drawn)} files of figures in {pages.figures}")
+            print_line(f"  {len(drawn)} files of figures in {pages.figures}")
     if "html" in pages.formats and len(wrong) < len(stale):
         known = [unreported(table) for table in suite.tables.values()]
         for path in write_index(out, known, repro.__version__):
-            say(f"  {path}")
+            print_line(f"  {path}")
     notes.keep()
     if wrong:
         raise wrong[0]
@@ -160,11 +160,11 @@ def write(
     return code
 
 
-def _asked(options: Options) -> tuple[str, ...]:
+def _choices(options: Options) -> tuple[str, ...]:
     """What makes a report one of several of its table, as options."""
-    told = [f"--dataset {Path(options.dataset).name}"] if options.dataset else []
+    choices = [f"--dataset {Path(options.dataset).name}"] if options.dataset else []
     groups = (("--only", options.only), ("--set", options.overrides), ("--sweep", options.sweeps))
-    return (*told, *(f"{option} {text}" for option, texts in groups for text in texts))
+    return (*choices, *(f"{option} {text}" for option, texts in groups for text in texts))
 
 
 def _no_report(table: str, error: Exception) -> str:
@@ -183,32 +183,32 @@ def command(options: Options, table: str, *, cell: bool = False, seeds: int | No
     `cell`: without --only, to which that of a single cell is added. It stands in pages that are shared: folders of this
     machine alone are not in it.
     """
-    words = ["python", "-m", "repro", "run", shlex.quote(table)]
+    parts = ["python", "-m", "repro", "run", shlex.quote(table)]
     if options.scale:
-        words += ["--scale", options.scale]
+        parts += ["--scale", options.scale]
     if options.dataset:
-        words += ["--dataset", shlex.quote(options.dataset)]
+        parts += ["--dataset", shlex.quote(options.dataset)]
     if options.data_root:
-        words += portable("--data", options.data_root)
+        parts += portable("--data", options.data_root)
     if options.weights:
         known = options.weights == hub.folder()
-        words += ["--weights", hub.HUB] if known else portable("--weights", options.weights)
+        parts += ["--weights", hub.HUB] if known else portable("--weights", options.weights)
     if options.trained:
-        words += portable("--weights-trained", options.trained)
+        parts += portable("--weights-trained", options.trained)
     if options.store != Options(()).store:
-        words += portable("--store", options.store)  # elsewhere everything would be computed again
+        parts += portable("--store", options.store)  # elsewhere everything would be computed again
     if options.tables_dir:
-        words += portable("--tables", options.tables_dir)
+        parts += portable("--tables", options.tables_dir)
     for assignment in options.overrides:
-        words += ["--set", shlex.quote(assignment)]
+        parts += ["--set", shlex.quote(assignment)]
     for sweep in options.sweeps:
-        words += ["--sweep", shlex.quote(sweep)]
+        parts += ["--sweep", shlex.quote(sweep)]
     for only in () if cell else options.only:
-        words += ["--only", shlex.quote(only)]
+        parts += ["--only", shlex.quote(only)]
     if seeds or options.seeds:
-        words += ["--seeds", str(seeds or options.seeds)]
+        parts += ["--seeds", str(seeds or options.seeds)]
     if options.any_code:
-        words += ["--any-code"]
+        parts += ["--any-code"]
     for option, value in options.how:
-        words += portable(option, value) if isinstance(value, Path) else [option, shlex.quote(value)]
-    return " ".join(words)
+        parts += portable(option, value) if isinstance(value, Path) else [option, shlex.quote(value)]
+    return " ".join(parts)

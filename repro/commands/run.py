@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro.commands.output import say
+from repro.commands.output import print_line
 from repro.commands.report import Pages, write
 from repro.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
 from repro.plan.caveats import caveats
@@ -54,23 +54,23 @@ def main(options: Options, out: Path, place: ExecutorChoice, execution: Executio
     executor = session.executor(place.executor, store, place.device, place.jobs, execution.processes, place.slurm)
     store.prepare()  # not before all is known to be right: a slip leaves no folder behind
     if work and not options.scale:
-        say(f"scale {plan.request.scale}: {suite.scale(plan.request.scale).description} (--scale changes it)")
+        print_line(f"scale {plan.request.scale}: {suite.scale(plan.request.scale).description} (--scale changes it)")
     if work and (unjudged := plan.unjudged()):
-        say(unjudged)
+        print_line(unjudged)
     for line in caveats(suite, plan):
-        say(line)
+        print_line(line)
     for line in session.repeated_images(work, options.data_root):
-        say(line)
+        print_line(line)
     if work and executor.local_device is not None:
         check_memory(plan, store, executor.local_device, execution.processes)
     if known := of_one_seed(plan):
-        say(known)
+        print_line(known)
     code = compute(plan, work, store, executor)
     tried = {item.key for item in work}
     while (
         code == EXIT_CELL_FAILED and (parted := in_micro_batches(plan, store)).trainings.keys() != plan.trainings.keys()
     ):
-        say("memory was short: going on in micro-batches, which reports list as departures")
+        print_line("memory was short: going on in micro-batches, which reports list as departures")
         plan = parted
         work = session.work_of(plan, store, options.data_root, options.weights, execution, trained=options.trained)
         left = [item for item in work if item.key not in tried]
@@ -87,11 +87,11 @@ def check_memory(plan: Plan, store: Store, device: str, processes: int) -> None:
     """InputError for what cannot fit into main memory; a word where it cannot fit into a GPU's."""
     there = memory_limit(device)
     trainings, evaluations = session.missing(plan, store)
-    told = too_large(trainings.values(), evaluations.values(), plan, there, processes) if there else ""
-    if told and device == "cpu":
-        raise InputError(told)
-    if told:
-        say(told)
+    message = too_large(trainings.values(), evaluations.values(), plan, there, processes) if there else ""
+    if message and device == "cpu":
+        raise InputError(message)
+    if message:
+        print_line(message)
 
 
 def check(execution: ExecutionOptions) -> None:
@@ -114,17 +114,17 @@ def compute(plan: Plan, work: Sequence[Work], store: Store, executor: Executor) 
     with show_progress(progress) as listener:
         outcome = loop.run(work, executor, listener)
     for key, reason in outcome.failed.items():
-        say(f"failed: {progress.label(key)}: {reason}")
+        print_line(f"failed: {progress.label(key)}: {reason}")
     if outcome.interrupted:
-        say(f"stopped; {len(outcome.left)} trainings are left. The same command goes on from here.")
+        print_line(f"stopped; {len(outcome.left)} trainings are left. The same command goes on from here.")
         return EXIT_INTERRUPTED
     return EXIT_CELL_FAILED if outcome.failed or progress.failed else EXIT_OK
 
 
 def known(plan: Plan, store: Store) -> dict[str, Mapping[str, float]]:
     """Evaluation key -> metrics of what is stored."""
-    found = {key: store.peek("evaluation", key) for key in plan.evaluations}
-    return {key: recorded(record) for key, record in found.items() if record is not None}
+    records = {key: store.peek("evaluation", key) for key in plan.evaluations}
+    return {key: recorded(record) for key, record in records.items() if record is not None}
 
 
 def table_views(plan: Plan) -> tuple[TableView, ...]:

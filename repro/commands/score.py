@@ -15,7 +15,7 @@ import numpy as np
 
 import repro
 from repro.commands.judge import find_cell, judged_sentence
-from repro.commands.output import print_table, say
+from repro.commands.output import print_line, print_table
 from repro.cores import cores
 from repro.data.format import DiskFormat, Sample
 from repro.data.label_form import LabelForm
@@ -84,8 +84,8 @@ def main(
     page = _page(score, pairs, reading, known, str(predictions), place)
     if against is not None:
         miou = score.miou
-        words = judged_sentence(load_suite(), against, miou.value * 100, len(pairs), miou.standard_error * 100)
-        page = replace(page, judgement=(words,))
+        judged = judged_sentence(load_suite(), against, miou.value * 100, len(pairs), miou.standard_error * 100)
+        page = replace(page, judgement=(judged,))
     if as_json:
         import json
 
@@ -95,16 +95,16 @@ def main(
     _print(score, page.judgement)
     ready_folder(out)
     for name, text in score_files(page, wanted).items():
-        say(str(write_file(out / name, text.encode())))
+        print_line(str(write_file(out / name, text.encode())))
     return page
 
 
 def _formats(text: str) -> tuple[str, ...]:
-    words = [word.strip().lower() for word in text.split(",") if word.strip()]
-    for word in words or [text]:
-        if word not in FORMATS_WRITTEN:
-            raise InputError(f"--format: {word!r} is not one of {', '.join(FORMATS_WRITTEN)}.")
-    return tuple(words)
+    names = [part.strip().lower() for part in text.split(",") if part.strip()]
+    for part in names or [text]:
+        if part not in FORMATS_WRITTEN:
+            raise InputError(f"--format: {part!r} is not one of {', '.join(FORMATS_WRITTEN)}.")
+    return tuple(names)
 
 
 def _format(dataset: str | None, truth: Path | None, data: Path | None) -> DiskFormat | None:
@@ -169,7 +169,7 @@ def _counted(
             largest = max(largest, *(largest_label(labels) for labels in read_pair(pair, reading)))
             advance(1)
     number = max(2, largest + 1)
-    say(f"{number} classes: the largest label in the files is {largest}. Name them with --classes.")
+    print_line(f"{number} classes: the largest label in the files is {largest}. Name them with --classes.")
     return ClassNames(tuple(str(k) for k in range(number)), voc_colours(number))
 
 
@@ -253,8 +253,8 @@ def _print(score: Score, judgement: tuple[str, ...]) -> None:
         f"pixel accuracy {percent(whole.pixel_accuracy, 4)} %, mean accuracy {percent(whole.mean_accuracy)} %, "
         f"frequency-weighted IOU {percent(whole.frequency_weighted_iou)} %; {len(score.images)} images"
     )
-    for words in judgement:
-        print(words)
+    for line in judgement:
+        print(line)
     if score.missing:
         print(f"{score.missing} images without a prediction were left out (--partial)")
     print()

@@ -44,17 +44,21 @@ def main(
     rows: list[dict[str, Any]] = []
     for table in tables:
         cells = chosen[table.id]
-        told = {
+        resolutions = {
             c.id: resolve(suite, table, c.settings, scale, dataset, overrides) for c in cells if c.kind == "measured"
         }
         if as_json:
-            rows += [_row(cell, told.get(cell.id), resolved) for cell in cells]
+            rows += [_row(cell, resolutions.get(cell.id), resolved) for cell in cells]
             continue
         if resolved:
-            _print_protocols(table, scale, {key: one.protocol for key, one in told.items()})
+            _print_protocols(table, scale, {key: resolution.protocol for key, resolution in resolutions.items()})
             continue
         _print(table, cells)
-        deviations = {(d.key, *_told(d.published, d.value), d.reason) for r in told.values() for d in r.deviations}
+        deviations = {
+            (d.key, *_published_and_value(d.published, d.value), d.reason)
+            for r in resolutions.values()
+            for d in r.deviations
+        }
         if deviations:
             print_table(
                 ("key", "paper", scale if scale != "paper" else "here", "reason"),
@@ -87,12 +91,14 @@ def _print_protocols(table: TableSpec, scale: str, protocols: Mapping[str, Proto
     if not protocols:
         print(f"{table.id}: no cell is measured here, so none has a protocol.")
         return
-    flat = {cell: {key: shown(value) for key, value in flat_of(one).items()} for cell, one in protocols.items()}
+    flat = {
+        cell: {key: shown(value) for key, value in flat_of(protocol).items()} for cell, protocol in protocols.items()
+    }
     keys = list(dict.fromkeys(key for values in flat.values() for key in values))
     apart = [key for key in keys if len({values.get(key) for values in flat.values()}) > 1]
-    one = next(iter(flat.values()))
+    protocol = next(iter(flat.values()))
     title = f"{table.id} at scale {scale}: " + ("what all measured cells share" if apart else "its measured cells")
-    print_table(("key", "value"), [(key, one[key]) for key in keys if key not in apart], title=title)
+    print_table(("key", "value"), [(key, protocol[key]) for key in keys if key not in apart], title=title)
     if apart:
         print()
         rows = [(cell, *(values.get(key, "none") for key in apart)) for cell, values in flat.items()]
@@ -141,15 +147,15 @@ def _legend(kinds: set[CellKind]) -> str:
     )
 
 
-def _told(published: Any, value: Any) -> tuple[str, str]:
+def _published_and_value(published: Any, value: Any) -> tuple[str, str]:
     """Both values for print; of two groups of settings only those that differ."""
     if isinstance(published, dict) and isinstance(value, dict):
         differ = [k for k in published if published[k] != value.get(k)]
         return _settings(published, differ), _settings(value, differ)
-    return _word(published), _word(value)
+    return _cell_text(published), _cell_text(value)
 
 
-def _word(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     return "none" if value is None else str(value)
 
 

@@ -142,8 +142,8 @@ def ids(path: Path) -> tuple[tuple[str, str], ...]:
     return tuple((_id(line.split()[0]), place) for place, line in list_lines(path))
 
 
-def _id(word: str) -> str:
-    name = Path(word)
+def _id(text: str) -> str:
+    name = Path(text)
     return name.stem if name.suffix.lower() in _SUFFIXES else name.name
 
 

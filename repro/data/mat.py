@@ -143,11 +143,11 @@ def _value(data: memoryview, order: str, depth: int) -> Any:
     flags, sides, _ = (next(parts, None) for _ in range(3))
     if flags is None or sides is None or len(flags.data) < 4 or sides.kind not in (5, 6):
         raise ValueError("an array without dimensions")
-    word = struct.unpack_from(f"{order}I", flags.data)[0]
+    tag = struct.unpack_from(f"{order}I", flags.data)[0]
     shape = tuple(int(side) for side in np.frombuffer(sides.data, f"{order}i4"))
     if any(side < 0 for side in shape):
         raise ValueError(f"an array of {shape}")
-    own = word & 0xFF
+    own = tag & 0xFF
     if own == _STRUCT:
         return _structures(parts, math.prod(shape), len(data), order, depth)
     if own == _CHAR:
@@ -158,7 +158,7 @@ def _value(data: memoryview, order: str, depth: int) -> Any:
             return None  # several lines of text, column by column
         coding = _TEXT[text.kind] + ("" if text.kind in (1, 2, 16) else "-le" if order == "<" else "-be")
         return bytes(text.data).decode(coding)
-    if own not in _NUMERIC or word & _COMPLEX:
+    if own not in _NUMERIC or tag & _COMPLEX:
         return None
     numbers = next(parts, None)
     if numbers is None or numbers.kind not in _NUMBERS:

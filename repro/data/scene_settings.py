@@ -58,8 +58,8 @@ def count_of(data: Data, split: str) -> int:
     """How many scenes a split has; any number can be drawn."""
     if split not in SPLITS:
         raise InputError(f"data: no split {split!r} in the embedded scenes; there are {', '.join(SPLITS)}.")
-    asked = data.val_images if split == "val" else data.train_images
-    return asked or COUNTS[split]
+    wanted = data.val_images if split == "val" else data.train_images
+    return wanted or COUNTS[split]
 
 
 def fingerprint(data: Data) -> str:

@@ -40,7 +40,7 @@ class VerifiedFact:
 
     what: str
     expected: str
-    found: str
+    actual: str
     ok: bool | None
     """None: there is nothing to compare with, or a part that nobody needs is not there."""
 

@@ -31,10 +31,10 @@ def read_command_lines(path: Path, place: str) -> list[RecipeCommand]:
     out = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
-            words = shlex.split(line, comments=True)
+            arguments = shlex.split(line, comments=True)
         except ValueError as error:
             raise InputError(f"{place}: command {number}: {error}. Mend the line.") from None
-        command = _command(words)
+        command = _command(arguments)
         if command.flags or command.script:
             out.append(command)
     if len(out) > 1 and not any(command.script for command in out):  # a flag a line
@@ -46,24 +46,24 @@ def read_command_lines(path: Path, place: str) -> list[RecipeCommand]:
     return out
 
 
-def _command(words: list[str]) -> RecipeCommand:
+def _command(arguments: list[str]) -> RecipeCommand:
     out = RecipeCommand()
     flags = out.flags
     last = ""
-    for word in words:
-        if word.startswith("-") and not _number(word):
-            name, equals, value = word.lstrip("-").partition("=")
+    for argument in arguments:
+        if argument.startswith("-") and not _number(argument):
+            name, equals, value = argument.lstrip("-").partition("=")
             last = name.replace("-", "_")
             values = flags.setdefault(last, [])
             if equals:
                 values.append(value)
                 last = ""
-        elif word.endswith(".py") and not out.script:
-            out.script = PurePosixPath(word).name
+        elif argument.endswith(".py") and not out.script:
+            out.script = PurePosixPath(argument).name
             out.launcher, out.flags = out.flags, {}
             flags, last = out.flags, ""
         elif last:
-            flags[last].append(word)
+            flags[last].append(argument)
     for held in (out.flags, out.launcher):
         for name in [name for name, values in held.items() if not values]:
             negated = name.startswith("no") and len(name) > 2 and not name.startswith("norm")
@@ -73,9 +73,9 @@ def _command(words: list[str]) -> RecipeCommand:
     return out
 
 
-def _number(word: str) -> bool:
+def _number(text: str) -> bool:
     try:
-        float(word)
+        float(text)
     except ValueError:
         return False
     return True

@@ -76,10 +76,10 @@ def diagnose(suite: Suite, cell: Cell, recipe: Recipe) -> Diagnosis:
     assert cell.published is not None
     table = suite.find(cell.table)
     published = flat_of(resolve(suite, table, cell.settings, SCALE).protocol)
-    asked = {**published, **recipe.settings}
-    if asked["model.backbone"] != published["model.backbone"]:
-        asked.pop("model.units")
-    protocol = build(asked, recipe.places)
+    settings = {**published, **recipe.settings}
+    if settings["model.backbone"] != published["model.backbone"]:
+        settings.pop("model.units")
+    protocol = build(settings, recipe.places)
     own = flat_of(protocol)
     reason = "stated"
     changed = [Deviation(k, published[k], own[k], reason, "unknown") for k in published if own[k] != published[k]]
@@ -161,19 +161,19 @@ def verdict(diagnosis: Diagnosis, got: float, unsized: Sequence[str]) -> str:
     """Whether a number is what the departures of known size lead one to expect, in one or two sentences."""
     if diagnosis.dataset:
         return f"{got:.2f} on {diagnosis.dataset} cannot be held against a number of another data set."
-    words = f"{got:.2f} lies"
+    lies = f"{got:.2f} lies"
     if abs(got - diagnosis.published) <= diagnosis.margin:
-        return f"{words} within what two runs of the published recipe differ by: there is no gap to explain."
+        return f"{lies} within what two runs of the published recipe differ by: there is no gap to explain."
     if diagnosis.low <= got <= diagnosis.high:
         return (
-            f"{words} within that range: the departures of known size are enough to explain it. They need not be the "
+            f"{lies} within that range: the departures of known size are enough to explain it. They need not be the "
             "cause."
         )
     if got < diagnosis.low:
         rest = f"{diagnosis.low - got:.2f} points below that range: something else costs."
         advice = "Look at the departures without a known size" if unsized else "Look at what is not stated"
-        return f"{words} {rest} {advice}, at the measurement (`repro score`) and at docs/pitfalls.md."
+        return f"{lies} {rest} {advice}, at the measurement (`repro score`) and at docs/pitfalls.md."
     return (
-        f"{words} {got - diagnosis.high:.2f} points above that range: the sizes reported for other recipes are too "
+        f"{lies} {got - diagnosis.high:.2f} points above that range: the sizes reported for other recipes are too "
         "large for yours, or something makes the number better than the paper's."
     )

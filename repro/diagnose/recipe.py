@@ -106,9 +106,9 @@ def _launched(commands: list[RecipeCommand]) -> int | None:
     for command in commands:
         for name in LAUNCHERS:
             for held in (command.launcher, command.flags):
-                words = held.get(name, [])
-                if words and words[-1].isdecimal():
-                    return int(words[-1]) or None
+                values = held.get(name, [])
+                if values and values[-1].isdecimal():
+                    return int(values[-1]) or None
     return 1 if any(command.script and not command.launcher for command in commands) else None
 
 

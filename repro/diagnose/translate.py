@@ -108,13 +108,13 @@ def translate(
         if key.read in ("rates", "epochs"):
             later.append(key)
         else:
-            _one(recipe, written, key, images)
+            _apply_key(recipe, written, key, images)
     for key in later:
-        _one(recipe, written, key, images)
+        _apply_key(recipe, written, key, images)
     return any(_lookup(written, key.theirs)[1] is not None for key in table)
 
 
-def _one(recipe: Recipe, written: Mapping[str, Any], key: TranslatedKey, images: Mapping[str, int]) -> None:
+def _apply_key(recipe: Recipe, written: Mapping[str, Any], key: TranslatedKey, images: Mapping[str, int]) -> None:
     name, value = _lookup(written, key.theirs)
     if value is None:
         if key.absent:
@@ -172,9 +172,9 @@ def _spelt(value: Any) -> str:
 def _items(value: Any) -> list[Any]:
     items = list(value) if isinstance(value, list | tuple) else [value]
     return [
-        word
+        item_
         for item in items
-        for word in (re.split(r"[,\s]+", item.strip("[]()")) if isinstance(item, str) else [item])
+        for item_ in (re.split(r"[,\s]+", item.strip("[]()")) if isinstance(item, str) else [item])
     ]
 
 

@@ -38,14 +38,14 @@ class Window:
 
 def windows(sizes: Sequence[Size], evaluate: Evaluate) -> list[Window]:
     """What is seen of images of these heights and widths. InputError where it does not fit the canvas."""
-    found = [_window(height, width, evaluate) for height, width in sizes]
-    height, width = (max(window.seen[axis] for window in found) for axis in (0, 1))
+    per_image = [_window(height, width, evaluate) for height, width in sizes]
+    height, width = (max(window.seen[axis] for window in per_image) for axis in (0, 1))
     if height > evaluate.canvas[0] or width > evaluate.canvas[1]:
         raise InputError(
             f"evaluate.canvas: [{evaluate.canvas[0]}, {evaluate.canvas[1]}] is smaller than the images, "
             f"{height} x {width}. Set evaluate.canvas to at least that, or data.side to make the images smaller."
         )
-    return found
+    return per_image
 
 
 def _window(height: int, width: int, evaluate: Evaluate) -> Window:

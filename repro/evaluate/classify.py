@@ -26,7 +26,7 @@ from repro.nets.backbone import Backbone
 from repro.nets.precision import autocast
 from repro.nets.registry import build_backbone
 from repro.nets.weights import load_backbone
-from repro.spec.parts import Sight, backbone_facts, names
+from repro.spec.parts import EvaluationTransform, backbone_facts, names
 from repro.spec.protocol import Model
 
 LAST_LAYERS = ("fc", "head.fc")
@@ -36,13 +36,13 @@ BATCH = 32
 TOP = 5
 
 
-def sight_of(backbone: str) -> Sight:
+def transform_of(backbone: str) -> EvaluationTransform:
     """How the makers of a backbone's weights saw images. Raises InputError where that is not known."""
-    known = [name for name in names("backbone") if backbone_facts(name).sight]
-    sight = backbone_facts(backbone).sight if backbone in known else None
-    if sight is None:
+    known = [name for name in names("backbone") if backbone_facts(name).transform]
+    transform = backbone_facts(backbone).transform if backbone in known else None
+    if transform is None:
         raise InputError(f"--backbone {backbone}: there are {', '.join(known)} to measure.")
-    return sight
+    return transform
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Classifier(nn.Module):
 
 def classifier(backbone: str, state: Mapping[str, Tensor], source: str) -> Classifier:
     """The classifier that a file of weights holds; `source` is what messages call it. InputError if it does not fit."""
-    sight_of(backbone)
+    transform_of(backbone)
     name = next((name for name in LAST_LAYERS if f"{name}.weight" in state), None)
     if name is None or f"{name}.bias" not in state:
         raise InputError(
@@ -84,19 +84,19 @@ def classifier(backbone: str, state: Mapping[str, Tensor], source: str) -> Class
     return Classifier(network, last).eval()
 
 
-def seen(pixels: npt.NDArray[np.uint8], sight: Sight) -> npt.NDArray[np.uint8]:
+def seen(pixels: npt.NDArray[np.uint8], transform: EvaluationTransform) -> npt.NDArray[np.uint8]:
     """(H, W, 3) -> (crop, crop, 3): the shorter side resized, the centre cut."""
     height, width = pixels.shape[:2]
-    size = [int(sight.shorter * side / min(height, width)) for side in (width, height)]
-    image = Image.fromarray(pixels).resize((size[0], size[1]), INTERPOLATIONS[sight.interpolation])
-    left, top = (round((side - sight.crop) / 2.0) for side in size)
-    return np.array(image.crop((left, top, left + sight.crop, top + sight.crop)))
+    size = [int(transform.shorter * side / min(height, width)) for side in (width, height)]
+    image = Image.fromarray(pixels).resize((size[0], size[1]), INTERPOLATIONS[transform.interpolation])
+    left, top = (round((side - transform.crop) / 2.0) for side in size)
+    return np.array(image.crop((left, top, left + transform.crop, top + transform.crop)))
 
 
 def measure_errors(
     network: Classifier,
     images: Sequence[Labelled],
-    sight: Sight,
+    transform: EvaluationTransform,
     device: torch.device,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Errors:
@@ -106,7 +106,7 @@ def measure_errors(
         raise InputError(f"the weights know {classes} classes, but an image has class {highest}: not ImageNet-1K's.")
     network.to(device)
     wrong = np.zeros(2, dtype=np.int64)
-    for first, batch, pixels in _batches(images, sight):
+    for first, batch, pixels in _batches(images, transform):
         with torch.inference_mode(), autocast(device, "float32"):
             best = network(normalise(onto(pixels, device))).topk(TOP).indices.cpu()
         right = best == torch.tensor([image.index for image in batch])[:, None]
@@ -117,9 +117,9 @@ def measure_errors(
 
 
 def _batches(
-    images: Sequence[Labelled], sight: Sight
+    images: Sequence[Labelled], transform: EvaluationTransform
 ) -> Iterator[tuple[int, Sequence[Labelled], npt.NDArray[np.uint8]]]:
     with ThreadPoolExecutor() as threads:
         for first in range(0, len(images), BATCH):
             batch = images[first : first + BATCH]
-            yield first, batch, np.stack([*threads.map(lambda image: seen(read_photo(image.image), sight), batch)])
+            yield first, batch, np.stack([*threads.map(lambda image: seen(read_photo(image.image), transform), batch)])

@@ -45,9 +45,9 @@ def _pydensecrf(probabilities: Tensor, pixels: Tensor, crf: CRF) -> Tensor:
     field.setUnaryEnergy(np.ascontiguousarray(unary.reshape(classes, -1).cpu().numpy()))
     symmetric = crf.normalization == "symmetric"
     kind = densecrf.NORMALIZE_SYMMETRIC if symmetric else densecrf.NORMALIZE_AFTER
-    told = {"kernel": densecrf.DIAG_KERNEL, "normalization": kind}
-    field.addPairwiseGaussian(sxy=crf.sigma_gamma, compat=crf.w2, **told)
+    options = {"kernel": densecrf.DIAG_KERNEL, "normalization": kind}
+    field.addPairwiseGaussian(sxy=crf.sigma_gamma, compat=crf.w2, **options)
     photo = np.ascontiguousarray(pixels.cpu().numpy())
-    field.addPairwiseBilateral(sxy=sigma_alpha, srgb=sigma_beta, rgbim=photo, compat=w1, **told)
+    field.addPairwiseBilateral(sxy=sigma_alpha, srgb=sigma_beta, rgbim=photo, compat=w1, **options)
     marginals = np.array(field.inference(crf.iterations), dtype=np.float32).reshape(classes, height, width)
     return torch.from_numpy(marginals).to(probabilities.device)

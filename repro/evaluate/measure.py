@@ -94,7 +94,7 @@ class SearchCache:
     """For these predictions and no others; made where it lacks."""
     on_trial: Callable[[int, int], None] = lambda _done, _of: None
     """Combinations done, of at most how many."""
-    tell: Callable[[str], None] = lambda _text: None
+    warn: Callable[[str], None] = lambda _text: None
     """What was damaged there, and is made again."""
 
 
@@ -107,7 +107,7 @@ def measure(
     device: torch.device,
     should_stop: Callable[[], bool] = lambda: False,
     search_cache: SearchCache | None = None,
-    tell: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=2),
+    warn: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=2),
 ) -> list[MeasuredSplit] | None:
     """Measure trained weights once for each of `evaluates`; None if asked to stop.
 
@@ -130,20 +130,20 @@ def measure(
     scaled = [(scaled_side(height, s), scaled_side(width, s)) for s in evaluate.scales]
     seen = [passes_of(size, evaluate.window, evaluate.window_stride)[1] for size in scaled]
     sizes = [(evaluate.batch_size, *size) for size in seen]
-    numbers = trusted(network, device, evaluate.precision, sizes, tell, learning=False)
+    numbers = trusted(network, device, evaluate.precision, sizes, warn, learning=False)
     evaluate = evaluate.model_copy(update={"precision": numbers})
-    widest = max((one.trimap_px for one in evaluates if one.trimap_px is not None), default=0)
+    widest = max((settings.trimap_px for settings in evaluates if settings.trimap_px is not None), default=0)
     void_marks_edges = widest > 0 and has_void(images)
     began = time.monotonic()
-    crf, found = evaluate.crf, None
+    crf, searched = evaluate.crf, None
     mean_field_steps: Steps | None = None
     if crf is not None and crf.searched:
-        found = _searched(network, images, classes, evaluate, crf, device, should_stop, search_cache)
-        if found is None:
+        searched = _searched(network, images, classes, evaluate, crf, device, should_stop, search_cache)
+        if searched is None:
             return None
-        best = found.best
-        told = {"w1": best.w1, "sigma_alpha": best.sigma_alpha, "sigma_beta": best.sigma_beta}
-        crf = crf.model_copy(update=told)
+        best = searched.best
+        best_settings = {"w1": best.w1, "sigma_alpha": best.sigma_alpha, "sigma_beta": best.sigma_beta}
+        crf = crf.model_copy(update=best_settings)
     kept: list[npt.NDArray[np.uint8]] = []
     matrices: list[list[npt.NDArray[np.int32]]] = [[] for _ in evaluates]
 
@@ -165,8 +165,8 @@ def measure(
                 shown_steps = steps(images.names[0], cut[0], pixels[within[0]], shown, crf)
         distance = distances(truth, sizes, widest, void_marks_edges=void_marks_edges) if widest else None
         counted = []
-        for one in evaluates:
-            labels = scored(truth, sizes, one, distance).masked_fill(unseen, VOID)
+        for settings in evaluates:
+            labels = scored(truth, sizes, settings, distance).masked_fill(unseen, VOID)
             counted.append(label_counts(labels, prediction, classes).to(torch.int32))
         shown_labels = prediction[: max(0, PICTURES - batch.start)].to(torch.uint8)
         *found_counts, shown_map = to_host([*counted, shown_labels])
@@ -190,14 +190,14 @@ def measure(
             images.names,
             pictures,
             seconds,
-            one.average,
-            search=found,
-            boundaries=around if one.trimap_px is not None else None,
+            settings.average,
+            search=searched,
+            boundaries=around if settings.trimap_px is not None else None,
             steps=mean_field_steps,
             batches=tuple(batches),
             precision=numbers,
         )
-        for one, counts in zip(evaluates, matrices, strict=True)
+        for settings, counts in zip(evaluates, matrices, strict=True)
     ]
 
 
@@ -248,7 +248,7 @@ def _searched(
         _, scores = _scores(network, images, batch, evaluate, device)
         return [image[:, h, w] for image, (h, w) in zip(scores, sizes[batch], strict=True)]
 
-    kept = StoredProbabilities(search_cache.folder, count, search_cache.tell)
+    kept = StoredProbabilities(search_cache.folder, count, search_cache.warn)
     if not kept.fill(predict, evaluate.batch_size, should_stop):
         return None
     samples = [
@@ -262,7 +262,7 @@ def _searched(
     ]
     digest = hashlib.sha256(crf.model_dump_json().encode()).hexdigest()[:20]
     notes = search_cache.folder / f"search-{digest}.json"
-    return search(samples, classes, crf, device, notes, should_stop, search_cache.on_trial, search_cache.tell)
+    return search(samples, classes, crf, device, notes, should_stop, search_cache.on_trial, search_cache.warn)
 
 
 def _pictures(images: PaddedSplit, predictions: npt.NDArray[np.uint8]) -> KeptImages:

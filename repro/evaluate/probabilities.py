@@ -28,8 +28,8 @@ Predict = Callable[[slice], Sequence[Tensor]]
 class StoredProbabilities:
     """The probabilities of the first `count` images in `folder`; `tell` hears of damaged ones."""
 
-    def __init__(self, folder: Path, count: int, tell: Callable[[str], None] = lambda _text: None) -> None:
-        self.folder, self.count, self._tell = folder, count, tell
+    def __init__(self, folder: Path, count: int, warn: Callable[[str], None] = lambda _text: None) -> None:
+        self.folder, self.count, self._warn = folder, count, warn
 
     def fill(self, predict: Predict, batch_size: int, should_stop: Callable[[], bool]) -> bool:
         """Make what lacks with `predict`, a batch at a time; False if asked to stop. A file is whole or not there."""
@@ -48,8 +48,8 @@ class StoredProbabilities:
 
     def read(self, index: int) -> npt.NDArray[np.float16]:
         """(C, H, W) of one image. Raises Damaged, or OSError."""
-        told = read(self._path(index))
-        data, checksum = told[:-_CHECKSUM_BYTES], told[-_CHECKSUM_BYTES:]
+        content = read(self._path(index))
+        data, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
         if hashlib.sha256(data).digest() != checksum:
             raise Damaged("does not match its checksum")
         values: npt.NDArray[np.float16] = np.load(io.BytesIO(data), allow_pickle=False)
@@ -65,7 +65,7 @@ class StoredProbabilities:
             return False
         except (Damaged, OSError) as error:
             remove(path)
-            self._tell(f"{path}: {error}. Its probabilities are computed again.")
+            self._warn(f"{path}: {error}. Its probabilities are computed again.")
             return False
         return True
 

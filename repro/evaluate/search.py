@@ -119,7 +119,7 @@ def search(
     notes: Path,
     should_stop: Callable[[], bool] = lambda: False,
     on_trial: Callable[[int, int], None] = lambda _done, _of: None,
-    tell: Callable[[str], None] = lambda _text: None,
+    warn: Callable[[str], None] = lambda _text: None,
 ) -> SearchResult | None:
     """Search `crf`'s lists on `samples`; None if asked to stop.
 
@@ -133,18 +133,18 @@ def search(
                 f"CRF search: {sample.name}: truth {sample.truth.shape} and image {sample.pixels.shape} differ in "
                 "size. Give each image labels of its own size."
             )
-    trials, before = _read(notes, tell)
+    trials, before = _read(notes, warn)
     done = {trial.combination: trial for trial in trials}
     began = time.monotonic()
     for level in range(crf.refinements + 1):
         earlier = [trial for trial in done.values() if trial.round < level]
         wanted = around(best_of(earlier).combination, crf, level) if earlier else coarse(crf)
-        for group in _by_sigmas([one for one in wanted if one not in done]):
+        for group in _by_sigmas([combination for combination in wanted if combination not in done]):
             matrices = _matrices(group, samples, classes, crf, device, should_stop)
             if matrices is None:
                 return None
-            for one, matrix in zip(group, matrices, strict=True):
-                done[one] = Trial(*one, float(miou(matrix)), level)
+            for combination, matrix in zip(group, matrices, strict=True):
+                done[combination] = Trial(*combination, float(miou(matrix)), level)
             _write(notes, done.values(), before + time.monotonic() - began)
             on_trial(len(done), crf.combinations)
     names = tuple(sample.name for sample in samples)
@@ -154,8 +154,8 @@ def search(
 def _by_sigmas(combinations: Sequence[Combination]) -> Iterator[list[Combination]]:
     """Those that differ in w1 only share their lattices."""
     groups: dict[tuple[float, float], list[Combination]] = {}
-    for one in combinations:
-        groups.setdefault(one[1:], []).append(one)
+    for combination in combinations:
+        groups.setdefault(combination[1:], []).append(combination)
     yield from groups.values()
 
 
@@ -184,9 +184,12 @@ def _matrices(
 
 def _labels(group: Sequence[Combination], scores: Sequence[Tensor], pixels: Sequence[Tensor], crf: CRF) -> Tensor:
     """(N, len(group)) int64: the labels of all pixels of a batch after each combination."""
-    chosen = [crf.model_copy(update=dict(zip(("w1", "sigma_alpha", "sigma_beta"), one, strict=True))) for one in group]
+    chosen = [
+        crf.model_copy(update=dict(zip(("w1", "sigma_alpha", "sigma_beta"), combination, strict=True)))
+        for combination in group
+    ]
     if crf.backend == "pydensecrf":
-        refined = [refine(scores, pixels, one) for one in chosen]
+        refined = [refine(scores, pixels, combination) for combination in chosen]
         rows = [torch.cat([predicted(image, dim=0).view(-1) for image in images]) for images in refined]
         return torch.stack(rows, dim=1)
     check(scores, pixels, crf)
@@ -195,20 +198,20 @@ def _labels(group: Sequence[Combination], scores: Sequence[Tensor], pixels: Sequ
     return kernels.labels(scores, [w1 for w1, _, _ in group], crf.w2, crf.iterations)
 
 
-def _read(notes: Path, tell: Callable[[str], None]) -> tuple[list[Trial], float]:
+def _read(notes: Path, warn: Callable[[str], None]) -> tuple[list[Trial], float]:
     """What earlier runs tried, and their seconds; nothing where the file is missing, or damaged, which is told."""
     try:
-        told = unseal(read(notes))
-        trials = [Trial(**{**t, "miou": np.nan if t["miou"] is None else t["miou"]}) for t in told["trials"]]
-        return trials, float(told["seconds"])
+        content = unseal(read(notes))
+        trials = [Trial(**{**t, "miou": np.nan if t["miou"] is None else t["miou"]}) for t in content["trials"]]
+        return trials, float(content["seconds"])
     except FileNotFoundError:
         remove(notes)  # a link that leads nowhere
     except (OSError, Damaged, ValueError, KeyError, TypeError) as error:
         remove(notes)
-        tell(f"{notes}: {error}. The search begins again.")
+        warn(f"{notes}: {error}. The search begins again.")
     return [], 0.0
 
 
 def _write(notes: Path, trials: Iterable[Trial], seconds: float) -> None:
-    told = [{**vars(t), "miou": None if np.isnan(t.miou) else t.miou} for t in trials]
-    write(notes, seal({"trials": told, "seconds": seconds}))
+    rows = [{**vars(t), "miou": None if np.isnan(t.miou) else t.miou} for t in trials]
+    write(notes, seal({"trials": rows, "seconds": seconds}))

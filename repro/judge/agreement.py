@@ -167,13 +167,13 @@ def agreement(
     tau = kendall(published, measured, metrics)
     concordant, level = _concordant(published, measured, metrics)
     settings = tuple(dict.fromkeys(key for keys in changed for key in keys))
-    found = Agreement(scale, len(published), tau, concordant, changed=len(changed), settings=settings)
+    result = Agreement(scale, len(published), tau, concordant, changed=len(changed), settings=settings)
     if scale != "paper" or (changed and not closeness):
-        return replace(found, sentence=_order(len(published), tau, concordant, level))
+        return replace(result, sentence=_order(len(published), tau, concordant, level))
     steps = (tolerance.points / 2, tolerance.points, 2 * tolerance.points)
     within = tuple((step, sum(d <= step + 1e-9 for d in distances)) for step in steps)
-    said = _values(closeness, wide, within, tolerance)
-    return replace(found, tolerance=tolerance, closeness=closeness, within=within, sentence=said)
+    closeness_text = _values(closeness, wide, within, tolerance)
+    return replace(result, tolerance=tolerance, closeness=closeness, within=within, sentence=closeness_text)
 
 
 def _within(distance: float, tolerance: Tolerance) -> Closeness:
@@ -194,13 +194,13 @@ def _order(cells: int, tau: Tau, concordant: float, level: float) -> str:
         return "Too few cells have both numbers to compare their order."
     if math.isnan(concordant):
         return f"No two of {cells} cells differ both in the paper and here: there is no order to compare."
-    words = f"{100 * concordant:.0f} % of the pairs of {cells} cells are ranked as in the paper"
+    sentence = f"{100 * concordant:.0f} % of the pairs of {cells} cells are ranked as in the paper"
     if level:
-        words += f", {100 * level:.0f} % are level"
+        sentence += f", {100 * level:.0f} % are level"
     if math.isnan(tau.low):
-        return words + "."
+        return sentence + "."
     low, high = (f"{end:.2f}".replace("-", MINUS) for end in (tau.low, tau.high))
-    return f"{words} (Kendall's tau-b {f'{tau.value:.2f}'.replace('-', MINUS)}, 95 % interval {low} to {high})."
+    return f"{sentence} (Kendall's tau-b {f'{tau.value:.2f}'.replace('-', MINUS)}, 95 % interval {low} to {high})."
 
 
 def _values(
@@ -209,14 +209,14 @@ def _values(
     """`wide`: cells whose interval holds the published value but would hold much else."""
     if not closeness:
         return "No cell has both numbers."
-    found = list(closeness.values())
+    values = list(closeness.values())
     half, once, twice = (f"{count} within {step:g}" for step, count in within)
     points = f"{tolerance.points:g} point{'s' * (tolerance.points != 1)}"
     noisy = f" ({wide} of them too noisy to tell: the interval is wider than {2 * tolerance.points:g} points)"
-    off = found.count("off")
+    off = values.count("off")
     return (
-        f"Of {len(found)} cells, {found.count('within interval')} have the published value inside our 95 % interval"
-        f"{noisy if wide else ''}, {found.count('within tolerance')} more are within {points} of it, "
+        f"Of {len(values)} cells, {values.count('within interval')} have the published value inside our 95 % interval"
+        f"{noisy if wide else ''}, {values.count('within tolerance')} more are within {points} of it, "
         f"{off} {'is' if off == 1 else 'are'} off. By distance alone: {half}, {once}, {twice} points. "
         f"{tolerance.reason}"
     )

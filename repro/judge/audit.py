@@ -79,8 +79,8 @@ class Audit:
 
     def close(self) -> tuple[tuple[TableAudit, Published], ...]:
         """Claims of which some difference is too small for single runs to tell, the hardest to tell first."""
-        found = [(table, claim) for table in self.tables for claim in table.claims if too_close(claim)]
-        return tuple(sorted(found, key=lambda item: share_of_limit(item[1])))
+        close = [(table, claim) for table in self.tables for claim in table.claims if too_close(claim)]
+        return tuple(sorted(close, key=lambda item: share_of_limit(item[1])))
 
     def printed(self, cells: Sequence[str]) -> str:
         """Return what was printed for a pair of cells: "76.58 against 76.46"; empty for more than two cells."""
@@ -111,8 +111,8 @@ def audit_suite(suite: Suite, computed: Mapping[str, float] | None = None) -> Au
     ]  # fmt: skip
     for paper in suite.papers.values():
         if paper.claims:
-            found = tuple(audit(claim, suite.cells_of(claim, None)) for claim in paper.claims)
-            tables.append(TableAudit(paper.id, f"{short_name(paper.id)} text", paper.title, found))
+            audited = tuple(audit(claim, suite.cells_of(claim, None)) for claim in paper.claims)
+            tables.append(TableAudit(paper.id, f"{short_name(paper.id)} text", paper.title, audited))
     doubles, repeats = _doubles(suite)
     # where the paper prints no value there is none that could be misprinted
     printed = [spec for spec in specs if not spec.source.derived]
@@ -156,8 +156,8 @@ def share_of_limit(claim: Published) -> float:
 
 def _printed(suite: Suite) -> list[TableSpec]:
     """Return the specs of tables and figures that stand in a paper, by its year; a suite may have others of its own."""
-    found = [spec for spec in suite.select(["all"]) if spec.source.table or spec.source.figure]
-    return sorted(found, key=lambda spec: spec.paper.year)
+    specs = [spec for spec in suite.select(["all"]) if spec.source.table or spec.source.figure]
+    return sorted(specs, key=lambda spec: spec.paper.year)
 
 
 def _doubles(suite: Suite) -> tuple[tuple[Double, ...], int]:
@@ -219,12 +219,12 @@ def _by_basis(claims: Sequence[Published]) -> str:
         ("printed", "quoted results, which nobody outside can measure"),
     )
     of = {basis: [claim for claim in claims if claim.basis == basis] for basis, _ in kinds}
-    told = [
+    counts = [
         f"{sum(c.status == 'holds' for c in of[basis])} of {len(of[basis])} about {what}"
         for basis, what in kinds
         if of[basis]
     ]
-    return f"Counted apart, these hold: {'; '.join(told)}."
+    return f"Counted apart, these hold: {'; '.join(counts)}."
 
 
 def _alike(misprints: Sequence[Misprint]) -> list[list[Misprint]]:
@@ -237,7 +237,7 @@ def _alike(misprints: Sequence[Misprint]) -> list[list[Misprint]]:
 
 def _narrowest(audit: Audit, claims: Sequence[tuple[TableAudit, Published]]) -> str:
     """Return the claims of an order whose whole point is a difference far below what single runs can tell."""
-    found = [(table, claim, claim.effects[claim.decisive]) for table, claim in claims]
-    found = sorted((f for f in found if len(f[2].cells) == 2), key=lambda f: f[2].distance / f[2].limit)
-    told = [f"{table.place}, {audit.printed(p.cells)} ({p.value:.2f}; {claim.id})" for table, claim, p in found[:7]]
-    return f"The smallest of them, in points: {'; '.join(told)}."
+    effects = [(table, claim, claim.effects[claim.decisive]) for table, claim in claims]
+    effects = sorted((f for f in effects if len(f[2].cells) == 2), key=lambda f: f[2].distance / f[2].limit)
+    named = [f"{table.place}, {audit.printed(p.cells)} ({p.value:.2f}; {claim.id})" for table, claim, p in effects[:7]]
+    return f"The smallest of them, in points: {'; '.join(named)}."

@@ -1,7 +1,7 @@
 """A baseline: what a table came out as, with all that a later run needs to be held against it.
 
 One JSON file per table and scale. A cell carries, for each seed, its score and digests at full precision, for machines
-of the same kind, and two losses, for the others: their course over the training and its opening, see `judge.drift`.
+of the same kind, and two losses, for the others: its mean over the training and that of the first step (`judge.drift`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import ValidationError
 
 from repro.errors import InputError
 from repro.spec.metric import MIOU
@@ -26,11 +26,11 @@ same libraries takes the same kernels and adds in the same order. Python's versi
 class SeedResult(StrictModel):
     """One measured cell with one seed."""
 
-    score: float = Field(validation_alias=AliasChoices("score", "miou"))
-    """The cell's metric in its internal unit; files made before there was another than mean IOU call it that."""
-    course: float
+    score: float
+    """The cell's metric in its internal unit."""
+    mean_loss: float
     """Mean of the recorded losses of the cell's training."""
-    openings: tuple[float, ...]
+    first_step_losses: tuple[float, ...]
     """Loss at the first step of every training in the cell's chain, first one first."""
     confusion: str
     """20 hex digits of the confusion matrices of all images."""
@@ -55,7 +55,7 @@ class CellBaseline(StrictModel):
     """Of a computed cell, in its printed unit."""
     seeds: dict[int, SeedResult] = {}
     rounding: tuple[float, ...] = ()
-    """What other rounding changed in the first seed's openings."""
+    """What other rounding changed in the first seed's first-step losses."""
 
 
 class Baseline(StrictModel):
@@ -132,8 +132,8 @@ def read(path: Path, remedy: str) -> Baseline:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no baseline. {remedy}") from None
     except (OSError, UnicodeDecodeError) as error:
-        told = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"{path}: cannot be read ({told}). {remedy}") from None
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise InputError(f"{path}: cannot be read ({reason}). {remedy}") from None
     try:
         return Baseline.model_validate_json(text)
     except ValidationError as error:
@@ -153,18 +153,18 @@ def differences(before: Baseline, now: Baseline, defaults: Mapping[str, Any]) ->
     `now` may hold a part of the cells. `defaults`: dotted key -> the protocol's default. A key that is newer than the
     baseline does not count while it has its default: that is what there was before it.
     """
-    told: dict[str, list[str]] = {}
+    cells_by_change: dict[str, list[str]] = {}
     for cell in now.cells:
         old = before.cell(cell.id)
         if old is None or old.kind != cell.kind:
-            told.setdefault("not in the baseline", []).append(cell.id)
+            cells_by_change.setdefault("not in the baseline", []).append(cell.id)
             continue
         if cell.kind != "measured":
             continue
         if old.metric != cell.metric:
-            told.setdefault(f"metric {old.metric} -> {cell.metric}", []).append(cell.id)
+            cells_by_change.setdefault(f"metric {old.metric} -> {cell.metric}", []).append(cell.id)
         if old.data != cell.data:
-            told.setdefault("other data", []).append(cell.id)
+            cells_by_change.setdefault("other data", []).append(cell.id)
         was, is_ = before.protocol_of(old), now.protocol_of(cell)
         for key in sorted(was.keys() | is_.keys()):
             missing = object()
@@ -173,8 +173,8 @@ def differences(before: Baseline, now: Baseline, defaults: Mapping[str, Any]) ->
                 continue
             if first != second:
                 change = " -> ".join("none" if value is missing else str(value) for value in (first, second))
-                told.setdefault(f"{key} {change}", []).append(cell.id)
-    return [f"{what} ({_some(cells)})" for what, cells in told.items()]
+                cells_by_change.setdefault(f"{key} {change}", []).append(cell.id)
+    return [f"{what} ({_some(cells)})" for what, cells in cells_by_change.items()]
 
 
 def _some(cells: Sequence[str]) -> str:

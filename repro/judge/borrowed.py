@@ -36,11 +36,17 @@ def with_reference(evidence: Evidence, runs: Mapping[str, ReferenceRuns]) -> Evi
     own: dict[str, list[float]] = {}
     for (cell, _), value in evidence.values.items():
         own.setdefault(cell, []).append(value)
-    known = {cell: one for cell, one in runs.items() if len(one.scores) >= LEAST_SEEDS and len(own.get(cell, ())) == 1}
-    unlike = {
-        cell: one.source for cell, one in known.items() if misfit(own[cell][0], [*one.scores.values()], len(known))
+    known = {
+        cell: known_runs
+        for cell, known_runs in runs.items()
+        if len(known_runs.scores) >= LEAST_SEEDS and len(own.get(cell, ())) == 1
     }
-    fitting = {cell: one for cell, one in known.items() if cell not in unlike}
+    unlike = {
+        cell: known_runs.source
+        for cell, known_runs in known.items()
+        if misfit(own[cell][0], [*known_runs.scores.values()], len(known))
+    }
+    fitting = {cell: known_runs for cell, known_runs in known.items() if cell not in unlike}
     return replace(evidence, reference=fitting, unlike=unlike)
 
 
@@ -51,5 +57,5 @@ def misfit(value: float, reference: Sequence[float], cells: int) -> bool:
     """
     seeds = len(reference)
     mean = sum(reference) / seeds
-    spread = math.sqrt(sum((one - mean) ** 2 for one in reference) / (seeds - 1) * (1 + 1 / seeds))
+    spread = math.sqrt(sum((score - mean) ** 2 for score in reference) / (seeds - 1) * (1 + 1 / seeds))
     return abs(value - mean) > t_quantile(1 - MISFIT / 2 / cells, seeds - 1) * spread + 1e-9

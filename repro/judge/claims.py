@@ -67,15 +67,15 @@ def _measured(claim: Claim, cells: Sequence[Cell], evidence: Evidence, published
     result = ClaimResult(claim.id, claim.text, claim.kind, claim.metric, published, claim.over, why=claim.why)
     if claim.kind == "text":
         return replace(result, testable=False)
-    asked = question(claim, cells)
-    result = replace(result, unit=asked.unit)
-    if any(cell.kind == "quoted" for cell in asked.cells):
+    question_ = question(claim, cells)
+    result = replace(result, unit=question_.unit)
+    if any(cell.kind == "quoted" for cell in question_.cells):
         why = claim.why or "it compares with a number that this suite quotes and cannot measure."
         return replace(result, testable=False, why=why)
     if claim.why:
         return replace(result, testable=False)
-    computed = all(cell.kind == "computed" for cell in asked.cells)
-    ids = [cell.id for cell in asked.cells]
+    computed = all(cell.kind == "computed" for cell in question_.cells)
+    ids = [cell.id for cell in question_.cells]
     known = set(evidence.computed) if computed else {cell for cell, _ in evidence.values}
     missing = tuple(cell for cell in ids if cell not in known)
     seeds = () if computed else evidence.seeds(ids)
@@ -83,10 +83,10 @@ def _measured(claim: Claim, cells: Sequence[Cell], evidence: Evidence, published
         return replace(result, missing=missing)
     if not computed and (same := evidence.same(ids)):
         return replace(result, same=same)
-    borrowed = borrowed_seeds(asked, evidence, seeds)
+    borrowed = borrowed_seeds(question_, evidence, seeds)
     alternatives = [
-        [part_of(effect, asked, evidence, seeds, k, borrowed) for effect in effects]
-        for k, effects in enumerate(asked.alternatives)
+        [part_of(effect, question_, evidence, seeds, k, borrowed) for effect in effects]
+        for k, effects in enumerate(question_.alternatives)
     ]
     sources = dict.fromkeys(evidence.reference[cell].source for cell in ids if borrowed)
     combined = _combined(replace(result, seeds=seeds, reference="; ".join(sources)), alternatives)

@@ -53,11 +53,11 @@ def same_scores(values: Mapping[Key, float], trained_by: Mapping[str, str]) -> d
     for cell, by_seed in scores.items():
         if cell in trained_by:
             alike.setdefault(tuple(sorted(by_seed.items())), []).append(cell)
-    found = {}
+    groups = {}
     for cells in alike.values():
         if len({trained_by[cell] for cell in cells}) > 1:
-            found.update(dict.fromkeys(cells, tuple(cells)))
-    return found
+            groups.update(dict.fromkeys(cells, tuple(cells)))
+    return groups
 
 
 def learned_nothing(losses: Sequence[float]) -> bool:

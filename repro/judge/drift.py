@@ -5,15 +5,15 @@ sums are rounded in another order, and a training is chaotic: after some tens of
 another network, as different as one from another seed. What may move, and how far, is then a matter of statistics.
 Three quantities are compared, seed by seed with the baseline's same seed:
 
-    score    the cell's metric (mean IOU), mean over the n seeds. Explained by seeds: the standard deviation over the
-             baseline's seeds, of the cell or pooled over the table's cells of that metric, whichever is larger, times
-             sqrt(2 / n) for a difference of two means. (A pair shares its batches and first
-             weights and is more alike than that: the test is strict.)
-    course   the training's mean loss, likewise. It tells something where the score can't: a network of 30 steps may
-             call everything background, whatever was wrong with it.
-    opening  the loss at the first step of every training in the chain. It follows from data, weights and network by one
-             forward pass, so that seeds explain nothing: tolerated is `OPENING_FACTOR` times what other rounding was
-             seen to change when the baseline was made. Compared where both were computed on a CPU in one precision.
+    score            the cell's metric (mean IOU), mean over the n seeds. Explained by seeds: the deviation over
+                     the baseline's seeds, of the cell or pooled over the table's cells of that metric, whichever is
+                     larger, times sqrt(2 / n) for a difference of two means. (A pair shares its batches and first
+                     weights and is more alike than that: the test is strict.)
+    mean loss        of the training, likewise. It tells something where the score can't: a network of 30 steps may
+                     call everything background, whatever was wrong with it.
+    first-step loss  of every training in the chain. It follows from data, weights and network by one forward pass, so
+                     that seeds explain nothing: tolerated is `FIRST_STEP_FACTOR` times what other rounding was seen to
+                     change when the baseline was made. Compared where both were computed on a CPU in one precision.
 
 A tolerance is so many standard errors that all comparisons of a table together give a false alarm in `FALSE_ALARMS` of
 the runs at most (Bonferroni; Student's t with the degrees of freedom of the pooled spread), and never below a floor.
@@ -36,11 +36,11 @@ FALSE_ALARMS = 0.01
 """Of runs on another kind of machine, per table."""
 SCORE_FLOOR = 0.001
 """0.1 points of mean IOU: a few border pixels of a few images. Of a metric that is no share: part of the score."""
-COURSE_FLOOR = 0.01
-"""Share of the course."""
-OPENING_FLOOR = {"float32": 1e-4, "bfloat16": 1e-3}
-"""Precision -> share of the opening; a forward pass rounds at 1e-6 and 1e-3, and a loss is a mean of many."""
-OPENING_FACTOR = 2.0
+MEAN_LOSS_FLOOR = 0.01
+"""Share of the mean loss."""
+FIRST_STEP_FLOOR = {"float32": 1e-4, "bfloat16": 1e-3}
+"""Precision -> share of the first-step loss; a forward pass rounds at 1e-6 and 1e-3, and a loss is a mean of many."""
+FIRST_STEP_FACTOR = 2.0
 """One second rounding is one draw, shared by all cells that start from the same first training."""
 
 CheckedState = Literal["equal", "within", "moved", "failed"]
@@ -51,7 +51,7 @@ class Shift:
     """One comparison. Scores are in their metric's internal unit."""
 
     quantity: str
-    """"score", "course", "opening" (of the cell's own training), "opening of training 1 of 2", "value"."""
+    """"score", "mean loss", "first-step loss" (of the cell's own training; else with "of training 1 of 2"), "value"."""
     before: float
     now: float
     tolerance: float
@@ -131,8 +131,8 @@ def check(before: Baseline, now: Baseline, failed: Mapping[str, str] | None = No
             cells.append(_computed(old, cell))
         else:
             cells.append(_exact(old, cell) if tolerances is None else tolerances.held(old, cell))
-    told = () if tolerances is None else (tolerances.comparisons, tolerances.spread)
-    return CheckedTable(now.table, now.scale, exact, tuple(cells), *told)
+    counts = () if tolerances is None else (tolerances.comparisons, tolerances.spread)
+    return CheckedTable(now.table, now.scale, exact, tuple(cells), *counts)
 
 
 def _computed(old: CellBaseline, cell: CellBaseline) -> CheckedCell:
@@ -146,12 +146,12 @@ def _computed(old: CellBaseline, cell: CellBaseline) -> CheckedCell:
 
 def _exact(old: CellBaseline, cell: CellBaseline) -> CheckedCell:
     """Every bit, for every seed."""
-    told = [text for seed, result in cell.seeds.items() if (text := _other_bits(old.seeds[seed], result))]
-    state: CheckedState = "moved" if told else "equal"
+    changes = [text for seed, result in cell.seeds.items() if (text := _other_bits(old.seeds[seed], result))]
+    state: CheckedState = "moved" if changes else "equal"
     means = [float(np.mean([c.seeds[seed].score for seed in cell.seeds])) for c in (old, cell)]
-    shift = Shift("score", means[0], means[1], 0.0, bool(told), find_metric(cell.metric))
-    of = f"{len(told)} of {len(cell.seeds)} seeds: " if told and len(cell.seeds) > 1 else ""
-    return CheckedCell(cell.id, "measured", state, len(cell.seeds), (shift,), of + told[0] if told else "")
+    shift = Shift("score", means[0], means[1], 0.0, bool(changes), find_metric(cell.metric))
+    of = f"{len(changes)} of {len(cell.seeds)} seeds: " if changes and len(cell.seeds) > 1 else ""
+    return CheckedCell(cell.id, "measured", state, len(cell.seeds), (shift,), of + changes[0] if changes else "")
 
 
 def _other_bits(old: SeedResult, new: SeedResult) -> str:
@@ -186,25 +186,25 @@ class _Tolerances:
         alike = all((k.get("device"), k.get("precision")) == ("cpu", self.precision) for k in kinds)
         own = [_deviations(cell) for cell in measured]
         self.dof = sum(max(len(cell.seeds) - 1, 0) for cell in measured)
-        self.course = _rms([deviation[1] for deviation in own])
+        self.mean_loss = _rms([deviation[1] for deviation in own])
         self.scores = {
             name: _rms([d[0] for cell, d in zip(measured, own, strict=True) if cell.metric == name])
             for name in dict.fromkeys(cell.metric for cell in measured)
         }
-        self.openings = [
+        self.first_step_losses = [
             _rms([cell.rounding[i] for cell in measured if i < len(cell.rounding)])
             for i in range(max((len(cell.rounding) for cell in measured), default=0))
         ]
         self.rounded = sum(bool(cell.rounding) for cell in measured) if alike else 0
         self.comparisons = 2 * len(cells)
         if self.rounded:
-            self.comparisons += sum(len(r.openings) for _, cell in cells for r in cell.seeds.values())
+            self.comparisons += sum(len(r.first_step_losses) for _, cell in cells for r in cell.seeds.values())
 
     @property
     def spread(self) -> dict[str, float]:
         names = {name: "score" if name == MIOU.name else name for name in self.scores}
-        told = {**{names[name]: spread for name, spread in self.scores.items()}, "course": self.course}
-        return {**told, "opening": self.openings[-1]} if self.rounded else told
+        spreads = {**{names[name]: spread for name, spread in self.scores.items()}, "mean loss": self.mean_loss}
+        return {**spreads, "first-step loss": self.first_step_losses[-1]} if self.rounded else spreads
 
     def errors(self, dof: int) -> float:
         """How many standard errors are tolerated."""
@@ -212,12 +212,12 @@ class _Tolerances:
 
     def held(self, old: CellBaseline, cell: CellBaseline) -> CheckedCell:
         seeds = [(old.seeds[seed], result) for seed, result in cell.seeds.items()]
-        score_deviation, course_deviation = _deviations(old)
+        score_deviation, loss_deviation = _deviations(old)
         times = self.errors(self.dof) * math.sqrt(2 / len(seeds))
         metric = find_metric(cell.metric)
         score_before = float(np.mean([a.score for a, _ in seeds]))
         floor = SCORE_FLOOR * (1.0 if metric.is_share else abs(score_before))
-        course_before = float(np.mean([a.course for a, _ in seeds]))
+        loss_before = float(np.mean([a.mean_loss for a, _ in seeds]))
         shifts = [
             replace(
                 _shift(
@@ -229,30 +229,32 @@ class _Tolerances:
                 metric=metric,
             ),
             _shift(
-                "course",
-                course_before,
-                float(np.mean([b.course for _, b in seeds])),
-                max(times * max(self.course, course_deviation), COURSE_FLOOR * abs(course_before)),
+                "mean loss",
+                loss_before,
+                float(np.mean([b.mean_loss for _, b in seeds])),
+                max(times * max(self.mean_loss, loss_deviation), MEAN_LOSS_FLOOR * abs(loss_before)),
             ),
-            *self._openings(seeds),
+            *self._first_steps(seeds),
         ]
         moved = [shift.quantity for shift in shifts if shift.moved]
         same = all(not _other_bits(a, b) for a, b in seeds)
         state: CheckedState = "moved" if moved else "equal" if same else "within"
-        return CheckedCell(cell.id, "measured", state, len(seeds), tuple(shifts), _told(moved))
+        return CheckedCell(cell.id, "measured", state, len(seeds), tuple(shifts), _beyond(moved))
 
-    def _openings(self, seeds: Sequence[tuple[SeedResult, SeedResult]]) -> list[Shift]:
+    def _first_steps(self, seeds: Sequence[tuple[SeedResult, SeedResult]]) -> list[Shift]:
         """For each training of the chain the seed that moved most."""
         if not self.rounded:
             return []
         shifts = []
-        length = min(len(result.openings) for pair in seeds for result in pair)
+        length = min(len(result.first_step_losses) for pair in seeds for result in pair)
         for at in range(length):
-            before, now = max(((a.openings[at], b.openings[at]) for a, b in seeds), key=lambda p: abs(p[1] - p[0]))
-            rounding = self.openings[at] if at < len(self.openings) else 0.0
-            floor = OPENING_FLOOR.get(self.precision, 1e-2) * abs(before)
-            tolerance = max(OPENING_FACTOR * self.errors(self.rounded) * rounding, floor)
-            name = "opening" if at == length - 1 else f"opening of training {at + 1} of {length}"
+            before, now = max(
+                ((a.first_step_losses[at], b.first_step_losses[at]) for a, b in seeds), key=lambda p: abs(p[1] - p[0])
+            )
+            rounding = self.first_step_losses[at] if at < len(self.first_step_losses) else 0.0
+            floor = FIRST_STEP_FLOOR.get(self.precision, 1e-2) * abs(before)
+            tolerance = max(FIRST_STEP_FACTOR * self.errors(self.rounded) * rounding, floor)
+            name = "first-step loss" if at == length - 1 else f"first-step loss of training {at + 1} of {length}"
             shifts.append(_shift(name, before, now, tolerance))
         return shifts
 
@@ -263,16 +265,16 @@ def _shift(quantity: str, before: float, now: float, tolerance: float) -> Shift:
 
 
 def _deviations(cell: CellBaseline) -> tuple[float, float]:
-    """Standard deviation over seeds of score and course; 0 with one seed."""
+    """Standard deviation over seeds of score and mean loss; 0 with one seed."""
     if len(cell.seeds) < 2:
         return 0.0, 0.0
     results = cell.seeds.values()
-    return float(np.std([r.score for r in results], ddof=1)), float(np.std([r.course for r in results], ddof=1))
+    return float(np.std([r.score for r in results], ddof=1)), float(np.std([r.mean_loss for r in results], ddof=1))
 
 
 def _rms(values: Sequence[float]) -> float:
     return math.sqrt(sum(value * value for value in values) / len(values)) if values else 0.0
 
 
-def _told(moved: Sequence[str]) -> str:
+def _beyond(moved: Sequence[str]) -> str:
     return f"beyond what seeds and rounding explain: {', '.join(moved)}" if moved else ""

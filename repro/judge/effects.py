@@ -44,23 +44,23 @@ class _Sample:
         return estimate(self.scores, self.rows, self.images, self.reference)
 
 
-def borrowed_seeds(asked: Question, evidence: Evidence, seeds: Sequence[int]) -> tuple[int, ...]:
+def borrowed_seeds(question: Question, evidence: Evidence, seeds: Sequence[int]) -> tuple[int, ...]:
     """Return the seeds of the reference runs that a question takes the seeds' noise from.
 
     None where it has several seeds of its own, or reference runs do not show the noise of each of its contrasts.
     """
     if len(seeds) != 1:
         return ()
-    common = evidence.reference_seeds([cell.id for cell in asked.cells])
+    common = evidence.reference_seeds([cell.id for cell in question.cells])
     if not common:
         return ()
-    contrasts = [c for effects in asked.alternatives for effect in effects for c in effect.contrasts]
-    vary = all(np.ptp(_of_reference(contrast, asked, evidence, common)) > ROUNDING for contrast in contrasts)
+    contrasts = [c for effects in question.alternatives for effect in effects for c in effect.contrasts]
+    vary = all(np.ptp(_of_reference(contrast, question, evidence, common)) > ROUNDING for contrast in contrasts)
     return common if vary else ()
 
 
 def part_of(
-    effect: Effect, asked: Question, evidence: Evidence, seeds: Sequence[int], alternative: int = 0,
+    effect: Effect, question: Question, evidence: Evidence, seeds: Sequence[int], alternative: int = 0,
     borrowed: Sequence[int] = (),
 ) -> EffectResult:  # fmt: skip
     """Return one effect with its pairs.
@@ -68,42 +68,42 @@ def part_of(
     `seeds`: those all cells share; none for computed cells. `borrowed`: as `borrowed_seeds` returns.
     """
     noisy = bool(seeds)
-    samples = [_sample(contrast, asked, evidence, seeds) for contrast in effect.contrasts]
+    samples = [_sample(contrast, question, evidence, seeds) for contrast in effect.contrasts]
     if borrowed:
         samples = [
-            replace(sample, reference=_of_reference(contrast, asked, evidence, borrowed))
+            replace(sample, reference=_of_reference(contrast, question, evidence, borrowed))
             for contrast, sample in zip(effect.contrasts, samples, strict=True)
         ]
     pairs = []
     for contrast, sample in zip(effect.contrasts, samples, strict=True):
-        value, limits = sample.estimated(noisy), _limits([contrast], asked, noisy)
+        value, limits = sample.estimated(noisy), _limits([contrast], question, noisy)
         pairs.append(
             PairResult(
                 contrast.label,
                 tuple(cell for cell, _ in contrast.weights),
-                _printed(value, asked, limits),
-                _by_seed(sample, asked, seeds),
-                contains(value.value, effect.low, effect.high, asked.strict),
+                _printed(value, question, limits),
+                _by_seed(sample, question, seeds),
+                contains(value.value, effect.low, effect.high, question.strict),
                 _tested(p_outside, value, effect, seeds),
                 value,
                 limits,
             )
         )
     mean = _mean(samples)
-    value, limits = mean.estimated(noisy), _limits(effect.contrasts, asked, noisy)
+    value, limits = mean.estimated(noisy), _limits(effect.contrasts, question, noisy)
     inside, outside = _tested(p_inside, value, effect, seeds), _tested(p_outside, value, effect, seeds)
     if not noisy:  # nothing to test
-        inside = 0.0 if contains(value.value, effect.low, effect.high, asked.strict) else 1.0
+        inside = 0.0 if contains(value.value, effect.low, effect.high, question.strict) else 1.0
         outside = 1.0 - inside
-    low, high = (math.exp(effect.low), math.exp(effect.high)) if asked.logarithmic else (effect.low, effect.high)
+    low, high = (math.exp(effect.low), math.exp(effect.high)) if question.logarithmic else (effect.low, effect.high)
     return EffectResult(
-        effect.label, _printed(value, asked, limits), _by_seed(mean, asked, seeds), low, high, inside, outside,
-        tuple(pairs), value, limits, alternative, _differences(effect, asked, samples, seeds),
+        effect.label, _printed(value, question, limits), _by_seed(mean, question, seeds), low, high, inside, outside,
+        tuple(pairs), value, limits, alternative, _differences(effect, question, samples, seeds),
     )  # fmt: skip
 
 
 def _differences(
-    effect: Effect, asked: Question, samples: Sequence[_Sample], seeds: Sequence[int]
+    effect: Effect, question: Question, samples: Sequence[_Sample], seeds: Sequence[int]
 ) -> Differences | None:
     """Test whether the pairs behind a mean differ, and say which are the larger ones; None without a test."""
     references = [sample.reference for sample in samples if sample.reference is not None]
@@ -113,47 +113,47 @@ def _differences(
     images = _mean(samples).images
     rows = np.array([sample.rows for sample in samples]) if images is not None else None
     reference = np.array(references) if references else None
-    found = heterogeneity(scores, rows, images, reference) if seeds else exactly(scores[:, 0])
+    spread = heterogeneity(scores, rows, images, reference) if seeds else exactly(scores[:, 0])
 
     def group(chosen: Sequence[int], label: str) -> PairGroup:
         value = _mean([samples[k] for k in chosen]).estimated(bool(seeds))
         if seeds:
             holds, opposes = (test(value, effect.low, effect.high) <= ALPHA / 2 for test in (p_inside, p_outside))
         else:
-            holds = contains(value.value, effect.low, effect.high, asked.strict)
+            holds = contains(value.value, effect.low, effect.high, question.strict)
             opposes = not holds
         return PairGroup(
-            label, len(chosen), math.exp(value.value) if asked.logarithmic else value.value, holds, opposes
+            label, len(chosen), math.exp(value.value) if question.logarithmic else value.value, holds, opposes
         )
 
-    strong, weak = split(scores.mean(axis=1), effect.contrasts, asked.cells)
-    return Differences(found.p, found.spread, group(*strong), group(*weak))
+    strong, weak = split(scores.mean(axis=1), effect.contrasts, question.cells)
+    return Differences(spread.p, spread.spread, group(*strong), group(*weak))
 
 
-def _sample(contrast: Contrast, asked: Question, evidence: Evidence, seeds: Sequence[int]) -> _Sample:
+def _sample(contrast: Contrast, question: Question, evidence: Evidence, seeds: Sequence[int]) -> _Sample:
     cells = [cell for cell, _ in contrast.weights]
     if not seeds:
         values = np.array([[evidence.computed[cell]] for cell in cells])
-        return _Sample(_contrast_of(values, contrast, asked), None, None)
+        return _Sample(_contrast_of(values, contrast, question), None, None)
     values = np.array([[evidence.values[cell, seed] for seed in seeds] for cell in cells])  # (cells, n)
-    scores = _contrast_of(values, contrast, asked)
+    scores = _contrast_of(values, contrast, question)
     if not evidence.has_replicates(cells, seeds):
         return _Sample(scores, None, None)
     drawn = np.array([[evidence.replicates[cell, seed] for seed in seeds] for cell in cells])  # (cells, n, B)
     images = min(evidence.images[cell, seed] for cell in cells for seed in seeds)
-    return _Sample(scores, _contrast_of(drawn, contrast, asked), images)
+    return _Sample(scores, _contrast_of(drawn, contrast, question), images)
 
 
-def _of_reference(contrast: Contrast, asked: Question, evidence: Evidence, seeds: Sequence[int]) -> Floats:
+def _of_reference(contrast: Contrast, question: Question, evidence: Evidence, seeds: Sequence[int]) -> Floats:
     """Return a contrast (m,) of reference runs, by their seeds."""
     scores = [[evidence.reference[cell].scores[seed] for seed in seeds] for cell, _ in contrast.weights]
-    return _contrast_of(np.array(scores), contrast, asked)
+    return _contrast_of(np.array(scores), contrast, question)
 
 
-def _contrast_of(values: Floats, contrast: Contrast, asked: Question) -> Floats:
+def _contrast_of(values: Floats, contrast: Contrast, question: Question) -> Floats:
     """Return the weighted sum (...) of cells' values (cells, ...) on the scale on which the question is tested."""
-    factor = find_metric(asked.claim.metric).factor
-    scaled = np.log(np.maximum(values, FLOOR)) if asked.logarithmic else values * factor
+    factor = find_metric(question.claim.metric).factor
+    scaled = np.log(np.maximum(values, FLOOR)) if question.logarithmic else values * factor
     weights = np.array([weight for _, weight in contrast.weights])
     return np.asarray(np.tensordot(weights, scaled, axes=1))
 
@@ -173,17 +173,17 @@ def _tested(test: RangeTest, value: Estimate, effect: Effect, seeds: Sequence[in
     return test(value, effect.low, effect.high) if seeds and not math.isnan(value.seed_error) else math.nan
 
 
-def _by_seed(sample: _Sample, asked: Question, seeds: Sequence[int]) -> tuple[tuple[int, float], ...]:
-    values = np.exp(sample.scores) if asked.logarithmic else sample.scores
+def _by_seed(sample: _Sample, question: Question, seeds: Sequence[int]) -> tuple[tuple[int, float], ...]:
+    values = np.exp(sample.scores) if question.logarithmic else sample.scores
     return tuple(zip(seeds, values.tolist(), strict=True)) if seeds else ()
 
 
-def _printed(value: Estimate, asked: Question, limits: Interval) -> Estimate:
+def _printed(value: Estimate, question: Question, limits: Interval) -> Estimate:
     """Return an estimate as it is printed, its interval cut off at the limits.
 
     A logarithm becomes the ratio: ends are transformed, errors to first order.
     """
-    if not asked.logarithmic:
+    if not question.logarithmic:
         return cut_off(value, *limits)
     times = math.exp(value.value)
     return replace(
@@ -193,11 +193,11 @@ def _printed(value: Estimate, asked: Question, limits: Interval) -> Estimate:
     )  # fmt: skip
 
 
-def _limits(contrasts: Sequence[Contrast], asked: Question, noisy: bool) -> Interval:
+def _limits(contrasts: Sequence[Contrast], question: Question, noisy: bool) -> Interval:
     """Return the lowest and the highest value that a mean of contrasts can have, where what is measured are shares."""
-    metric = find_metric(asked.claim.metric)
-    if asked.logarithmic or not noisy or not metric.is_share:
-        return Interval(0.0 if asked.logarithmic else -math.inf, math.inf)
+    metric = find_metric(question.claim.metric)
+    if question.logarithmic or not noisy or not metric.is_share:
+        return Interval(0.0 if question.logarithmic else -math.inf, math.inf)
     unit = metric.factor / len(contrasts)
     weights = [unit * weight for contrast in contrasts for _, weight in contrast.weights]
     return Interval(sum(w for w in weights if w < 0), sum(w for w in weights if w > 0))

@@ -14,7 +14,7 @@ import numpy as np
 
 from repro.metrics import Floats
 from repro.spec.cell import Cell
-from repro.spec.naming import printed, word
+from repro.spec.naming import key_name, printed
 from repro.spec.questions import Contrast
 
 ENOUGH = 0.9
@@ -56,7 +56,7 @@ def _shared(contrasts: Sequence[Contrast], cells: Sequence[Cell]) -> Iterator[Na
     firsts = [by_id[contrast.weights[0][0]] for contrast in contrasts]
     kinds: list[list[str]] = [[printed(c, c.column_label) for c in firsts], [printed(c, c.row_label) for c in firsts]]
     keys = dict.fromkeys(key for cell in firsts for key in cell.settings)
-    kinds += [[f"{word(key)} {_spelt(cell.settings.get(key))}" for cell in firsts] for key in keys]
+    kinds += [[f"{key_name(key)} {_spelt(cell.settings.get(key))}" for cell in firsts] for key in keys]
     for names in kinds:
         for name in dict.fromkeys(names):
             group = tuple(k for k, own in enumerate(names) if own == name)

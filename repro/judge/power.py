@@ -76,14 +76,14 @@ def outlook(scale: str, seeds: int) -> str:
     """Return what so many seeds will be able to tell at a scale, in plain words."""
     like = scale if scale in PAIRED_DEVIATION else USUAL_SCALE
     if seeds < 2:
-        said = "With one seed no difference can be told from noise"
+        first = "With one seed no difference can be told from noise"
     else:
-        said = f"With {seeds} seeds you can detect a difference of {_detectable(like, seeds):.1f} points"
+        first = f"With {seeds} seeds you can detect a difference of {_detectable(like, seeds):.1f} points"
     others = [n for n in (3, 5, 10) if n > seeds]
     more = " and ".join(f"{n} would detect {_detectable(like, n):.1f} points" for n in others[:2])
     deviation, error = PAIRED_DEVIATION[like], PAIRED_IMAGE_ERROR[like]
     return (
-        f"{said}{'; ' if more else ''}{more} (4 times in 5, if paired runs vary by {deviation:g} and the choice of "
+        f"{first}{'; ' if more else ''}{more} (4 times in 5, if paired runs vary by {deviation:g} and the choice of "
         f"images by {error:g} point{'s' * (error != 1)})."
     )
 

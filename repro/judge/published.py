@@ -53,74 +53,74 @@ def audit(claim: Claim, cells: Iterable[Cell], images: int = VOC_VAL) -> Publish
         note = f"Not a comparison of printed numbers: {claim.why}"
         return Published(claim.id, claim.text, "not testable", basis="printed", note=note)
     cells = tuple(cells)
-    asked, on = question(claim, cells), basis(claim, cells)
-    as_printed = math.exp if asked.logarithmic else float
-    low, high = as_printed(asked.effects[0].low), as_printed(asked.effects[0].high)
-    blank = [cell.id for cell in asked.cells if cell.published is None]
+    question_, on = question(claim, cells), basis(claim, cells)
+    as_printed = math.exp if question_.logarithmic else float
+    low, high = as_printed(question_.effects[0].low), as_printed(question_.effects[0].high)
+    blank = [cell.id for cell in question_.cells if cell.published is None]
     if blank:
         note = f"The paper prints no number for {blank[0]}."
-        return Published(claim.id, claim.text, "not testable", claim.over, on, asked.unit, low, high, note=note)
+        return Published(claim.id, claim.text, "not testable", claim.over, on, question_.unit, low, high, note=note)
     effects: list[PublishedEffect] = []
     ranked = []
-    for alternative in asked.alternatives:
-        printed = [_effect(effect, asked, images) for effect in alternative]
-        depths = [_depth(effect, asked) for effect in alternative]
+    for alternative in question_.alternatives:
+        printed = [_effect(effect, question_, images) for effect in alternative]
+        depths = [_depth(effect, question_) for effect in alternative]
         weakest = depths.index(min(depths))
         ranked.append((all(effect.holds for effect in printed), depths[weakest], len(effects) + weakest))
         effects += printed
     holds, _, decisive = max(ranked, key=lambda r: r[:2])
-    noisy = any(cell.kind != "computed" for cell in asked.cells) and claim.metric == "miou"
+    noisy = any(cell.kind != "computed" for cell in question_.cells) and claim.metric == "miou"
     clear = sum(effect.distance >= effect.limit for effect in effects) if noisy else None
     result = Published(
-        claim.id, claim.text, "holds" if holds else "fails", claim.over, on, asked.unit,
+        claim.id, claim.text, "holds" if holds else "fails", claim.over, on, question_.unit,
         low, high, tuple(effects), decisive, clear,
     )  # fmt: skip
     return replace(result, note=published_note(result, claim.kind))
 
 
-def _effect(effect: Effect, asked: Question, images: int) -> PublishedEffect:
+def _effect(effect: Effect, question_: Question, images: int) -> PublishedEffect:
     """Put one effect to the printed numbers, and each comparison that it is the mean of."""
 
     def read(contrast: Contrast) -> tuple[float, bool, float, float]:
-        value = _value(contrast, asked)
+        value = _value(contrast, question_)
         return (
-            math.exp(value) if asked.logarithmic else value,
-            contains(value, effect.low, effect.high, asked.strict),
-            _limit(contrast, asked, images),
-            math.inf if asked.logarithmic else min(abs(value - effect.low), abs(value - effect.high)),
+            math.exp(value) if question_.logarithmic else value,
+            contains(value, effect.low, effect.high, question_.strict),
+            _limit(contrast, question_, images),
+            math.inf if question_.logarithmic else min(abs(value - effect.low), abs(value - effect.high)),
         )
 
     pairs = tuple(PublishedPair(c.label, tuple(cell for cell, _ in c.weights), *read(c)) for c in effect.contrasts)
     return PublishedEffect(effect.label, *read(mean_contrast(effect)), pairs)
 
 
-def _depth(effect: Effect, asked: Question) -> float:
+def _depth(effect: Effect, question_: Question) -> float:
     """How far inside its range an effect is as printed; negative outside."""
-    value = _value(mean_contrast(effect), asked)
+    value = _value(mean_contrast(effect), question_)
     return min(value - effect.low, effect.high - value)
 
 
-def _value(contrast: Contrast, asked: Question) -> float:
+def _value(contrast: Contrast, question_: Question) -> float:
     """A contrast of printed numbers; rounded away is what binary fractions add to printed ones."""
-    printed = {cell.id: cell.published for cell in asked.cells}
+    printed = {cell.id: cell.published for cell in question_.cells}
     total = 0.0
     for cell, weight in contrast.weights:
         value = printed[cell]
         assert value is not None  # blank cells were turned away
-        total += weight * (math.log(value) if asked.logarithmic else value)
-    return total if asked.logarithmic else round(total, 9)
+        total += weight * (math.log(value) if question_.logarithmic else value)
+    return total if question_.logarithmic else round(total, 9)
 
 
-def _limit(contrast: Contrast, asked: Question, images: int) -> float:
+def _limit(contrast: Contrast, question_: Question, images: int) -> float:
     """Return the smallest difference (points) that single runs on so many images can tell from none; 0 without noise.
 
     Cells that differ only in how they are evaluated are one training: its seed noise cancels. The seed part has the
     degrees of freedom of its six runs, the image part infinitely many; a mean has the image part of one comparison, as
     if all of them erred alike on the same images.
     """
-    if asked.claim.metric != "miou":
+    if question_.claim.metric != "miou":
         return 0.0
-    by_id = {cell.id: cell for cell in asked.cells}
+    by_id = {cell.id: cell for cell in question_.cells}
     trainings: dict[object, float] = {}
     for cell, weight in contrast.weights:
         key = _training(by_id[cell])

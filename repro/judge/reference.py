@@ -100,7 +100,7 @@ def read(folder: Path, table: str, scale: str) -> Reference | None:
     path = path_of(folder, table, scale)
     remedy = "Make it anew with `repro reference`, or delete it: verdicts of one seed then stay open."
     try:
-        found = Reference.model_validate_json(path.read_text(encoding="utf-8"))
+        reference = Reference.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -110,11 +110,11 @@ def read(folder: Path, table: str, scale: str) -> Reference | None:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path}: {place + ': ' if place else ''}{first['msg']}. {remedy}") from None
-    if (found.table, found.scale) != (table, scale):
-        raise InputError(f"{path}: table, scale: it is of {found.table} at {found.scale}. {remedy}")
-    if len(found.seeds) < LEAST_SEEDS:
-        raise InputError(f"{path}: cells: {len(found.seeds)} seeds in common, {LEAST_SEEDS} are needed. {remedy}")
-    return found
+    if (reference.table, reference.scale) != (table, scale):
+        raise InputError(f"{path}: table, scale: it is of {reference.table} at {reference.scale}. {remedy}")
+    if len(reference.seeds) < LEAST_SEEDS:
+        raise InputError(f"{path}: cells: {len(reference.seeds)} seeds in common, {LEAST_SEEDS} are needed. {remedy}")
+    return reference
 
 
 def encode(reference: Reference) -> bytes:
@@ -129,13 +129,13 @@ def scores_of(
 
     `protocol`: dotted key -> value, as JSON has them; `defaults`: the same of the protocol's defaults.
     """
-    found = next((one for one in reference.cells if one.id == cell), None)
-    if found is None or found.metric != metric or found.data != data:
+    own = next((candidate for candidate in reference.cells if candidate.id == cell), None)
+    if own is None or own.metric != metric or own.data != data:
         return {}
-    theirs = {**reference.protocol, **found.settings}
+    theirs = {**reference.protocol, **own.settings}
     missing = object()
     for key in theirs.keys() | protocol.keys():
         before = theirs.get(key, defaults.get(key, missing))
         if before != protocol.get(key, missing):
             return {}
-    return dict(found.scores)
+    return dict(own.scores)

@@ -57,29 +57,29 @@ def counted(counts: Mapping[Verdict, int], verdicts: Sequence[Verdict] = VERDICT
 
 def sentences(card: Scorecard) -> list[str]:
     """Return a sentence for each basis that has claims; none for a table without any."""
-    found = []
+    lines = []
     not_run = card.measured.get("not run", 0)
     if card.judged:
         supported, contradicted, inconclusive = (
             card.measured.get(v, 0) for v in ("supported", "contradicted", "inconclusive")
         )
-        found.append(
+        lines.append(
             f"Of {card.judged} {'claim' if card.judged == 1 else 'claims'} put to measurements, {supported} "
             f"{'is' if supported == 1 else 'are'} supported, {_only(card, 'supported on average')}"
             f"{contradicted} contradicted, {_only(card, 'contradicted on average')}{inconclusive} inconclusive"
             + (f" ({not_run} not run)." if not_run else ".")
         )
     elif not_run:
-        found.append(f"None of {not_run} measurable {'claim' if not_run == 1 else 'claims'} has been run.")
+        lines.append(f"None of {not_run} measurable {'claim' if not_run == 1 else 'claims'} has been run.")
     if card.computed:
         total = sum(card.computed.values())
-        found.append(
+        lines.append(
             f"Of {total} {'claim' if total == 1 else 'claims'} about computed figures: {counted(card.computed)}."
         )
     if card.printed:
         rests = "claim rests" if card.printed == 1 else "claims rest"
-        found.append(f"{card.printed} {rests} on printed numbers alone: nothing here decides that.")
-    return found
+        lines.append(f"{card.printed} {rests} on printed numbers alone: nothing here decides that.")
+    return lines
 
 
 def _only(card: Scorecard, verdict: Verdict) -> str:

@@ -56,17 +56,19 @@ def sentence(result: ClaimResult) -> str:
         label = mean if len(result.parts) == 1 else f"{label} ({mean})"
     if len(result.parts) > 1:
         label = f"{WEAKEST.get(result.kind, 'the weakest')} of {len(result.parts)}, {label},"
-    found = f"{label} is {number(effect.value, result.unit)}"
+    effect_clause = f"{label} is {number(effect.value, result.unit)}"
     printed = result.published_effect
     published = f" The paper's: {number(printed, result.unit)}." if printed is not None else ""
     if effect.covers == "exact":
-        return _exact(result, found)
+        return _exact(result, effect_clause)
     if result.collapsed:
         more = f" (and {len(result.collapsed) - 1} more)" if len(result.collapsed) > 1 else ""
-        return f"Inconclusive: {found}, but {result.collapsed[0]}{more}: such a score decides nothing.{published}"
+        return (
+            f"Inconclusive: {effect_clause}, but {result.collapsed[0]}{more}: such a score decides nothing.{published}"
+        )
     if result.n_seeds == 1 and not result.reference:
-        return _one_seed(result, found, effect) + published
-    return _judged(result, found, effect) + published
+        return _one_seed(result, effect_clause, effect) + published
+    return _judged(result, effect_clause, effect) + published
 
 
 def _not_run(result: ClaimResult) -> str:
@@ -82,25 +84,25 @@ def _not_run(result: ClaimResult) -> str:
     return "Not run: the cells have no seed in common, so that nothing can be paired."
 
 
-def _exact(result: ClaimResult, found: str) -> str:
+def _exact(result: ClaimResult, clause: str) -> str:
     pairs = result.pairs
     held = sum(pair.holds for pair in pairs)
     count = f"; it holds for {held} of {len(pairs)} pairs" if len(pairs) > 1 else ""
-    return f"{_opening(result)}: {found}{count}. Computed, so there is no noise."
+    return f"{_subject(result)}: {clause}{count}. Computed, so there is no noise."
 
 
-def _one_seed(result: ClaimResult, found: str, effect: Estimate) -> str:
+def _one_seed(result: ClaimResult, clause: str, effect: Estimate) -> str:
     if effect.covers == "images only":
         spread = f"; the choice of validation images alone makes that {interval(effect, result.unit)} (95 % interval)"
     else:
         spread = ""
     return (
-        f"Inconclusive: {found} with one seed{spread}. How much another seed would change is unknown; "
+        f"Inconclusive: {clause} with one seed{spread}. How much another seed would change is unknown; "
         f"judging takes {SEEDS_FOR_JUDGING} seeds."
     )
 
 
-def _judged(result: ClaimResult, found: str, effect: Estimate) -> str:
+def _judged(result: ClaimResult, clause: str, effect: Estimate) -> str:
     noise = "" if effect.covers == "images and seeds" else ", the choice of images not counted"
     assert result.interval is not None
     assert result.level is not None
@@ -109,8 +111,8 @@ def _judged(result: ClaimResult, found: str, effect: Estimate) -> str:
         f"{_chance(result)})"
     )
     if result.verdict != "inconclusive":
-        return f"{_opening(result)}: {found} {spread}.{_apart(result)}"
-    return f"Inconclusive: {found} {spread}. {reason(result)}{_apart(result)}"
+        return f"{_subject(result)}: {clause} {spread}.{_apart(result)}"
+    return f"Inconclusive: {clause} {spread}. {reason(result)}{_apart(result)}"
 
 
 def seeds_of(result: ClaimResult) -> str:
@@ -120,7 +122,7 @@ def seeds_of(result: ClaimResult) -> str:
     return f"{result.n_seeds} seeds" if result.n_seeds != 1 else "one seed"
 
 
-def _opening(result: ClaimResult) -> str:
+def _subject(result: ClaimResult) -> str:
     """Return the verdict as a sentence begins; `capitalize` would take names their capitals."""
     return result.qualified_verdict[0].upper() + result.qualified_verdict[1:]
 
@@ -150,15 +152,15 @@ def _apart(result: ClaimResult) -> str:
     strong, weak = differences.strong, differences.weak
     more = strong.label or f"{strong.pairs} of {strong.pairs + weak.pairs} pairs"
     less = weak.label or f"the {weak.pairs} others"
-    words = (
+    counts = (
         f" The pairs are farther apart than noise explains ({_probability(differences.p)}): "
         f"{number(strong.value, result.unit)} for {more}, {number(weak.value, result.unit)} for {less}."
     )
     if result.verdict.startswith("supported") and weak.opposes:
-        return f"{words} The opposite holds for {less}."
+        return f"{counts} The opposite holds for {less}."
     if result.verdict.startswith("contradicted") and strong.holds:
-        return f"{words} It holds for {more}."
-    return words
+        return f"{counts} It holds for {more}."
+    return counts
 
 
 def reason(result: ClaimResult) -> str:

@@ -50,7 +50,7 @@ class Backbone(nn.Module):
         """Whether a state dict is, by its names, of a network that this one takes the weights of."""
         return bool(self.state_dict().keys() & state.keys())
 
-    def translated(self, state: StateDict, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
+    def converted(self, state: StateDict, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
         """A classifier's state dict in this network's names; `source` is what messages call it.
 
         `seed` decides what is drawn. Raises InputError, or ValueError without the source, for what cannot be used.

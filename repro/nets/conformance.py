@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from repro.nets.build import Network, build
 from repro.nets.implementation import OwnNetwork, check_logits
 from repro.nets.init import initialise
-from repro.nets.registry import words
+from repro.nets.registry import error_text
 from repro.spec.protocol import Model
 
 SIDES = ((65, 65), (97, 64), (33, 129))
@@ -43,7 +43,7 @@ def conformance(model: Model, classes: int, output_strides: tuple[int, ...]) -> 
         logits = check_logits(_at(_built(model, classes, stride), (65, 65)), torch.empty(1), model, classes)
         finite = bool(torch.isfinite(logits).all())
     except Exception as error:  # whatever somebody else's code raises
-        yield Check("answers with logits", False, words(error))
+        yield Check("answers with logits", False, error_text(error))
         return
     what = f"(1, 3, 65, 65) -> {tuple(logits.shape)}"
     yield Check("answers with logits", finite, what if finite else f"{what}, not all of them finite")
@@ -51,7 +51,7 @@ def conformance(model: Model, classes: int, output_strides: tuple[int, ...]) -> 
         try:
             yield check(model, classes, output_strides)
         except Exception as error:
-            yield Check(_title(check), False, words(error))
+            yield Check(_title(check), False, error_text(error))
 
 
 def _title(check: Callable[..., Check]) -> str:

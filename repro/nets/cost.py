@@ -139,8 +139,8 @@ def field_of_view(network: Network) -> int | None:
 
 def _readers_of(head: nn.Module) -> nn.Module | None:
     readers = getattr(head, "readers", None)
-    found = readers() if callable(readers) else None
-    return found if isinstance(found, nn.Module) else None
+    listed = readers() if callable(readers) else None
+    return listed if isinstance(listed, nn.Module) else None
 
 
 @lru_cache(maxsize=16)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from repro.errors import InputError
 from repro.nets.build import Network, build
 from repro.nets.implementation import check_logits
-from repro.nets.registry import words
+from repro.nets.registry import error_text
 from repro.spec.protocol import Model
 
 IMAGES = 2
@@ -59,7 +59,7 @@ def _tried(model: Model, side: int, counting: Callable[[int], T]) -> T:
         if model.own is None:
             raise
         key, name = model.own  # whatever somebody else's code raises
-        raise InputError(f"{key}: {name} failed on an image of {side} x {side}: {words(error)}.") from error
+        raise InputError(f"{key}: {name} failed on an image of {side} x {side}: {error_text(error)}.") from error
 
 
 def _multiply_adds(network: Network, model: Model, classes: int, side: int) -> int:
@@ -114,9 +114,9 @@ def main() -> None:
     What cannot be built or used is answered with `error`.
     """
     answers = []
-    for asked in json.load(sys.stdin):
+    for query in json.load(sys.stdin):
         try:
-            answers.append(count(Model(**asked["model"]), asked["classes"], asked["output_stride"], asked["sides"]))
+            answers.append(count(Model(**query["model"]), query["classes"], query["output_stride"], query["sides"]))
         except InputError as error:
             answers.append({"error": str(error)})
     print("\n" + json.dumps(answers))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.errors import InputError
-from repro.nets.registry import imported, words
+from repro.nets.registry import error_text, imported
 from repro.spec.implementation import locate
 from repro.spec.protocol import Model
 
@@ -84,8 +84,10 @@ def build_own(model: Model, classes: int, output_stride: int, seed: int = 0) -> 
         try:
             network = function(**given)
         except Exception as error:
-            told = ", ".join(f"{key}={value!r}" for key, value in given.items())
-            raise InputError(f"model.implementation: {name} called with {told} failed: {words(error)}.") from error
+            arguments = ", ".join(f"{key}={value!r}" for key, value in given.items())
+            raise InputError(
+                f"model.implementation: {name} called with {arguments} failed: {error_text(error)}."
+            ) from error
     if not isinstance(network, nn.Module):
         raise InputError(
             f"model.implementation: {name} returned {type(network).__name__}; a torch.nn.Module is needed."
@@ -93,10 +95,10 @@ def build_own(model: Model, classes: int, output_stride: int, seed: int = 0) -> 
     return OwnNetwork(network, model, classes)
 
 
-def start_own(network: OwnNetwork, presence: Mapping[str, Tensor]) -> None:
+def start_own(network: OwnNetwork, pretrained: Mapping[str, Tensor]) -> None:
     """Load the network of a pre-training. Raises ValueError where it is another one."""
-    state = {k.removeprefix("segmenter."): v for k, v in presence.items() if k.startswith("segmenter.")}
+    state = {k.removeprefix("segmenter."): v for k, v in pretrained.items() if k.startswith("segmenter.")}
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"the pre-training does not fit this network: {words(error)}") from error
+        raise ValueError(f"the pre-training does not fit this network: {error_text(error)}") from error

@@ -29,15 +29,15 @@ class PresenceNet(nn.Module):
         return self.classifier(global_mean(self.backbone(x).high).flatten(1))  # type: ignore[no-any-return]
 
 
-def start_from(backbone: Backbone, presence: dict[str, Tensor]) -> None:
+def start_from(backbone: Backbone, pretrained: dict[str, Tensor]) -> None:
     """Load a presence network's backbone into `backbone`; blocks 5 to 7 become copies of block4.
 
     fc6 and fc7 of VGG-16 keep their random start: the presence network has none.
     """
-    own = {k.removeprefix("backbone."): v for k, v in presence.items() if k.startswith("backbone.")}
+    own = {k.removeprefix("backbone."): v for k, v in pretrained.items() if k.startswith("backbone.")}
     missing, unexpected = backbone.load_state_dict(own, strict=False)
     wrong = [k for k in missing if not k.startswith(backbone.starts_elsewhere)]
     if wrong or unexpected:
-        told = f"missing {wrong[:3]}, unexpected {unexpected[:3]}"
-        raise ValueError(f"the first training does not fit this backbone: {told}")
+        mismatch = f"missing {wrong[:3]}, unexpected {unexpected[:3]}"
+        raise ValueError(f"the first training does not fit this backbone: {mismatch}")
     backbone.complete()

@@ -43,42 +43,44 @@ def build_backbone(model: Model, output_stride: int, seed: int = 0) -> Backbone:
 
     Raises ValueError where it cannot make `output_stride`, InputError for one of the user's that cannot be used.
     """
-    found = part("backbone", model.backbone)
-    network = _built(found, model, seed, output_stride=output_stride)
+    entry = part("backbone", model.backbone)
+    network = _built(entry, model, seed, output_stride=output_stride)
     if not isinstance(network, Backbone) or not isinstance(getattr(network, "channels", None), int):
         raise InputError(
-            f"model.backbone: {found.name} returned {type(network).__name__}; a repro.nets.backbone.Backbone with its "
+            f"model.backbone: {entry.name} returned {type(network).__name__}; a repro.nets.backbone.Backbone with its "
             "number of channels is needed."
         )
     network.model, network.output_stride = model, output_stride
     if lacking := [level for level in model.decoder if level not in network.low_channels]:
-        raise InputError(f"model.backbone: {found.name} has no low_channels for {lacking[0]}, which it taps.")
+        raise InputError(f"model.backbone: {entry.name} has no low_channels for {lacking[0]}, which it taps.")
     return network
 
 
 def build_head(model: Model, backbone: Backbone, classes: int, output_stride: int, seed: int = 0) -> nn.Module:
     """The head that `model` describes, for a backbone. Raises InputError for one of the user's that cannot be used."""
-    found = part("head", model.head)
+    entry = part("head", model.head)
     given = {"channels": backbone.channels, "low_channels": backbone.low_channels, "classes": classes}
-    head = _built(found, model, seed, output_stride=output_stride, **given)
+    head = _built(entry, model, seed, output_stride=output_stride, **given)
     if not isinstance(head, nn.Module):
-        raise InputError(f"model.head: {found.name} returned {type(head).__name__}; a torch.nn.Module is needed.")
+        raise InputError(f"model.head: {entry.name} returned {type(head).__name__}; a torch.nn.Module is needed.")
     return head
 
 
-def _built(found: NetworkPart, model: Model, seed: int, **given: Any) -> object:
+def _built(entry: NetworkPart, model: Model, seed: int, **given: Any) -> object:
     offered = {name: getattr(model, name) for name in Model.model_fields} | given | {"model": model}
-    arguments = {name: offered[name] for name in found.parameters.names if name in offered}
-    builder = imported(f"model.{found.kind}", found.name, found.module, found.function, found.package.parent)
-    if not found.own:
+    arguments = {name: offered[name] for name in entry.parameters.names if name in offered}
+    builder = imported(f"model.{entry.kind}", entry.name, entry.module, entry.function, entry.package.parent)
+    if not entry.own:
         return builder(**arguments)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             return builder(**arguments)
         except Exception as error:
-            told = ", ".join(f"{key}={value!r}" for key, value in arguments.items() if key != "model")
-            raise InputError(f"model.{found.kind}: {found.name} called with {told} failed: {words(error)}.") from error
+            settings = ", ".join(f"{key}={value!r}" for key, value in arguments.items() if key != "model")
+            raise InputError(
+                f"model.{entry.kind}: {entry.name} called with {settings} failed: {error_text(error)}."
+            ) from error
 
 
 def imported(key: str, name: str, module: str, function: str, home: Path) -> Callable[..., object]:
@@ -89,14 +91,14 @@ def imported(key: str, name: str, module: str, function: str, home: Path) -> Cal
     if str(home) not in sys.path:
         sys.path.insert(0, str(home))
     try:
-        found = getattr(importlib.import_module(module), function)
+        value = getattr(importlib.import_module(module), function)
     except Exception as error:
-        raise InputError(f"{key}: {name} cannot be imported: {words(error)}.") from error
-    if not callable(found):
-        raise InputError(f"{key}: {name} is a {type(found).__name__}, not a function.")
-    return found  # type: ignore[no-any-return]
+        raise InputError(f"{key}: {name} cannot be imported: {error_text(error)}.") from error
+    if not callable(value):
+        raise InputError(f"{key}: {name} is a {type(value).__name__}, not a function.")
+    return value  # type: ignore[no-any-return]
 
 
-def words(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """Return an exception in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -22,9 +22,9 @@ def weights(
     device itself: torch.compile takes this into its graph, where a copy from the host would be made at every step, and
     no CUDA graph can hold one.
     """
-    found = torch.zeros(size_out, size_in, dtype=torch.float64, device=device)
+    table = torch.zeros(size_out, size_in, dtype=torch.float64, device=device)
     if size_in == 1 or (size_out == 1 and align_corners):
-        found[:, 0].fill_(1.0)  # assigned, the number would be a tensor on the host in a compiled graph
+        table[:, 0].fill_(1.0)  # assigned, the number would be a tensor on the host in a compiled graph
     else:
         at = torch.arange(size_out, dtype=torch.float64, device=device)
         if align_corners:
@@ -34,9 +34,9 @@ def weights(
         low = at.floor().clamp(max=size_in - 2).long()
         part = at - low
         rows = torch.arange(size_out, device=device)
-        found[rows, low] = 1 - part
-        found[rows, low + 1] += part
-    return found.to(dtype)
+        table[rows, low] = 1 - part
+        table[rows, low + 1] += part
+    return table.to(dtype)
 
 
 @lru_cache(maxsize=128)

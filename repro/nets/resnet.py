@@ -148,7 +148,7 @@ class Unit(nn.Module):
             "sha256": "0676ba61",
         },
     ),
-    sight=(256, 224),
+    transform=(256, 224),
 )  # fmt: skip
 @register_backbone(
     "resnet101",
@@ -172,7 +172,7 @@ class Unit(nn.Module):
             "sha256": "63fe2227",
         },
     ),
-    sight=(256, 224),
+    transform=(256, 224),
 )  # fmt: skip
 class ResNet(Backbone):
     """Backbone up to `model.last_block`; parameter names do not depend on the output stride.
@@ -235,7 +235,7 @@ class ResNet(Backbone):
     def recognises(self, state: StateDict) -> bool:
         return "layer1.0.conv1.weight" in state
 
-    def translated(self, state: StateDict, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
+    def converted(self, state: StateDict, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
         _check_resnet(self.model, state, source)
         return from_resnet(state)
 
@@ -291,8 +291,8 @@ def _for_plain_input(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def resnet_units(state: StateDict) -> tuple[int, ...]:
     """Residual units of layer1 to layer4 in a torchvision ResNet, for example (3, 4, 23, 3)."""
-    found = [re.match(r"layer(\d)\.(\d+)\.conv1\.weight", key) for key in state]
-    pairs = [(int(m[1]), int(m[2])) for m in found if m]
+    matches = [re.match(r"layer(\d)\.(\d+)\.conv1\.weight", key) for key in state]
+    pairs = [(int(m[1]), int(m[2])) for m in matches if m]
     return tuple(1 + max(unit for at, unit in pairs if at == layer) for layer in sorted({p[0] for p in pairs}))
 
 
@@ -305,8 +305,8 @@ def _check_resnet(model: Model, state: StateDict, source: str) -> None:
     stem = stem_of(state)
     sides = [tuple(state[f"{conv}.weight"].shape[2:]) for conv, _ in stem]
     if sides not in ([(7, 7)], [(3, 3)] * 3):
-        told = " and ".join(f"{side[0]}x{side[1]}" for side in sides if len(side) == 2) or "not to be recognised"
-        raise InputError(f"{source}: this ResNet's stem is {told}, neither one 7x7 convolution nor three 3x3.")
+        described = " and ".join(f"{side[0]}x{side[1]}" for side in sides if len(side) == 2) or "not to be recognised"
+        raise InputError(f"{source}: this ResNet's stem is {described}, neither one 7x7 convolution nor three 3x3.")
     if model.stem == "beta" and len(stem) == 1:
         raise InputError(
             f"{source}: this ResNet's stem is one 7x7 convolution, the network's is three 3x3 (model.stem=beta, the "

@@ -19,7 +19,7 @@ def start_from_segmentation(network: nn.Module, state: Mapping[str, Tensor]) -> 
     missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     wrong = [k for k in differing if k not in left_out]
     if missing or unexpected or wrong:
-        told = f"missing {missing[:3]}, unexpected {unexpected[:3]}, of another shape {wrong[:3]}"
-        raise ValueError(f"the training to start from has another network: {told}")
+        mismatch = f"missing {missing[:3]}, unexpected {unexpected[:3]}, of another shape {wrong[:3]}"
+        raise ValueError(f"the training to start from has another network: {mismatch}")
     network.load_state_dict({k: own[k] if k in left_out else state[k] for k in own})
     return left_out

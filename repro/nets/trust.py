@@ -42,7 +42,7 @@ class Convolution:
     module: nn.Conv2d = field(compare=False, repr=False)
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What it is, for messages."""
         images, height, width = self.size
         return f"{self.kind}({self.settings}) on {images} maps of {height} x {width} pixels"
@@ -50,13 +50,13 @@ class Convolution:
 
 def convolutions(network: nn.Module, size: Size) -> list[Convolution]:
     """The different convolutions of a network on images of a size, in the order of computing; it is run once."""
-    found: dict[Convolution, None] = {}
+    distinct: dict[Convolution, None] = {}
 
     def note(module: nn.Module, given: tuple[Tensor, ...], _out: Tensor) -> None:
         assert isinstance(module, nn.Conv2d)
         images, channels, height, width = given[0].shape
         settings = module.extra_repr()  # type: ignore[no-untyped-call]
-        found[Convolution(type(module).__name__, settings, channels, (images, height, width), module)] = None
+        distinct[Convolution(type(module).__name__, settings, channels, (images, height, width), module)] = None
 
     hooks = [module.register_forward_hook(note) for module in network.modules() if isinstance(module, nn.Conv2d)]
     learning = [module for module in network.modules() if module.training]
@@ -69,7 +69,7 @@ def convolutions(network: nn.Module, size: Size) -> list[Convolution]:
             hook.remove()
         for module in learning:
             module.training = True
-    return list(found)
+    return list(distinct)
 
 
 def trusted(
@@ -77,7 +77,7 @@ def trusted(
     device: torch.device,
     wish: Precision,
     sizes: Iterable[Size],
-    tell: Callable[[str], None],
+    warn: Callable[[str], None],
     *,
     learning: bool,
 ) -> Precision:
@@ -89,50 +89,52 @@ def trusted(
     if numbers == "float32" or device.type != "cpu":
         return numbers
     for size in sizes:
-        for one in convolutions(network, size):
-            if why := fault(one, learning=learning):
-                told = f"bfloat16 is wrong on this processor ({one.words}: {why})"
+        for convolution in convolutions(network, size):
+            if why := fault(convolution, learning=learning):
+                message = f"bfloat16 is wrong on this processor ({convolution.description}: {why})"
                 if wish == "bfloat16":
-                    raise InputError(f"precision bfloat16: {told}. Leave the setting out, or choose float32.")
-                tell(f"{told}; computing in float32 instead")
+                    raise InputError(f"precision bfloat16: {message}. Leave the setting out, or choose float32.")
+                warn(f"{message}; computing in float32 instead")
                 return "float32"
     return numbers
 
 
 def usual() -> list[Convolution]:
     """Convolutions of the kinds that narrow networks have, on the maps where kernels have been seen to fail."""
-    found = []
+    convolutions_ = []
     for channels in (8, 64):
         for groups in (1, channels):
             for stride in (1, 2):
                 conv = SameConv2d(channels, channels, 3, stride=stride, groups=groups, bias=False)
                 network = nn.Sequential(nn.Conv2d(3, channels, 1), conv)
                 for height, width in ((1, 1), (2, 1), (3, 3), (9, 9)):
-                    found += convolutions(network, (16, height, width))
-    return list(dict.fromkeys(found))
+                    convolutions_ += convolutions(network, (16, height, width))
+    return list(dict.fromkeys(convolutions_))
 
 
 _known: dict[tuple[Convolution, bool], str] = {}
 """What `fault` found, in this process."""
 
 
-def fault(one: Convolution, *, learning: bool = True) -> str:
+def fault(convolution: Convolution, *, learning: bool = True) -> str:
     """What is wrong with a convolution in bfloat16 on this processor; empty where nothing is."""
-    if (one, learning) not in _known:
-        bare = Convolution(one.kind, one.settings, one.channels, one.size, module=nn.Conv2d(1, 1, 1))
-        _known[bare, learning] = _tested(one, learning)
-    return _known[one, learning]
+    if (convolution, learning) not in _known:
+        bare = Convolution(
+            convolution.kind, convolution.settings, convolution.channels, convolution.size, module=nn.Conv2d(1, 1, 1)
+        )
+        _known[bare, learning] = _tested(convolution, learning)
+    return _known[convolution, learning]
 
 
-def _tested(one: Convolution, learning: bool) -> str:
-    module = one.module
-    images, height, width = one.size
+def _tested(convolution: Convolution, learning: bool) -> str:
+    module = convolution.module
+    images, height, width = convolution.size
     cost = height * width * module.weight.numel() / module.stride[0] / module.stride[1]
     images = max(1, min(images, int(MOST / cost)))
     draw = torch.Generator().manual_seed(0)
     # of values that bfloat16 holds exactly, results differ by what is computed alone
     make = partial(_drawn, draw)
-    x = make(images, one.channels, height, width).contiguous(memory_format=torch.channels_last)
+    x = make(images, convolution.channels, height, width).contiguous(memory_format=torch.channels_last)
     parameters = {name: make(*parameter.shape) for name, parameter in module.named_parameters()}
     with torch.no_grad():
         towards = make(*functional_call(module, parameters, (x,)).shape)
@@ -141,13 +143,13 @@ def _tested(one: Convolution, learning: bool) -> str:
     sizes = {tensor.numel() for tensor in (x, towards, *parameters.values())}
     for value in (*LITTER, 0.0):
         _litter(sizes, value)
-        found = compute(torch.bfloat16)
-        for name, tensor in found.items():
+        rounded = compute(torch.bfloat16)
+        for name, tensor in rounded.items():
             if why := _differs(tensor, exact[name]):
                 return f"{name} {why}"
             if first is not None and not torch.equal(tensor, first[name]):
                 return f"{name} differs from call to call"
-        first = first or found
+        first = first or rounded
     return ""
 
 
@@ -163,22 +165,22 @@ def _results(
     given = x.clone(memory_format=torch.preserve_format).requires_grad_(learning)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
         out = functional_call(module, leaves, (given,))
-    found = {"map": out.detach().float()}
+    results = {"map": out.detach().float()}
     if learning:
         (out.float() * towards).sum().backward()
         for name, tensor in {"input": given, **leaves}.items():
             assert tensor.grad is not None
-            found[f"gradient of the {name}"] = tensor.grad.detach().float()
-    return found
+            results[f"gradient of the {name}"] = tensor.grad.detach().float()
+    return results
 
 
-def _differs(found: Tensor, exact: Tensor) -> str:
-    if not torch.isfinite(found).all():
+def _differs(rounded: Tensor, exact: Tensor) -> str:
+    if not torch.isfinite(rounded).all():
         return "is not finite"
     # the taps of a weight that meet no pixel; anywhere else a sum vanishes by chance only
-    if exact.dim() == 4 and found[:, :, (exact == 0).all(dim=0).all(dim=0)].any():
+    if exact.dim() == 4 and rounded[:, :, (exact == 0).all(dim=0).all(dim=0)].any():
         return "is not zero where no pixel is read"
-    apart = float((found - exact).abs().max())
+    apart = float((rounded - exact).abs().max())
     most = float(exact.abs().max())
     return f"is off by {apart:.2g} where values are at most {most:.2g}" if apart > CLOSE * most else ""
 

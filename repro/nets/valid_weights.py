@@ -27,11 +27,11 @@ def valid_weight_counts(side: int, rate: int) -> dict[int, int]:
     if side < 1 or rate < 1:
         raise ValueError(f"side {side} and rate {rate} must be at least 1")
     axis = axis_counts(side, rate)
-    found = dict.fromkeys(COUNTS, 0)
+    counts = dict.fromkeys(COUNTS, 0)
     for rows, of_rows in axis.items():
         for columns, of_columns in axis.items():
-            found[rows * columns] += of_rows * of_columns
-    return found
+            counts[rows * columns] += of_rows * of_columns
+    return counts
 
 
 def valid_weight_fractions(side: int, rate: int) -> dict[int, float]:

@@ -116,7 +116,7 @@ class VGG16(Backbone):
     def recognises(self, state: StateDict) -> bool:
         return "features.0.weight" in state or "conv1_1.weight" in state
 
-    def translated(self, state: StateDict, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
+    def converted(self, state: StateDict, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
         model, branches = self.model, len(self.branches)
         return from_vgg(state, (*model.units, model.units[3]), branches, model.fc_kernel, model.fc_channels, seed)
 
@@ -161,9 +161,9 @@ def from_vgg(
 def vgg_convolutions(state: StateDict) -> list[tuple[str, str]]:
     """(name of the convolution, name where its normalisation would be) of a VGG's thirteen, in order."""
     layers = sorted({int(k.split(".")[1]) for k in state if re.fullmatch(r"features\.\d+\.weight", k)})
-    found = [n for n in layers if state[f"features.{n}.weight"].dim() == 4]
-    if found:
-        return [(f"features.{n}", f"features.{n + 1}") for n in found]
+    convolutions = [n for n in layers if state[f"features.{n}.weight"].dim() == 4]
+    if convolutions:
+        return [(f"features.{n}", f"features.{n + 1}") for n in convolutions]
     names = sorted(k.removesuffix(".weight") for k in state if re.fullmatch(r"conv\d_\d\.weight", k))
     return [(name, f"bn{name.removeprefix('conv')}") for name in names]
 

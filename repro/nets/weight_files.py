@@ -53,15 +53,15 @@ def find(folder_or_file: Path, name: str) -> Path:
             f"{folder_or_file}: cannot be read ({error.strerror}). Make it readable for this user."
         ) from error
     alike = [p for p in here if p.suffix in SUFFIXES and p.name.lower().startswith(plain)]
-    found = [p for p in alike if p.name.lower().startswith(f"{plain}s") == (name != plain)] or alike
-    if len(found) == 1:
-        return regular(found[0], name)
-    if not found:
+    fitting = [p for p in alike if p.name.lower().startswith(f"{plain}s") == (name != plain)] or alike
+    if len(fitting) == 1:
+        return regular(fitting[0], name)
+    if not fitting:
         wanted = ", ".join(f"{name}*{s}" for s in SUFFIXES)
         others = [p for p in here if p.name.lower().startswith(plain) and kind(p)]
-        told = f" {others[0].name} is {kind(others[0])}." if others else ""
-        raise InputError(f"{folder_or_file}: no weights for {name} here; put one file named {wanted} into it.{told}")
-    names = ", ".join(p.name for p in found)
+        hint = f" {others[0].name} is {kind(others[0])}." if others else ""
+        raise InputError(f"{folder_or_file}: no weights for {name} here; put one file named {wanted} into it.{hint}")
+    names = ", ".join(p.name for p in fitting)
     raise InputError(f"{folder_or_file}: several files for {name} ({names}); leave one of them there.")
 
 
@@ -91,15 +91,15 @@ def stride_at(path: Path) -> StrideAt:
     A .safetensors file may say so in its metadata ("stride_at"); otherwise it is where all public weights of
     torchvision's names have it.
     """
-    told = metadata(path).get(STRIDE_AT) if path.suffix == ".safetensors" else None
-    if told is None:
+    recorded = metadata(path).get(STRIDE_AT) if path.suffix == ".safetensors" else None
+    if recorded is None:
         return PUBLIC_STRIDE_AT
     for place in get_args(StrideAt):
-        if told == place:
+        if recorded == place:
             return place  # type: ignore[no-any-return]
     known = get_args(StrideAt)
     raise InputError(
-        f"{path}: metadata: stride_at: {told!r} is none of {', '.join(known)}.{did_you_mean(str(told), known)}"
+        f"{path}: metadata: stride_at: {recorded!r} is none of {', '.join(known)}.{did_you_mean(str(recorded), known)}"
     )
 
 
@@ -111,5 +111,5 @@ def metadata(path: Path) -> dict[str, Any]:
             header = json.loads(file.read(length)) if length <= LONGEST_HEADER else {}
     except (OSError, ValueError, RecursionError):
         return {}
-    told = header.get("__metadata__") if isinstance(header, dict) else None
-    return told if isinstance(told, dict) else {}
+    stored = header.get("__metadata__") if isinstance(header, dict) else None
+    return stored if isinstance(stored, dict) else {}

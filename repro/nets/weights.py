@@ -61,7 +61,7 @@ def fitting(backbone: Backbone, state: Mapping[str, Tensor], source: str, seed: 
         dtype = str(state[whole[0]].dtype).removeprefix("torch.")
         raise InputError(f"{source}: {_some(whole)} are {dtype}. Give weights in floating point, as they were trained.")
     try:
-        own = backbone.translated(state, source, seed)
+        own = backbone.converted(state, source, seed)
     except ValueError as error:
         raise InputError(f"{source}: {error}.") from error
     _check(backbone, own, source, wanted)
@@ -76,9 +76,11 @@ def _check(backbone: Backbone, own: dict[str, Tensor], source: str, wanted: str)
     unexpected = [k for k in own if k not in expected and not k.endswith("num_batches_tracked")]
     wrong = [k for k in entries if k in own and own[k].shape != entries[k].shape]
     if missing or unexpected:
-        told = [f"missing {_some(missing)}"] if missing else []
-        told += [f"unexpected {_some(unexpected)}"] if unexpected else []
-        raise InputError(f"{source}: does not fit the backbone: {', '.join(told)}. It takes the weights of {wanted}.")
+        problems = [f"missing {_some(missing)}"] if missing else []
+        problems += [f"unexpected {_some(unexpected)}"] if unexpected else []
+        raise InputError(
+            f"{source}: does not fit the backbone: {', '.join(problems)}. It takes the weights of {wanted}."
+        )
     if wrong:
         name = wrong[0]
         raise InputError(

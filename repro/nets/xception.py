@@ -143,7 +143,7 @@ class Module(nn.Module):
             "file": "xception65.tf_in1k.safetensors",
         },
     ),
-    sight=(331, 299, "bicubic"),
+    transform=(331, 299, "bicubic"),
 )
 @register_backbone(
     "xception71",
@@ -159,7 +159,7 @@ class Module(nn.Module):
             "file": "xception71.tf_in1k.safetensors",
         },
     ),
-    sight=(331, 299, "bicubic"),
+    transform=(331, 299, "bicubic"),
 )
 class Xception(Backbone):
     """Backbone; parameter names do not depend on the output stride.
@@ -200,7 +200,7 @@ class Xception(Backbone):
     def recognises(self, state: StateDict) -> bool:
         return "blocks.0.stack.conv1.conv_dw.weight" in state
 
-    def translated(self, state: StateDict, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
+    def converted(self, state: StateDict, source: str, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
         return from_xception(state)
 
 

@@ -70,9 +70,9 @@ def budget(
     hours = {key: training_cost(t) / gpu.rate / 3600 for key, t in trainings.items()}
     measuring: dict[str, float] = {}
     for key, cost in evaluation_costs(evaluations.values()).items():
-        one = evaluations[key]
-        of = one.training.key
-        measuring[of] = measuring.get(of, 0.0) + cost * _images_share(one.images, datasets) / gpu.rate / 3600
+        evaluation = evaluations[key]
+        of = evaluation.training.key
+        measuring[of] = measuring.get(of, 0.0) + cost * _images_share(evaluation.images, datasets) / gpu.rate / 3600
     needs = {key: training_bytes(t, bfloat16=gpu.bfloat16) for key, t in trainings.items()}
     most = max(needs, key=lambda key: needs[key], default=None)
     path, path_hours = _longest(plan, hours, measuring)
@@ -134,15 +134,15 @@ def _images_share(split: Split, datasets: Mapping[str, Dataset]) -> float:
 
 def _decoded(splits: Iterable[Split], datasets: Mapping[str, Dataset]) -> float:
     """Bytes of every split's pixels and labels, each once, at the size of its data set's canvas."""
-    found = {}
+    bytes_by_split = {}
     for split in splits:
-        told = datasets.get(split.data.name)
-        count = split.config()["images"] or (told.splits.get(split.split, 0) if told else 0)
-        height, width = told.canvas if told else (0, 0)
+        facts = datasets.get(split.data.name)
+        count = split.config()["images"] or (facts.splits.get(split.split, 0) if facts else 0)
+        height, width = facts.canvas if facts else (0, 0)
         if split.data.side is not None:
             height = width = split.data.side
-        found[split.data.name, split.split, count] = 4.0 * count * height * width
-    return sum(found.values())
+        bytes_by_split[split.data.name, split.split, count] = 4.0 * count * height * width
+    return sum(bytes_by_split.values())
 
 
 def _longest(
@@ -152,7 +152,7 @@ def _longest(
     longest: tuple[tuple[Training, ...], float] = ((), 0.0)
     for key in {**hours, **measuring}:
         chain = plan.trainings[key].chain()
-        took = sum(hours.get(one.key, 0.0) + measuring.get(one.key, 0.0) for one in chain)
+        took = sum(hours.get(training.key, 0.0) + measuring.get(training.key, 0.0) for training in chain)
         if took > longest[1]:
-            longest = tuple(one for one in chain if one.key in hours or one.key in measuring), took
+            longest = tuple(training for training in chain if training.key in hours or training.key in measuring), took
     return longest

@@ -20,8 +20,8 @@ def caveats(suite: Suite, plan: Plan) -> Iterator[str]:
     for table in plan.request.tables:
         own = plan.of_table(table.id)
         if groups := identical(own):
-            yield f"{table.id}: {same_settings([[cell_label(one.cell) for one in group] for group in groups])}"
-        if line := left_out(suite, table, [one.cell for one in own], plan.request.only):
+            yield f"{table.id}: {same_settings([[cell_label(planned.cell) for planned in group] for group in groups])}"
+        if line := left_out(suite, table, [planned.cell for planned in own], plan.request.only):
             yield line
     if line := strides_line(plan):
         yield line
@@ -43,7 +43,7 @@ def same_settings(groups: Sequence[Sequence[str]]) -> str:
 def identical(cells: tuple[PlannedCell, ...]) -> list[tuple[PlannedCell, ...]]:
     """Groups of measured cells whose evaluations are the same, in the table's order."""
     groups: dict[tuple[str, ...], list[PlannedCell]] = {}
-    for one in cells:
-        if one.evaluations:
-            groups.setdefault(tuple(e.key for e in one.evaluations.values()), []).append(one)
+    for planned in cells:
+        if planned.evaluations:
+            groups.setdefault(tuple(e.key for e in planned.evaluations.values()), []).append(planned)
     return [tuple(group) for group in groups.values() if len(group) > 1]

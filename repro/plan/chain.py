@@ -62,8 +62,8 @@ def with_network(code: Code, model: Model) -> Code:
     else:
         own = [part(kind, getattr(model, kind)) for kind in KINDS]
     modules = dict(code.modules)
-    for one in own:
-        modules |= dict(closure([one.module], one.package).modules)
+    for entry in own:
+        modules |= dict(closure([entry.module], entry.package).modules)
     return Code(tuple(sorted(modules.items())))
 
 
@@ -106,13 +106,13 @@ def evaluation_of(protocol: Protocol, training: Training, inputs: Inputs) -> Eva
 def _parent(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Training | None:
     """The training that a cell's own starts from; `seed`: its."""
     if train.start == "presence":
-        return _presence(protocol, train, seed, inputs)
+        return _multi_label(protocol, train, seed, inputs)
     if train.start == "coco":
         return _coco(protocol, train, seed, inputs)
     return None
 
 
-def _presence(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Training:
+def _multi_label(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Training:
     """The first training of small scales, computed as the one that it is for, unless it says otherwise."""
     data, settings = protocol.data, protocol.pretrain
     at_once = settings.micro_batch or train.micro_batch or settings.batch_size
@@ -133,8 +133,8 @@ def _presence(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Tr
 def _coco(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Training:
     """The training on MS-COCO, or on what stands in for it."""
     coco = protocol.coco
-    told = {"start": coco.start, "iterations": coco.iterations, "lr": coco.lr}
-    settings = train.model_copy(update=told)
+    changes = {"start": coco.start, "iterations": coco.iterations, "lr": coco.lr}
+    settings = train.model_copy(update=changes)
     classes = len(inputs.classes(coco.name))
     if not classes:
         raise InputError(
@@ -150,7 +150,7 @@ def _coco(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Traini
         side=protocol.data.side,
     )
     images = _split(data, coco.train_split, inputs)
-    parent = _presence(protocol, train, seed, inputs) if coco.start == "presence" else None
+    parent = _multi_label(protocol, train, seed, inputs) if coco.start == "presence" else None
     own = protocol.model.implementation is not None
     weights = inputs.weights(weights_name(protocol.model)) if coco.start == "imagenet" and not own else ""
     code = with_network(inputs.code("training", data), protocol.model)

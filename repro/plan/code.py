@@ -79,9 +79,9 @@ def path_of(module: str, package: Path = PACKAGE) -> Path | None:
 @cache
 def _memo(package: Path) -> Memo:
     """What was learnt of a package's files by this reader under this Python, whose trees are dumped in its own form."""
-    told = hashlib.sha256(str(package.absolute()).encode()).hexdigest()[:20]
+    digest = hashlib.sha256(str(package.absolute()).encode()).hexdigest()[:20]
     reader = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    return Memo(default_folder() / "code" / f"{told}-{sys.implementation.cache_tag}.json", reader)
+    return Memo(default_folder() / "code" / f"{digest}-{sys.implementation.cache_tag}.json", reader)
 
 
 def _absolute(name: str, module: str, path: Path) -> str:
@@ -134,7 +134,7 @@ def closure(entries: Iterable[str], package: Path = PACKAGE) -> Code:
     if known is not None and all(then is not None and then == _stamp(path) for path, then in known.files):
         return known.code
     memo = _memo(package)
-    modules: dict[str, str] = {}
+    digests: dict[str, str] = {}
     files: list[tuple[Path, Stamp | None]] = []
     todo: list[str] = []
     exists: dict[str, bool] = {}
@@ -145,17 +145,17 @@ def closure(entries: Iterable[str], package: Path = PACKAGE) -> Code:
     while todo:
         module = todo.pop()
         path = path_of(module, package)
-        if module in modules or path is None:
+        if module in digests or path is None:
             continue
         files.append((path, _stamp(path)))
-        modules[module], names = _read(path, memo)
+        digests[module], names = _read(path, memo)
         for name in {_absolute(name, module, path) for name in names}:
             if name not in exists:
                 exists[name] = path_of(name, package) is not None
             if exists[name]:
                 todo.append(name)
     memo.keep()
-    code = Code(tuple(sorted(modules.items())))
+    code = Code(tuple(sorted(digests.items())))
     _closures[entries, package] = _Closure(code, tuple(files))
     return code
 

@@ -30,8 +30,8 @@ def training_cost(training: Training) -> float:
         return 0.0
     settings = training.settings
     fixed = 0.0 if isinstance(settings, Pretrain) else FULL_SIZE * settings.crop**2 / 1e6
-    one = image_cost(training.model, settings.output_stride, settings.crop, settings.crop) + fixed
-    return 3 * one * settings.batch_size * settings.iterations
+    image = image_cost(training.model, settings.output_stride, settings.crop, settings.crop) + fixed
+    return 3 * image * settings.batch_size * settings.iterations
 
 
 def evaluation_cost(evaluation: Evaluation) -> float:
@@ -39,12 +39,12 @@ def evaluation_cost(evaluation: Evaluation) -> float:
     evaluate, split = evaluation.evaluate, evaluation.images
     images = split.config()["images"] or VOC_VAL
     height, width = evaluate.canvas
-    one = _passes_cost(evaluation) * (2 if evaluate.flip else 1)
+    image = _passes_cost(evaluation) * (2 if evaluate.flip else 1)
     if evaluate.crf is None:
-        return one * images
+        return image * images
     refined = crf_cost(evaluate.crf, split.data.classes, height * width)
     searched = min(evaluate.crf.search_images, images) * evaluate.crf.combinations if evaluate.crf.searched else 0
-    return (one + refined) * images + refined * searched
+    return (image + refined) * images + refined * searched
 
 
 def _passes_cost(evaluation: Evaluation) -> float:

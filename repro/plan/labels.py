@@ -9,7 +9,7 @@ from typing import Any
 from repro.plan.plan import PlannedCell
 from repro.plan.work import Training
 from repro.spec.cell import Cell
-from repro.spec.naming import cell_label, printed, word
+from repro.spec.naming import cell_label, key_name, printed
 
 LINES = ("row_label", "column_label")
 LONGEST = 60
@@ -38,8 +38,8 @@ class TrainingLabels:
             self._sizes.update([(cell.table,), *((cell.table, line, getattr(cell, line)) for line in LINES)])
             for evaluation in planned.evaluations.values():
                 chain = evaluation.training.chain()
-                for one in chain:
-                    self._first.setdefault(one.key, (planned, chain))
+                for training in chain:
+                    self._first.setdefault(training.key, (planned, chain))
             for key in {e.training.key: None for e in planned.evaluations.values()}:
                 self._own.setdefault((cell.table, key), []).append(planned)
 
@@ -73,8 +73,8 @@ class TrainingLabels:
             if len(labels) == 1 and self._sizes[first.table, line, getattr(first, line)] == len(own):
                 return printed(first, labels.pop())
         settings = {k: v for k, v in first.settings.items() if not k.startswith("evaluate.")}
-        told = ", ".join(f"{word(k)} {in_words(v)}" for k, v in settings.items()) or first.table
-        return told if len(told) <= LONGEST else f"{cell_label(first)} and {len(own) - 1} more"
+        description = ", ".join(f"{key_name(k)} {in_words(v)}" for k, v in settings.items()) or first.table
+        return description if len(description) <= LONGEST else f"{cell_label(first)} and {len(own) - 1} more"
 
 
 def in_words(value: Any) -> str:

@@ -52,12 +52,12 @@ def read_only(only: Sequence[str]) -> dict[str, list[Any]]:
         if not equals or not value.strip():
             raise InputError(f"--only {shortened(text)}: no value. Write KEY=VALUE, for example --only last_block=7.")
         try:
-            found = read_value(value)
+            parsed = read_value(value)
         except InputError as error:
             raise InputError(f"--only {shortened(key)}: {error}") from None
-        if key in FIELDS and not isinstance(found, str):
-            found = value.strip()  # a label of digits is a label
-        wanted.setdefault(key, []).append(found)
+        if key in FIELDS and not isinstance(parsed, str):
+            parsed = value.strip()  # a label of digits is a label
+        wanted.setdefault(key, []).append(parsed)
     return wanted
 
 
@@ -80,23 +80,23 @@ def _refusal(tables: Sequence[TableSpec], wanted: Wanted) -> InputError:
             hint = did_you_mean(key, known) or f" There are {', '.join(sorted(known)[:20])}."
             return InputError(f'--only {shortened(key)}: no cell has "{shortened(key)}".{hint}')
         there = {_spelt(key, value): value for value in (_value(cell, key) for cell in pool) if value is not ABSENT}
-        asked = [_spelt(key, value) for value in values]
+        chosen = [_spelt(key, value) for value in values]
         if not any(value in there.values() or (value,) in there.values() for value in values):
-            near = _near(asked[0], list(there))
+            near = _near(chosen[0], list(there))
             hint = f" Did you mean {' or '.join(option(key, there[n]) for n in near)}?" if near else ""
-            listed = "; ".join(shortened(word, 60) for word in list(there)[:MOST_VALUES])
+            listed = "; ".join(shortened(text, 60) for text in list(there)[:MOST_VALUES])
             more = f"; and {len(there) - MOST_VALUES} more, see `{show}`" if len(there) > MOST_VALUES else ""
-            what = shortened(", ".join(asked))
+            what = shortened(", ".join(chosen))
             return InputError(f"--only {shortened(key)}={what}: no cell has that. There are {listed}{more}.{hint}")
     return InputError(f"--only {', '.join(wanted)}: no cell fits all of it. Loosen one of them; `{show}` shows all.")
 
 
-def _near(word: str, words: Sequence[str]) -> list[str]:
-    """Up to three of `words` that hold the one typed, or are spelt nearly so."""
-    if len(word) > LONGEST:
+def _near(text: str, candidates: Sequence[str]) -> list[str]:
+    """Up to three of `candidates` that hold the one typed, or are spelt nearly so."""
+    if len(text) > LONGEST:
         return []
-    holding = [one for one in words if word.lower() in one.lower()]
-    return (holding or get_close_matches(word, words, n=3, cutoff=0.5))[:3]
+    holding = [candidate for candidate in candidates if text.lower() in candidate.lower()]
+    return (holding or get_close_matches(text, candidates, n=3, cutoff=0.5))[:3]
 
 
 LONGEST = 200
@@ -130,13 +130,13 @@ def left_out(suite: Suite, table: TableSpec, chosen: Sequence[Cell], only: Seque
             lacking[claim.id] = ids & {cell.id for cell in needed}, missing
         else:
             whole |= {cell.id for cell in needed}
-    told = {claim: missing for claim, (there, missing) in lacking.items() if there - whole}
-    if not told:
+    undecided = {claim: missing for claim, (there, missing) in lacking.items() if there - whole}
+    if not undecided:
         return ""
-    claims = list(told)
+    claims = list(undecided)
     more = f" and {len(claims) - MOST_OPTIONS} more" if len(claims) > MOST_OPTIONS else ""
     names = ", ".join(claims[:MOST_OPTIONS]) + more
-    cells = {cell.id: cell for missing in told.values() for cell in missing}
+    cells = {cell.id: cell for missing in undecided.values() for cell in missing}
     options = _allowing(tuple(cells.values()), read_only(only))
     how = f"To take them along, add {' '.join(options)}." if options else "Leave --only out to take them along."
     count = f"{len(cells)} cell{'s' * (len(cells) > 1)}"
@@ -145,7 +145,7 @@ def left_out(suite: Suite, table: TableSpec, chosen: Sequence[Cell], only: Seque
 
 def _allowing(cells: Sequence[Cell], wanted: Wanted) -> list[str]:
     """Options that let cells through what is wanted; empty where they are too many to type."""
-    found: dict[str, None] = {}
+    allowing: dict[str, None] = {}
     for cell in cells:
         for key, values in wanted.items():
             value = _value(cell, key)
@@ -155,5 +155,5 @@ def _allowing(cells: Sequence[Cell], wanted: Wanted) -> list[str]:
                 value not in values
                 and (value[0] if isinstance(value, tuple) and len(value) == 1 else value) not in values
             ):
-                found[option(key, value)] = None
-    return list(found) if len(found) <= MOST_OPTIONS else []
+                allowing[option(key, value)] = None
+    return list(allowing) if len(allowing) <= MOST_OPTIONS else []

@@ -63,15 +63,15 @@ class _Build:
     output_stride: int
     classes: int
 
-    def asked(self) -> dict[str, Any]:
+    def query(self) -> dict[str, Any]:
         """What `repro.nets.count` is asked."""
         model = self.model.model_dump(mode="json")
         return {"model": model, "classes": self.classes, "output_stride": self.output_stride, "sides": SIDES}
 
     def file(self) -> Path:
         """Where the user's cache keeps the answer."""
-        told = json.dumps([self.code, self.asked()], sort_keys=True)
-        return default_folder() / "networks" / f"{hashlib.sha256(told.encode()).hexdigest()[:20]}.json"
+        identity = json.dumps([self.code, self.query()], sort_keys=True)
+        return default_folder() / "networks" / f"{hashlib.sha256(identity.encode()).hexdigest()[:20]}.json"
 
 
 _known: dict[_Build, OwnCost] = {}
@@ -128,7 +128,7 @@ def _learn(builds: Iterable[_Build], name_of: Callable[[_Build], str | None] = l
             lacking.append(build)
     if not lacking:
         return
-    for build, answer in zip(lacking, _counted([build.asked() for build in lacking]), strict=True):
+    for build, answer in zip(lacking, _counted([build.query() for build in lacking]), strict=True):
         if "error" in answer:
             name = name_of(build)
             raise InputError(f"{name}: {answer['error']}" if name else answer["error"])
@@ -138,12 +138,12 @@ def _learn(builds: Iterable[_Build], name_of: Callable[[_Build], str | None] = l
             write(build.file(), seal(vars(cost)), durable=False)
 
 
-def _counted(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _counted(query: list[dict[str, Any]]) -> list[dict[str, Any]]:
     path = os.pathsep.join(place for place in sys.path if place)
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     done = subprocess.run(
         [sys.executable, "-m", COUNT],
-        input=json.dumps(asked),
+        input=json.dumps(query),
         capture_output=True,
         text=True,
         env=environment,

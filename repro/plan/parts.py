@@ -83,10 +83,10 @@ def _misfit(batch: int, micro_batch: int) -> str:
     return f"parts of {micro_batch} image have no statistics for batch normalisation"
 
 
-def _choices(found: list[int]) -> str:
-    if not found:
+def _choices(sizes: list[int]) -> str:
+    if not sizes:
         return "This batch can't be parted: leave the setting out."
-    return f"Choose {', '.join(map(str, found[:-1]))}{' or ' * (len(found) > 1)}{found[-1]}, or a table at a time."
+    return f"Choose {', '.join(map(str, sizes[:-1]))}{' or ' * (len(sizes) > 1)}{sizes[-1]}, or a table at a time."
 
 
 def _fewest_pixels(training: Training) -> int:

@@ -105,8 +105,8 @@ def _planned(suite: Suite, request: Request, inputs: Inputs) -> Iterable[Planned
             evaluations = {}
             for seed in range(request.seeds):
                 protocol = resolved.protocol
-                told = (protocol.model_copy(update={"evaluate": None}).model_dump_json(), seed)
-                if told not in trainings:
-                    trainings[told] = training_of(protocol, seed, inputs)
-                evaluations[seed] = evaluation_of(protocol, trainings[told], inputs)
+                identity = (protocol.model_copy(update={"evaluate": None}).model_dump_json(), seed)
+                if identity not in trainings:
+                    trainings[identity] = training_of(protocol, seed, inputs)
+                evaluations[seed] = evaluation_of(protocol, trainings[identity], inputs)
             yield PlannedCell(cell, resolved, evaluations)

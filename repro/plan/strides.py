@@ -58,8 +58,8 @@ def _from_imagenet(protocol: Protocol) -> bool:
 def strides_line(plan: Plan) -> str:
     """What a plan's cells make of such weights, in words; empty where there are none."""
     resolved = [cell.resolved for cell in plan.cells if cell.resolved is not None]
-    found = [d for one in resolved for d in one.deviations if d.key == KEY]
-    if not found:
+    deviations = [d for resolution in resolved for d in resolution.deviations if d.key == KEY]
+    if not deviations:
         return ""
-    some = "all" if len(found) == len(resolved) else f"{len(found)} of {len(resolved)}"
-    return f"{found[0].key}, {some} measured cells: {found[0].reason}"
+    some = "all" if len(deviations) == len(resolved) else f"{len(deviations)} of {len(resolved)}"
+    return f"{deviations[0].key}, {some} measured cells: {deviations[0].reason}"

@@ -36,8 +36,8 @@ def _without(settings: dict[str, Any], unsaid: Mapping[str, Any]) -> dict[str, A
     return {key: value for key, value in settings.items() if key not in unsaid or value != unsaid[key]}
 
 
-def _key(told: dict[str, Any]) -> str:
-    text = json.dumps(told, sort_keys=True, separators=(",", ":"))
+def _key(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
 
 
@@ -56,9 +56,9 @@ class Split:
     def config(self) -> dict[str, Any]:
         """What of `Data` concerns this split."""
         images = self.data.val_images if self.split == self.data.val_split else self.data.train_images
-        told = {"name": self.data.name, "split": self.split, "classes": self.data.classes}
-        told |= {"images": images, "side": self.data.side}
-        return {**told, "twice": list(self.twice)} if self.twice else told
+        settings = {"name": self.data.name, "split": self.split, "classes": self.data.classes}
+        settings |= {"images": images, "side": self.data.side}
+        return {**settings, "twice": list(self.twice)} if self.twice else settings
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,12 @@ class Training:
         train = self.settings.model_dump(mode="json")
         if self.settings.micro_batch is None:
             del train["micro_batch"]  # batches computed at once, as in nearly all: nothing to say
-        told: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "model": _without(self.model.model_dump(mode="json"), MODEL_UNSAID),
             "data": self.images.config(),
             "train": train,
         }
-        return {**told, "weights": self.weights} if self.weights else told
+        return {**settings, "weights": self.weights} if self.weights else settings
 
     def identity(self) -> dict[str, Any]:
         """What determines the result, in the form of a record's head (its parent in the same form)."""
@@ -153,8 +153,8 @@ class Evaluation:
 
     def config(self) -> dict[str, Any]:
         """The resolved settings, as records keep them."""
-        told = _without(self.evaluate.model_dump(mode="json"), EVALUATE_UNSAID)
-        return {"data": self.images.config(), "evaluate": told}
+        settings = _without(self.evaluate.model_dump(mode="json"), EVALUATE_UNSAID)
+        return {"data": self.images.config(), "evaluate": settings}
 
     def identity(self) -> dict[str, Any]:
         """What determines the result, in the form of a record's head (its training in the same form)."""

@@ -82,8 +82,8 @@ def read(path: Path, remedy: str) -> FrozenTable:
     except FileNotFoundError:
         raise InputError(f"{path}: the baseline's steps are not there. {remedy}") from None
     except (OSError, UnicodeDecodeError) as error:
-        told = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"{path}: cannot be read ({told}). {remedy}") from None
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise InputError(f"{path}: cannot be read ({reason}). {remedy}") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -92,5 +92,5 @@ def read(path: Path, remedy: str) -> FrozenTable:
 
 def encode_table(table: FrozenTable) -> bytes:
     """The bytes of a table's steps: one quantity a line."""
-    told: Mapping[str, Any] = table.model_dump(mode="json")
-    return (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()
+    content: Mapping[str, Any] = table.model_dump(mode="json")
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()

@@ -51,16 +51,16 @@ class ProbeResult:
     @property
     def first(self) -> Comparison | None:
         """The first quantity that moved, in the order of computing."""
-        return next((one for one in self.comparisons if one.moved), None)
+        return next((comparison for comparison in self.comparisons if comparison.moved), None)
 
     @property
     def before(self) -> Comparison | None:
         """The last one before it; None where there is none."""
         earlier = None
-        for one in self.comparisons:
-            if one.moved:
+        for comparison in self.comparisons:
+            if comparison.moved:
                 return earlier
-            earlier = one
+            earlier = comparison
         return None
 
 
@@ -105,26 +105,26 @@ def hold(before: FrozenTable, now: Mapping[str, Observation], failed: Mapping[st
 
 def usual_rounding(probes: Sequence[FrozenProbe]) -> dict[str, float]:
     """Quantity -> the median, over a table's networks, of what other rounding changed."""
-    found: dict[str, list[float]] = {}
+    distances: dict[str, list[float]] = {}
     for probe in probes:
         for name in probe.seen:
-            found.setdefault(name, []).append(probe.rounding.get(name, 0.0))
-    return {name: median(values) for name, values in found.items()}
+            distances.setdefault(name, []).append(probe.rounding.get(name, 0.0))
+    return {name: median(values) for name, values in distances.items()}
 
 
 def compared(old: FrozenProbe, now: Observation, usual: Mapping[str, float]) -> list[Comparison]:
     """Every quantity that either has, in the order of computing."""
     before = old.observation
-    found = []
+    comparisons = []
     for name in dict.fromkeys((*before, *now)):
         first, second = before.get(name), now.get(name)
         if first is None or second is None:
-            told = "is new" if first is None else "is no longer there"
-            found.append(Comparison(name, math.inf, 0.0, True, detail=told))
+            change = "is new" if first is None else "is no longer there"
+            comparisons.append(Comparison(name, math.inf, 0.0, True, detail=change))
         else:
             rounding = max(old.rounding.get(name, 0.0), usual.get(name, 0.0))
-            found.append(_compared(name, first, second, tolerance(first, before, rounding)))
-    return found
+            comparisons.append(_compared(name, first, second, tolerance(first, before, rounding)))
+    return comparisons
 
 
 def tolerance(quantity: Quantity, before: Observation, rounding: float) -> float:
@@ -136,7 +136,7 @@ def tolerance(quantity: Quantity, before: Observation, rounding: float) -> float
         return 0.0
     if isinstance(quantity, Near):
         return max(FACTOR * rounding, FLOOR)
-    counts = next((one for one in before.values() if isinstance(one, CountsQuantity)), None)
+    counts = next((seen for seen in before.values() if isinstance(seen, CountsQuantity)), None)
     if counts is None:
         return FACTOR * rounding
     pixels = math.ceil(

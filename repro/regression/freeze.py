@@ -27,7 +27,7 @@ def freeze(probes: Sequence[Probe], store: Store) -> tuple[dict[str, Tensor], Pa
     states: dict[str, FrozenState] = {}
     tensors: dict[str, Tensor] = {}
     names: ParameterNames = {}
-    for probe in sorted(probes, key=lambda one: one.kind):  # stable: evaluations, then steps
+    for probe in sorted(probes, key=lambda item: item.kind):  # stable: evaluations, then steps
         kind = _kind(network_of(probe).state_dict())
         if kind not in kinds:
             kinds[kind] = name = probe.name.replace(": evaluation", "").replace(": step", "")

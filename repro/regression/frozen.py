@@ -38,14 +38,14 @@ class States:
 
         Raises InputError where none has one of that shape: the network is another than when the baseline was made.
         """
-        found: dict[str, Tensor] = {}
+        state: dict[str, Tensor] = {}
         for key, own in wanted.items():
             tensors = (self._thawed(f"{name}/{key}") for name in names)
             tensor = next((t for t in tensors if t is not None and t.shape == own.shape), None)
             if tensor is None:
                 raise InputError(f"frozen weights: none for {key} of shape {list(own.shape)}")
-            found[key] = tensor.to(own.dtype)
-        return found
+            state[key] = tensor.to(own.dtype)
+        return state
 
     def _thawed(self, key: str) -> Tensor | None:
         tensor = self.tensors.get(key)

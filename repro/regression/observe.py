@@ -65,7 +65,7 @@ def observe(
     states: Sequence[str],
     store: Store,
     data_root: Path | None,
-    way: str = "usual",
+    mode: str = "usual",
     draw: int = 0,
 ) -> Observation:
     """What a probe comes to from the weights that a file has under these names; `store` is for this alone.
@@ -74,17 +74,17 @@ def observe(
     """
     network = network_of(probe)
     state = load(weights).state(states, network.state_dict())
-    if way == "last bits":
+    if mode == "last bits":
         state = _nudged(state, draw)
     if probe.kind == "evaluation":
-        return dict(_evaluation(probe, state, store, data_root)) if way != "float64" else {}
-    return dict((_double if way == "float64" else _step)(probe, network, state, store, data_root))
+        return dict(_evaluation(probe, state, store, data_root)) if mode != "float64" else {}
+    return dict((_double if mode == "float64" else _step)(probe, network, state, store, data_root))
 
 
 def network_of(probe: Probe) -> nn.Module:
     """The network that a probe's training builds."""
-    one = probe.training
-    return training.network_of(one.model, one.images.data.classes, one.settings, SEED)
+    trained = probe.training
+    return training.network_of(trained.model, trained.images.data.classes, trained.settings, SEED)
 
 
 # -- a step
@@ -93,17 +93,17 @@ def network_of(probe: Probe) -> nn.Module:
 def _step(
     probe: Probe, network: nn.Module, state: FrozenState, store: Store, data_root: Path | None
 ) -> Iterator[tuple[str, Quantity]]:
-    one, settings = probe.alone, probe.alone.settings
-    images = compute.images_of(one.images, job := Job(one, (), data_root), store)
-    yield from _images(one.images.split, images)
-    order = _order(images, one)
+    trained, settings = probe.alone, probe.alone.settings
+    images = compute.images_of(trained.images, job := Job(trained, (), data_root), store)
+    yield from _images(trained.images.split, images)
+    order = _order(images, trained)
     network.load_state_dict(dict(state))
     optimizer = loop.make_optimizer(network, settings)
     folder, at = store.root / "step", _at(settings.iterations)
     _start_moments(optimizer)
     notes = {"curve": {"step": [], "loss": [], "lr": []}, "layouts": []}
     checkpoint.save(folder, Checkpoint(at, network.state_dict(), optimizer.state_dict(), notes))
-    with Prefetcher(images, order, settings, one.seed, slice(0, settings.batch_size), CPU) as batches:
+    with Prefetcher(images, order, settings, trained.seed, slice(0, settings.batch_size), CPU) as batches:
         draws = [batches.draw(step).packed() for step in range(settings.iterations)]
         _, labels = batches.samples(at)
     yield "order, scales and crops of all samples", Exact(_hash(*draws))
@@ -149,17 +149,19 @@ def _start_moments(optimizer: torch.optim.Optimizer) -> None:
 def _optimiser(optimizer: torch.optim.Optimizer, network: nn.Module) -> str:
     """Its kind and settings; for each place and role the multiplier of the learning rate and the weight decay."""
     names = {parameter: name for name, parameter in network.named_parameters()}
-    told: dict[str, Any] = {"kind": type(optimizer).__name__}
+    facts: dict[str, Any] = {"kind": type(optimizer).__name__}
     own: dict[str, set[str]] = {}
     for group in optimizer.param_groups:
-        told |= {key: group[key] for key in ("momentum", "betas", "eps", "nesterov", "dampening") if key in group}
+        facts |= {key: group[key] for key in ("momentum", "betas", "eps", "nesterov", "dampening") if key in group}
         for parameter in group["params"]:
             if parameter.requires_grad:
-                words = f"rate x{group.get('rate', 1.0):g}, decay {group['weight_decay']:g}"
-                own.setdefault(_role(names[parameter], network), set()).add(words)
+                group_line = f"rate x{group.get('rate', 1.0):g}, decay {group['weight_decay']:g}"
+                own.setdefault(_role(names[parameter], network), set()).add(group_line)
     dropped = [module.p for module in network.modules() if isinstance(module, nn.modules.dropout._DropoutNd)]
-    told["dropout"] = dropped
-    return json.dumps({**told, "groups": {role: sorted(words) for role, words in sorted(own.items())}}, sort_keys=True)
+    facts["dropout"] = dropped
+    return json.dumps(
+        {**facts, "groups": {role: sorted(group_line) for role, group_line in sorted(own.items())}}, sort_keys=True
+    )
 
 
 def _after(network: nn.Module, before: FrozenState, *, updates: bool = True) -> Iterator[tuple[str, Quantity]]:
@@ -169,7 +171,7 @@ def _after(network: nn.Module, before: FrozenState, *, updates: bool = True) -> 
         if tensor.is_floating_point() and name in before:
             change = array(tensor).astype(np.float64) - array(before[name])
             moved.setdefault(place(name.rpartition(".")[0]), Sketcher()).add(name, change)
-    yield from ((f"moving statistics of {where}", Near(one.sketch)) for where, one in moved.items())
+    yield from ((f"moving statistics of {where}", Near(values.sketch)) for where, values in moved.items())
     parameters = [(name, p, p.grad) for name, p in network.named_parameters() if p.grad is not None]
     slopes: dict[str, Sketcher] = {}
     changes: dict[str, Sketcher] = {}
@@ -178,9 +180,9 @@ def _after(network: nn.Module, before: FrozenState, *, updates: bool = True) -> 
         slopes.setdefault(role, Sketcher()).add(name, array(gradient))
         change = array(parameter).astype(np.float64) - array(before[name])
         changes.setdefault(role, Sketcher()).add(name, change)
-    yield from ((f"gradients of {role}", Near(one.sketch)) for role, one in slopes.items())
+    yield from ((f"gradients of {role}", Near(values.sketch)) for role, values in slopes.items())
     if updates:
-        yield from ((f"update of {role}", Near(one.sketch)) for role, one in changes.items())
+        yield from ((f"update of {role}", Near(values.sketch)) for role, values in changes.items())
 
 
 def _role(name: str, network: nn.Module) -> str:
@@ -197,24 +199,24 @@ def _role(name: str, network: nn.Module) -> str:
 
 def _nudged(state: FrozenState, draw: int) -> dict[str, Tensor]:
     """Weights of which each is, at random, one of the three numbers next to what it was."""
-    found = {}
+    nudged = {}
     for name, tensor in state.items():
         if tensor.is_floating_point():
             which = torch.from_numpy(generator(draw, "last bits", name).integers(-1, 2, size=tuple(tensor.shape)))
             towards = torch.nextafter(tensor, torch.where(which > 0, torch.inf, -torch.inf).to(tensor.dtype))
             tensor = torch.where(which == 0, tensor, towards)
-        found[name] = tensor
-    return found
+        nudged[name] = tensor
+    return nudged
 
 
 def _double(
     probe: Probe, network: nn.Module, state: FrozenState, store: Store, data_root: Path | None
 ) -> Iterator[tuple[str, Quantity]]:
     """The forward and backward passes of a step in float64."""
-    one, settings = probe.alone, probe.alone.settings
-    images = compute.images_of(one.images, Job(one, (), data_root), store)
-    order = _order(images, one)
-    with Prefetcher(images, order, settings, one.seed, slice(0, settings.batch_size), CPU) as batches:
+    trained, settings = probe.alone, probe.alone.settings
+    images = compute.images_of(trained.images, Job(trained, (), data_root), store)
+    order = _order(images, trained)
+    with Prefetcher(images, order, settings, trained.seed, slice(0, settings.batch_size), CPU) as batches:
         x, y = batches.samples(_at(settings.iterations))
     network.load_state_dict(dict(state))
     if isinstance(settings, Train):
@@ -223,13 +225,13 @@ def _double(
     set_batch_norm(network, settings)
     trainer = SINGLE_PROCESS.trainer(network, settings, "float32")
     with watching(dropout=False) as watch:
-        loss = backward(trainer, x.double(), y, TrainingContext(settings, one.seed, CPU), 0)
+        loss = backward(trainer, x.double(), y, TrainingContext(settings, trained.seed, CPU), 0)
     yield from _passes(watch, float(loss))
     yield from _after(network, state, updates=False)
 
 
-def _order(images: PaddedSplit, one: Training) -> Any:
-    twice = one.images.twice
+def _order(images: PaddedSplit, trained: Training) -> Any:
+    twice = trained.images.twice
     return training.order_of(images.labels, twice) if twice else np.arange(len(images.sizes))
 
 
@@ -247,27 +249,27 @@ def _passes(watch: Watch, loss: float) -> Iterator[tuple[str, Quantity]]:
 def _evaluation(
     probe: Probe, state: FrozenState, store: Store, data_root: Path | None
 ) -> Iterator[tuple[str, Quantity]]:
-    one = probe.measured
-    key, weights = one.training.key, {name: tensor.contiguous() for name, tensor in state.items()}
-    stub = {**one.training.identity(), "parent": None, "seconds": 0.0, "environment": {}, "result": {}}
+    evaluation = probe.measured
+    key, weights = evaluation.training.key, {name: tensor.contiguous() for name, tensor in state.items()}
+    stub = {**evaluation.training.identity(), "parent": None, "seconds": 0.0, "environment": {}, "result": {}}
     store.put("training", key, stub, {compute.WEIGHTS: lambda path: safetensors.torch.save_file(weights, path)})
-    job = Job(one.training, (one,), data_root)
-    yield from _images(one.images.split, compute.images_of(one.images, job, store))
-    passes = len(one.evaluate.scales) * (2 if one.evaluate.flip else 1)
+    job = Job(evaluation.training, (evaluation,), data_root)
+    yield from _images(evaluation.images.split, compute.images_of(evaluation.images, job, store))
+    passes = len(evaluation.evaluate.scales) * (2 if evaluation.evaluate.flip else 1)
     with watching(passes) as watch, watching_probabilities() as probabilities:
         execute.execute(job, store, "cpu", lambda event: _raise(event), lambda: False)
     yield from ((f"input of {_pass(n, passes)}", Near(seen)) for n, seen in enumerate(watch.inputs))
     for where, outputs in watch.outputs.items():
         yield f"outputs of {where} (evaluation)", Near(outputs.sketch)
     yield from ((f"logits of {_pass(n, passes)}", Near(seen)) for n, seen in enumerate(watch.logits))
-    yield from ((name, Near(one.sketch)) for name, one in probabilities.items())
-    (matrices,) = read_arrays(store.file("evaluation", one.key, "confusion.npz"), "matrices")
+    yield from ((name, Near(sketcher.sketch)) for name, sketcher in probabilities.items())
+    (matrices,) = read_arrays(store.file("evaluation", evaluation.key, "confusion.npz"), "matrices")
     yield "images that are counted", Exact(str(len(matrices)))
     yield (
         "confusion matrix",
         CountsQuantity(tuple(tuple(int(n) for n in row) for row in matrices.sum(axis=0, dtype=np.int64))),
     )
-    record = store.get("evaluation", one.key)
+    record = store.get("evaluation", evaluation.key)
     assert record is not None
     yield "mean IOU", ScoreQuantity(recorded(record)[MIOU.name])
 
@@ -291,7 +293,7 @@ def _images(split: str, images: PaddedSplit) -> Iterator[tuple[str, Quantity]]:
 
 def _hash(*arrays: Any) -> str:
     digest = hashlib.sha256()
-    for one in arrays:
-        digest.update(f"{one.shape}{one.dtype}".encode())
-        digest.update(np.ascontiguousarray(one).tobytes())
+    for part in arrays:
+        digest.update(f"{part.shape}{part.dtype}".encode())
+        digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()[:DIGITS]

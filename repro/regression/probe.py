@@ -34,19 +34,19 @@ class Probe:
     def alone(self) -> Training:
         """The training as it is probed: without what it started from."""
         training = self.training
-        told = {"precision": "float32"} | ({"start": "random"} if isinstance(training.settings, Train) else {})
-        settings = training.settings.model_copy(update=told)
+        changes = {"precision": "float32"} | ({"start": "random"} if isinstance(training.settings, Train) else {})
+        settings = training.settings.model_copy(update=changes)
         return replace(training, parent=None, settings=settings, weights="")
 
     @property
     def measured(self) -> Evaluation:
         """The evaluation as it is probed: on the first images, without a search for parameters of a CRF."""
         assert self.evaluation is not None
-        told: dict[str, Any] = {"precision": "float32"}
+        changes: dict[str, Any] = {"precision": "float32"}
         if (crf := self.evaluation.evaluate.crf) is not None:
             lists = {key: getattr(crf, key) for key in ("w1", "sigma_alpha", "sigma_beta")}
-            told["crf"] = crf.model_copy(update={k: v[0] if isinstance(v, tuple) else v for k, v in lists.items()})
-        evaluate = self.evaluation.evaluate.model_copy(update=told)
+            changes["crf"] = crf.model_copy(update={k: v[0] if isinstance(v, tuple) else v for k, v in lists.items()})
+        evaluate = self.evaluation.evaluate.model_copy(update=changes)
         return replace(
             self.evaluation, training=self.alone, images=_first_images(self.evaluation.images), evaluate=evaluate
         )
@@ -54,12 +54,12 @@ class Probe:
 
 def probes(plan: Plan, table: str) -> list[Probe]:
     """What a table's measured cells come down to, in their order; what is alike once, under its first cell's name."""
-    found: dict[str, Probe] = {}
+    by_digest: dict[str, Probe] = {}
     for probe in _all(plan, table):
-        first = found.setdefault(digest := _digest(probe), probe)
+        first = by_digest.setdefault(digest := _digest(probe), probe)
         if first is not probe:
-            found[digest] = replace(first, also=(*first.also, probe.name))
-    return list(found.values())
+            by_digest[digest] = replace(first, also=(*first.also, probe.name))
+    return list(by_digest.values())
 
 
 def _all(plan: Plan, table: str) -> Iterator[Probe]:
@@ -78,12 +78,12 @@ def _all(plan: Plan, table: str) -> Iterator[Probe]:
 def _digest(probe: Probe) -> str:
     """Of all that decides a probe's result, but for the code."""
     training = probe.training
-    told: list[Any] = [probe.kind, training.task, training.model.model_dump(mode="json")]
+    content: list[Any] = [probe.kind, training.task, training.model.model_dump(mode="json")]
     if probe.evaluation is None:
-        told += [training.config(), training.images.fingerprint]
+        content += [training.config(), training.images.fingerprint]
     else:
-        told += [probe.evaluation.config(), probe.evaluation.images.fingerprint]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        content += [probe.evaluation.config(), probe.evaluation.images.fingerprint]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _first_images(split: Split) -> Split:

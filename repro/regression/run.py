@@ -19,7 +19,7 @@ from repro.run.executors.worker import THREAD_VARIABLES
 from repro.run.rounding import OTHER_KERNELS
 from repro.store.store import Store
 
-Way = Literal["usual", "last bits", "float64"]
+RoundingMode = Literal["usual", "last bits", "float64"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ObserveTask:
     weights: Path
     states: tuple[str, ...]
     data_root: Path | None = None
-    way: Way = "usual"
+    mode: RoundingMode = "usual"
     draw: int = 0
     """Of last bits."""
     threads: int = 1
@@ -40,8 +40,8 @@ class ObserveTask:
 class Rounding:
     """Another way to round, for the same probes."""
 
-    words: str
-    way: Way = "usual"
+    description: str
+    mode: RoundingMode = "usual"
     threads: int = 1
     variables: tuple[tuple[str, str], ...] = ()
     """Of the environment, by which kernels are chosen."""
@@ -49,14 +49,14 @@ class Rounding:
 
 def roundings() -> list[Rounding]:
     """Those that can be had on this machine."""
-    found = [
+    variants = [
         Rounding("weights moved by their last bit", "last bits"),
         Rounding("forward and backward passes in float64", "float64"),
         Rounding("two threads", threads=2),
     ]
     if platform.machine().lower() in ("x86_64", "amd64"):
-        found.append(Rounding("other kernels", variables=tuple(OTHER_KERNELS.items())))
-    return found
+        variants.append(Rounding("other kernels", variables=tuple(OTHER_KERNELS.items())))
+    return variants
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,15 @@ def compute_rounded(
     tasks: Sequence[ObserveTask], store: Store, workers: int
 ) -> tuple[list[Result], list[tuple[Rounding, list[Result]]]]:
     """Compute probes in the usual way, and once more in each of the other roundings."""
-    here = [one for one in roundings() if not one.variables]
-    ways = [Rounding("usual"), *here]
-    every = [replace(task, way=one.way, threads=one.threads) for one in ways for task in tasks]
-    found = compute(every, store, workers)
-    parts = [found[k : k + len(tasks)] for k in range(0, len(found), len(tasks))]
+    here = [rounding for rounding in roundings() if not rounding.variables]
+    variants = [Rounding("usual"), *here]
+    every = [replace(task, mode=rounding.mode, threads=rounding.threads) for rounding in variants for task in tasks]
+    observed = compute(every, store, workers)
+    parts = [observed[k : k + len(tasks)] for k in range(0, len(observed), len(tasks))]
     others = list(zip(here, parts[1:], strict=True))
-    for one in roundings():
-        if one.variables:
-            others.append((one, compute(tasks, store, workers, dict(one.variables))))
+    for rounding in roundings():
+        if rounding.variables:
+            others.append((rounding, compute(tasks, store, workers, dict(rounding.variables))))
     return parts[0], others
 
 
@@ -103,8 +103,8 @@ def in_processes(
     tasks: Sequence[ObserveTask], store: Store, workers: int, variables: Mapping[str, str]
 ) -> list[Result]:
     """Compute `tasks` in new processes with these environment variables."""
-    told = {**variables, **dict.fromkeys(THREAD_VARIABLES, "1")}
-    with _environment(told), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    environment = {**variables, **dict.fromkeys(THREAD_VARIABLES, "1")}
+    with _environment(environment), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         return list(pool.map(work, tasks, repeat(store)))
 
 
@@ -119,7 +119,7 @@ def work(task: ObserveTask, store: Store) -> Result:
     try:
         with store.temporary_folder("frozen") as folder:
             place = _OwnPlace(folder, store.warn, store.cache)
-            how = (task.data_root, task.way, task.draw)
+            how = (task.data_root, task.mode, task.draw)
             return observe.observe(task.probe, task.weights, task.states, place, *how)
     except Exception as error:  # whatever a change of the code has broken: it is this probe's failure
         return f"{type(error).__name__}: {error}".splitlines()[0]

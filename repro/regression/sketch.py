@@ -81,7 +81,7 @@ def _signs_of(name: str, count: int) -> npt.NDArray[np.float32]:
     """`count` signs that depend on the name: one long list, read from different places."""
     first = zlib.crc32(name.encode()) % _OFFSETS
     if len(_signs[0]) < first + count:
-        words = np.random.PCG64(_SEED).random_raw(-(-max(first + count, 2 * len(_signs[0])) // 64))
-        bits = np.unpackbits(words.astype("<u8").view(np.uint8))
+        random_words = np.random.PCG64(_SEED).random_raw(-(-max(first + count, 2 * len(_signs[0])) // 64))
+        bits = np.unpackbits(random_words.astype("<u8").view(np.uint8))
         _signs[0] = bits.astype(np.float32) * 2 - 1
     return _signs[0][first : first + count]

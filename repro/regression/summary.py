@@ -14,18 +14,18 @@ from repro.report.formats.markdown import text
 HEADINGS = ("first place that differs", "in", "for example", "difference", "tolerated", "what agrees before it")
 SHOWN = 10
 """Rows of a Markdown summary."""
-WORDS = 120
+STATE_WORDS = 120
 """Characters of settings that a row shows."""
 
 
 def headline(result: FrozenResult) -> str:
     """One line: how many steps and evaluations moved."""
     probes, name = len(result.probes), f"{result.table} at {result.scale}, from frozen weights"
-    told = [f"{result.count('failed')} of {probes} steps and evaluations failed"] if result.count("failed") else []
+    parts = [f"{result.count('failed')} of {probes} steps and evaluations failed"] if result.count("failed") else []
     if result.count("moved"):
-        told.append(f"{result.count('moved')} of {probes} steps and evaluations moved by more than rounding")
-    if told:
-        return f"{name}: {'; '.join(told)}."
+        parts.append(f"{result.count('moved')} of {probes} steps and evaluations moved by more than rounding")
+    if parts:
+        return f"{name}: {'; '.join(parts)}."
     return f"{name}: all {probes} steps and evaluations agree ({result.comparisons} comparisons)."
 
 
@@ -35,16 +35,16 @@ def first_places(result: FrozenResult) -> list[tuple[str, ...]]:
     for probe in result.probes:
         if probe.first is not None:
             groups.setdefault(probe.first.quantity, []).append(probe)
-    found: list[tuple[str, ...]] = []
+    lines: list[tuple[str, ...]] = []
     for place, probes in sorted(groups.items(), key=lambda item: -len(item[1])):
         worst = max(probes, key=_first_distance)
         first, before = worst.first, worst.before
         assert first is not None
         earlier = before.quantity if before else "nothing"
-        found.append((place, str(len(probes)), worst.name, difference(first), tolerated(first), earlier))
+        lines.append((place, str(len(probes)), worst.name, difference(first), tolerated(first), earlier))
     failures = [probe for probe in result.probes if probe.failure]
-    found += [("failed", "1", probe.name, probe.failure, "", "") for probe in failures]
-    return found
+    lines += [("failed", "1", probe.name, probe.failure, "", "") for probe in failures]
+    return lines
 
 
 def _first_distance(probe: ProbeResult) -> float:
@@ -52,22 +52,22 @@ def _first_distance(probe: ProbeResult) -> float:
     return math.inf if math.isnan(distance) else distance
 
 
-def difference(one: Comparison) -> str:
+def difference(comparison: Comparison) -> str:
     """How far a quantity moved."""
-    if one.detail:
-        return one.detail if len(one.detail) <= WORDS else one.detail[:WORDS] + "…"
-    if one.cosine is None:
-        return f"{one.distance:.0f} pixels" if one.distance >= 1 else f"{one.distance:.2g}"
-    return f"{_share(one.distance)}, cosine {one.cosine:.4f}"
+    if comparison.detail:
+        return comparison.detail if len(comparison.detail) <= STATE_WORDS else comparison.detail[:STATE_WORDS] + "…"
+    if comparison.cosine is None:
+        return f"{comparison.distance:.0f} pixels" if comparison.distance >= 1 else f"{comparison.distance:.2g}"
+    return f"{_share(comparison.distance)}, cosine {comparison.cosine:.4f}"
 
 
-def tolerated(one: Comparison) -> str:
+def tolerated(comparison: Comparison) -> str:
     """How far it may."""
-    if not one.tolerance:
+    if not comparison.tolerance:
         return "none"
-    if one.cosine is None:
-        return f"{one.tolerance:.0f} pixels" if one.tolerance >= 1 else f"{one.tolerance:.2g}"
-    return _share(one.tolerance)
+    if comparison.cosine is None:
+        return f"{comparison.tolerance:.0f} pixels" if comparison.tolerance >= 1 else f"{comparison.tolerance:.2g}"
+    return _share(comparison.tolerance)
 
 
 def _share(value: float) -> str:
@@ -76,33 +76,33 @@ def _share(value: float) -> str:
 
 def blocks(result: FrozenResult) -> list[str]:
     """Markdown."""
-    found = [text(headline(result))]
+    parts = [text(headline(result))]
     if places := first_places(result):
         shown = [tuple(text(part) or " " for part in row) for row in places[:SHOWN]]
-        found.append(table_rows(HEADINGS, shown, numeric=(1,)))
+        parts.append(table_rows(HEADINGS, shown, numeric=(1,)))
         if len(places) > SHOWN:
-            found.append(f"… and {len(places) - SHOWN} more places.")
-    return found
+            parts.append(f"… and {len(places) - SHOWN} more places.")
+    return parts
 
 
 def suites(result: FrozenResult) -> list[TestSuite]:
     """JUnit: a suite for each step or evaluation, a case for each comparison."""
-    found = []
+    all_suites = []
     for probe in result.probes:
         own = f"{result.table.replace('/', '.')}.{probe.name.removeprefix(result.table + '/')}"
-        cases = [_case(one, probe) for one in probe.comparisons]
+        cases = [_case(comparison, probe) for comparison in probe.comparisons]
         if probe.failure:
             cases.append(Case("computed", "error", probe.failure, probe.failure))
-        found.append(TestSuite(f"{probe.name} at {result.scale}, from frozen weights", own, tuple(cases)))
-    return found
+        all_suites.append(TestSuite(f"{probe.name} at {result.scale}, from frozen weights", own, tuple(cases)))
+    return all_suites
 
 
-def _case(one: Comparison, probe: ProbeResult) -> Case:
-    if not one.moved:
-        return Case(one.quantity)
-    told = f"{one.quantity}: difference {difference(one)}, tolerated {tolerated(one)}"
-    first = "the first place that differs" if one is probe.first else f"after {probe.first.quantity}"  # type: ignore[union-attr]
-    return Case(one.quantity, "failure", told, f"{told}\n{first}")
+def _case(comparison: Comparison, probe: ProbeResult) -> Case:
+    if not comparison.moved:
+        return Case(comparison.quantity)
+    detail = f"{comparison.quantity}: difference {difference(comparison)}, tolerated {tolerated(comparison)}"
+    first = "the first place that differs" if comparison is probe.first else f"after {probe.first.quantity}"  # type: ignore[union-attr]
+    return Case(comparison.quantity, "failure", detail, f"{detail}\n{first}")
 
 
 def json_rows(results: Sequence[FrozenResult]) -> list[dict[str, Any]]:
@@ -117,9 +117,13 @@ def json_rows(results: Sequence[FrozenResult]) -> list[dict[str, Any]]:
             "detail": probe.failure or (difference(probe.first) if probe.first else ""),
             "comparisons": len(probe.comparisons),
             "moved": [
-                {"quantity": one.quantity, "distance": _finite(one.distance), "tolerance": one.tolerance}
-                for one in probe.comparisons
-                if one.moved
+                {
+                    "quantity": comparison.quantity,
+                    "distance": _finite(comparison.distance),
+                    "tolerance": comparison.tolerance,
+                }
+                for comparison in probe.comparisons
+                if comparison.moved
             ],
         }
         for result in results

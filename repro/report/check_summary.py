@@ -156,7 +156,7 @@ def _score(metric: Metric, value: float) -> str:
 
 
 def _spread(name: str, value: float) -> str:
-    if name in ("course", "opening"):
+    if name in ("mean loss", "first-step loss"):
         return f"{value:.5f}"
     return _score(MIOU if name == "score" else find_metric(name), value)
 

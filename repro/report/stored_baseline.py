@@ -32,7 +32,8 @@ def snapshot(
     """What `store` holds of a table's cells; a seed that is not stored is left out.
 
     `computed`: cell id -> value of the computed cells; `rounding`: cell id -> what other rounding changes in the
-    openings of the first seed's trainings; `commit`: of the code as it is now, whose digests are in the records' keys.
+    first-step losses of the first seed's trainings; `commit`: of the code as it
+    is now, whose digests are in the records' keys.
     """
     planned = [planned_cell for planned_cell in plan.of_table(table) if planned_cell.cell.kind != "quoted"]
     protocols = {
@@ -103,8 +104,8 @@ def _result(evaluation: Evaluation, records: list[Record], store: Store, metric:
     matrices = np.ascontiguousarray(stored, dtype="<i8")
     return SeedResult(
         score=metric_in(store, measured, metric),
-        course=float(np.mean(losses[-1])),
-        openings=tuple(float(loss[0]) for loss in losses),
+        mean_loss=float(np.mean(losses[-1])),
+        first_step_losses=tuple(float(loss[0]) for loss in losses),
         confusion=digest(matrices.tobytes(), DIGITS),
         images=" ".join(digest(matrix.tobytes(), IMAGE_DIGITS) for matrix in matrices),
         weights=tuple(str(t["files"]["weights.safetensors"]["sha256"])[:DIGITS] for t in trainings),

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from repro.judge.audit import short_name
 from repro.report.content import TableHead, TableKind
 from repro.spec.metric import find_metric
-from repro.spec.naming import word
+from repro.spec.naming import key_name
 from repro.spec.table import TableSpec
 
 PAPERS = ("v2", "v3", "v3plus", "model_zoo")
@@ -26,7 +26,7 @@ def table_head(spec: TableSpec) -> TableHead:
         headings, heads = spec.headings, {k: row.printed for k, row in enumerate(spec.rows)}
     else:
         # A table with one axis has one row, the metric; the axis names its columns, from the left, as the papers do.
-        heading = (spec.axes[0].heading or word(spec.axes[0].key)) if spec.axes else ""
+        heading = (spec.axes[0].heading or key_name(spec.axes[0].key)) if spec.axes else ""
         headings, heads = (heading,), {k: (label,) for k, label in labels.items()}
     column_heading = spec.axes[1].heading if len(spec.axes) == 2 else ""
     metrics = {name: find_metric(name).label for name in dict.fromkeys(c.metric for c in cells)}

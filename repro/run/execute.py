@@ -114,7 +114,7 @@ def _train(
         on_start=lambda step: emit(TrainingStarted(training.key, settings.iterations, step)),
         on_step=on_step,
         should_stop=should_stop,
-        tell=lambda text: emit(Message(text)),
+        warn=lambda text: emit(Message(text)),
     )
     await_checkpoint_writer(job, store, hooks)
     before = _seconds_before(folder)

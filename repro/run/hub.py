@@ -29,7 +29,9 @@ def chosen(given: Path | None) -> Path | None:
     return folder() if given is not None and str(given) == HUB and not given.exists() else given
 
 
-def fetch(name: str, into: Path, say: Callable[[str], None] = lambda _line: None, pause_seconds: float = 2.0) -> Path:
+def fetch(
+    name: str, into: Path, report: Callable[[str], None] = lambda _line: None, pause_seconds: float = 2.0
+) -> Path:
     """The file of the weights `name` in `into`, fetched if it is not there.
 
     A download that broke goes on where it broke, in this call or, where a checksum is published, in a later one.
@@ -41,7 +43,7 @@ def fetch(name: str, into: Path, say: Callable[[str], None] = lambda _line: None
         return path
     from repro.data.download import Checksum, download  # heavy, and seldom needed
 
-    say(f"downloading {source.url}")
+    report(f"downloading {source.url}")
     checksum = Checksum("sha256", source.sha256)
     try:
         download(source.url, path, checksum, pause_seconds=pause_seconds, elsewhere="give --weights DIR")
@@ -62,8 +64,8 @@ def _whole(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            told = json.loads(file.read(length)) if length <= size else {}
-        ends = [one["data_offsets"][1] for name, one in told.items() if name != "__metadata__"]
+            header = json.loads(file.read(length)) if length <= size else {}
+        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return False
     return bool(ends) and 8 + length + max(ends) == size

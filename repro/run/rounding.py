@@ -29,7 +29,7 @@ OTHER_KERNELS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"
 
 
 def shortened(plan: Plan) -> dict[str, Training]:
-    """Cell id -> the training of its first seed, cut to its first step: all that its opening takes.
+    """Cell id -> the training of its first seed, cut to its first step: all that its first-step loss takes.
 
     Trainings that others start from are left whole.
     """

@@ -167,11 +167,11 @@ def make_plan(options: Options, suite: Suite, store: Store, absent: dict[str, st
         check_parts(training, labels.of(training))
     check_own(plan.evaluations.values(), labels.of)
     plan = in_micro_batches(plan, store)
-    asked = [text for text in options.overrides if text.startswith("evaluate.crf?")]
-    if asked and not any(c.resolved and c.resolved.protocol.evaluate.crf for c in plan.cells):
-        option = "--crf-backend" if asked[0].startswith("evaluate.crf?.backend=") else "--crf"
+    crf_overrides = [text for text in options.overrides if text.startswith("evaluate.crf?")]
+    if crf_overrides and not any(c.resolved and c.resolved.protocol.evaluate.crf for c in plan.cells):
+        option = "--crf-backend" if crf_overrides[0].startswith("evaluate.crf?.backend=") else "--crf"
         raise InputError(
-            f"{option} ({asked[0]}): no cell asked for has a CRF; those of v2's tables have. Leave it out."
+            f"{option} ({crf_overrides[0]}): no cell asked for has a CRF; those of v2's tables have. Leave it out."
         )
     return with_any_code(plan, store) if options.any_code else plan
 
@@ -185,15 +185,15 @@ def missing(
     its record was damaged and set aside, or, with `whole`, always. `verified`: every byte that this work starts from,
     and that reports will read, is checked now.
     """
-    look = store.get if verified else store.peek
-    evaluations = {k: e for k, e in plan.evaluations.items() if look("evaluation", k) is None}
+    read = store.get if verified else store.peek
+    evaluations = {k: e for k, e in plan.evaluations.items() if read("evaluation", k) is None}
     away = {k: t for k, t in plan.trainings.items() if store.peek("training", k) is None}
     damaged = store.damaged("training") if away else set()
     needed: dict[str, Training] = {}
     wanted = [t for k, t in away.items() if whole or k in damaged]
     for last in (*(e.training for e in evaluations.values()), *wanted):
         for training in reversed(last.chain()):
-            if training.key in needed or look("training", training.key) is not None:
+            if training.key in needed or read("training", training.key) is not None:
                 break
             needed[training.key] = training
     return {k: t for k, t in plan.trainings.items() if k in needed}, evaluations

@@ -37,12 +37,12 @@ class ScalarWriter:
 
 def evaluation_tag(evaluate: Evaluate) -> str:
     """An evaluation in few words, such as "os8_6scales_flip"."""
-    words = [f"os{evaluate.output_stride}"]
-    words += [f"{len(evaluate.scales)}scales"] if len(evaluate.scales) > 1 else []
-    words += ["flip"] if evaluate.flip else []
-    words += ["crf"] if evaluate.crf else []
-    words += [f"trimap{evaluate.trimap_px}"] if evaluate.trimap_px else []
-    return "_".join(words)
+    parts = [f"os{evaluate.output_stride}"]
+    parts += [f"{len(evaluate.scales)}scales"] if len(evaluate.scales) > 1 else []
+    parts += ["flip"] if evaluate.flip else []
+    parts += ["crf"] if evaluate.crf else []
+    parts += [f"trimap{evaluate.trimap_px}"] if evaluate.trimap_px else []
+    return "_".join(parts)
 
 
 @contextmanager

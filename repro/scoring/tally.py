@@ -236,11 +236,11 @@ def chessboard(marks: NDArray[np.bool_], farthest: int) -> ByteArray:
 def _transitions(labels: ByteArray) -> NDArray[np.bool_]:
     """(H, W): pixels with a neighbour (above, below, left, right) of another class; there is no void here."""
     edge = np.zeros(labels.shape, bool)
-    for one, other in (
+    for pair, other in (
         ((slice(1, None),), (slice(None, -1),)),
         ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
     ):
-        change = labels[one] != labels[other]
-        edge[one] |= change
+        change = labels[pair] != labels[other]
+        edge[pair] |= change
         edge[other] |= change
     return edge

@@ -66,16 +66,18 @@ def _check_pattern(key: str, pattern: str, needed: str) -> None:
             f"{key}: {brief(pattern)} must be a path below --data, folders separated by /, without .. in it."
         )
     known = ("split", "name") if needed else ("split",)
-    words = _PLACEHOLDER.findall(pattern)
-    for word in words:
-        if word not in known:
-            raise ValueError(f"{key}: {{{word}}} in {brief(pattern)} means nothing here; there are {_braced(known)}.")
-    if pattern and needed and words.count(needed) != 1:
+    placeholders = _PLACEHOLDER.findall(pattern)
+    for placeholder in placeholders:
+        if placeholder not in known:
+            raise ValueError(
+                f"{key}: {{{placeholder}}} in {brief(pattern)} means nothing here; there are {_braced(known)}."
+            )
+    if pattern and needed and placeholders.count(needed) != 1:
         raise ValueError(f"{key}: {brief(pattern)} must hold {{{needed}}} once: it stands for an image's name.")
 
 
-def _braced(words: tuple[str, ...]) -> str:
-    return ", ".join(f"{{{word}}}" for word in words)
+def _braced(names: tuple[str, ...]) -> str:
+    return ", ".join(f"{{{name}}}" for name in names)
 
 
 def _listed(value: Any) -> Any:

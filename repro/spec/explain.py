@@ -114,8 +114,8 @@ def sentence(error: ErrorDetails, known: Iterable[str] = ()) -> str:
 
 def first(error: ValidationError) -> ErrorDetails:
     """What to tell first: a misspelt key explains the missing one beside it."""
-    found = error.errors(include_url=False)
-    return next((e for e in found if e["type"] == "extra_forbidden"), found[0])
+    errors = error.errors(include_url=False)
+    return next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
 
 
 def first_error(

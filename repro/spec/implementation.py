@@ -68,12 +68,12 @@ def locate(name: str) -> Implementation:
     module, _, function = name.partition(":")
     package, path = source_of(name, module)
     stat = path.stat()
-    found = _functions(path, stat.st_mtime_ns, stat.st_size, name)
-    if function not in found:
-        defined = f" It defines {', '.join(list(found)[:8]) or 'none'}: name the module whose source has it."
-        hint = did_you_mean(function, found) or defined
+    functions = _functions(path, stat.st_mtime_ns, stat.st_size, name)
+    if function not in functions:
+        defined = f" It defines {', '.join(list(functions)[:8]) or 'none'}: name the module whose source has it."
+        hint = did_you_mean(function, functions) or defined
         raise InputError(f"{name}: {path} defines no function {function}.{hint}")
-    parameters = found[function]
+    parameters = functions[function]
     if OUTPUT_STRIDE not in parameters.names:
         raise InputError(
             f"{name}: {function}({', '.join(parameters.names)}) has no parameter {OUTPUT_STRIDE}, so that it cannot be "

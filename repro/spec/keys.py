@@ -125,10 +125,10 @@ def build(flat: Mapping[str, Any], places: Mapping[str, str]) -> Protocol:
         details = first(error)
         loc = [str(p) for p in details["loc"]]
         dotted = next((".".join(loc[:n]) for n in range(len(loc), 0, -1) if ".".join(loc[:n]) in flat), ".".join(loc))
-        _, told = first_error(error, {("evaluate", "crf"): [k.rsplit(".", 1)[-1] for k in keys() if ".crf." in k]})
+        _, message = first_error(error, {("evaluate", "crf"): [k.rsplit(".", 1)[-1] for k in keys() if ".crf." in k]})
         inside = details["type"] == "extra_forbidden" and dotted != ".".join(loc)
         rest = "." + loc[-1] if inside else ""
         if details["type"] == "value_error" and dotted not in places:  # of settings that do not go together
-            named = [f"{dotted}.{told.partition(':')[0]}", *_DOTTED.findall(told)]
+            named = [f"{dotted}.{message.partition(':')[0]}", *_DOTTED.findall(message)]
             dotted = next((key for key in named if key in places), dotted)
-        raise InputError(f"{places.get(dotted, f'protocol.{dotted}')}{rest}: {told}") from None
+        raise InputError(f"{places.get(dotted, f'protocol.{dotted}')}{rest}: {message}") from None

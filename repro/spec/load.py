@@ -236,7 +236,7 @@ def _add_table(suite: Suite, place: str, path: Path, memo: Memo) -> None:
     if spec.id in suite.aliases:
         raise InputError(f'{place}: id: "{spec.id}" is an alias of {suite.aliases[spec.id]}. Choose another.')
     stem = file_stem(spec.id).casefold()
-    like = next((one for one in suite.tables if file_stem(one).casefold() == stem), None)
+    like = next((table_id for table_id in suite.tables if file_stem(table_id).casefold() == stem), None)
     if like is not None:
         raise InputError(f'{place}: id: the reports of "{spec.id}" and "{like}" would be one file. Choose another.')
     for alias in spec.aliases:
@@ -245,7 +245,7 @@ def _add_table(suite: Suite, place: str, path: Path, memo: Memo) -> None:
             raise InputError(f'{place}: aliases: "{alias}" is already {taken}\'s. Choose another.')
         suite.aliases[alias] = spec.id
     claims = [claim.id for claim in spec.claims]
-    twice = next((one for one in claims if claims.count(one) > 1), None)
+    twice = next((table_id for table_id in claims if claims.count(table_id) > 1), None)
     if twice is not None:
         raise InputError(f'{place}: claims: "{twice}" stands twice. Give each its own id.')
     suite.tables[spec.id] = spec
@@ -274,8 +274,8 @@ def _name(path: Path, root: Path | None) -> str:
 
 def _memo(root: Path) -> Memo:
     """Parsed files of earlier processes: reading them again takes a third of what `repro list` may take."""
-    told = hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:20]
-    return Memo(default_folder() / "specs" / f"{told}.json", "bounded", _spelt, _unspelt)
+    digest = hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:20]
+    return Memo(default_folder() / "specs" / f"{digest}.json", "bounded", _spelt, _unspelt)
 
 
 def _spelt(value: Any) -> dict[str, str]:
@@ -317,8 +317,8 @@ def _form(kind: type[Parsed], tree: Mapping[str, Any], place: str) -> Parsed:
     except ValidationError as error:
         loc = tuple(str(p) for p in first(error)["loc"][:-1] if not isinstance(p, int))
         form = (Rule if kind is Scale else PARTS.get(loc[-1])) if loc else kind
-        at, told = first_error(error, {loc: list(form.model_fields) if form else ()})
-        raise InputError(f"{place}: {at + ': ' if at else ''}{told}") from None
+        at, message = first_error(error, {loc: list(form.model_fields) if form else ()})
+        raise InputError(f"{place}: {at + ': ' if at else ''}{message}") from None
 
 
 def _same_classes(trees: dict[str, Any], place: str) -> dict[str, Any]:

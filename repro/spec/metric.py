@@ -131,20 +131,20 @@ def _own(name: str, function: str, path: Path, _changed: int, _size: int) -> Met
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{name}: {path} cannot be read as Python ({error}).") from error
-    told = {
+    facts = {
         node.name: call
         for node in tree.body
         if isinstance(node, ast.FunctionDef)
         for decorator in node.decorator_list
         if (call := _decorator(decorator)) is not None
     }
-    if function not in told:
-        defined = ", ".join(list(told)[:8]) or "none"
+    if function not in facts:
+        defined = ", ".join(list(facts)[:8]) or "none"
         raise InputError(
             f"{name}: {path} has no function {function} decorated with @{DECORATOR}(...); there are {defined}."
-            f"{did_you_mean(function, told)}"
+            f"{did_you_mean(function, facts)}"
         )
-    return _checked(name, function, path, told[function])
+    return _checked(name, function, path, facts[function])
 
 
 def _decorator(node: ast.expr) -> dict[str, ast.expr] | None:
@@ -159,10 +159,10 @@ def _decorator(node: ast.expr) -> dict[str, ast.expr] | None:
     }
 
 
-def _checked(name: str, function: str, path: Path, told: dict[str, ast.expr]) -> Metric:
+def _checked(name: str, function: str, path: Path, facts: dict[str, ast.expr]) -> Metric:
     place = f"{name}: {path}: @{DECORATOR}"
     given: dict[str, Any] = {}
-    for key, node in told.items():
+    for key, node in facts.items():
         try:
             given[key] = ast.literal_eval(node)
         except ValueError:

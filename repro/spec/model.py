@@ -123,8 +123,8 @@ class Model(StrictModel):
         """Whether the network has batch normalisation; of an own one it is assumed."""
         if self.implementation is not None or parts.head_facts(self.head).batch_norm:
             return True
-        told = parts.backbone_facts(self.backbone).batch_norm
-        return bool(getattr(self, told)) if isinstance(told, str) else told
+        batch_norm = parts.backbone_facts(self.backbone).batch_norm
+        return bool(getattr(self, batch_norm)) if isinstance(batch_norm, str) else batch_norm
 
     @property
     def own(self) -> tuple[str, str] | None:

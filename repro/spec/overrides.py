@@ -33,12 +33,12 @@ def read_overrides(assignments: Iterable[str]) -> Flat:
         if "?" in key and not key.startswith(f"{OPTIONAL}?"):
             raise InputError(f"{at}: only {OPTIONAL}? can be asked for; other settings are always there.")
         if not keys().get(key.replace(f"{OPTIONAL}?", OPTIONAL), False):
-            told = (
+            message = (
                 f"is a section; name a value in it, for example {key}.{_first_below(key)}."
                 if key in keys()
                 else unknown(key)
             )
-            raise InputError(f"{at}: {told}")
+            raise InputError(f"{at}: {message}")
         try:
             out[key] = read_value(value)
         except InputError as error:

@@ -40,7 +40,7 @@ class OwnParts:
     @property
     def name(self) -> str:
         """The user's part, or both."""
-        return " with ".join(one.name for one in (self.backbone, self.head) if one.own)
+        return " with ".join(entry.name for entry in (self.backbone, self.head) if entry.own)
 
     def takes(self, setting: str) -> bool:
         """Whether it heeds a setting of `model`."""
@@ -63,9 +63,9 @@ def own_network(now: Mapping[str, object], places: Mapping[str, str]) -> Own | N
         return None
     backbone = _placed(PARTS[0], places, lambda: part("backbone", str(now[PARTS[0]])))
     head = _placed(PARTS[1], places, lambda: part("head", str(now[PARTS[1]])))
-    for key, one in zip(PARTS, (backbone, head), strict=True):
-        if one.own:
-            _refuse_unknown(one.name, one.parameters.needed, OFFERED[one.kind], places.get(key, key))
+    for key, entry in zip(PARTS, (backbone, head), strict=True):
+        if entry.own:
+            _refuse_unknown(entry.name, entry.parameters.needed, OFFERED[entry.kind], places.get(key, key))
     return OwnParts(backbone, head)
 
 

@@ -54,7 +54,7 @@ class PublishedWeights:
 
 
 @dataclass(frozen=True)
-class Sight:
+class EvaluationTransform:
     """How the weights' makers saw an image: its shorter side, the crop's side, the interpolation."""
 
     shorter: int
@@ -79,16 +79,16 @@ class BackboneFacts:
     takes_weights_of: str = ""
     """Whose ImageNet weights it takes, in words."""
     weights: tuple[PublishedWeights, ...] = ()
-    sight: Sight | None = None
+    transform: EvaluationTransform | None = None
     """None where nobody measures its weights on ImageNet here."""
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> BackboneFacts:
         """From a decorator's arguments. Raises TypeError for one that there is not."""
         facts = dict(given)
-        facts["weights"] = tuple(PublishedWeights(**told) for told in facts.get("weights", ()))
-        if "sight" in facts:
-            facts["sight"] = Sight(*facts["sight"])
+        facts["weights"] = tuple(PublishedWeights(**file) for file in facts.get("weights", ()))
+        if "transform" in facts:
+            facts["transform"] = EvaluationTransform(*facts["transform"])
         return cls(**facts)
 
 
@@ -165,30 +165,30 @@ def part(kind: PartKind, name: str) -> NetworkPart:
     module, _, short = name.partition(":")
     package, path = source_of(name, module)
     stat = path.stat()
-    found = _read(path, module, package, stat.st_mtime_ns, stat.st_size)
-    one = next((p for p in found if (p.kind, p.name) == (kind, name)), None)
-    if one is None:
-        here = [p.name.partition(":")[2] for p in found if p.kind == kind]
+    registered = _read(path, module, package, stat.st_mtime_ns, stat.st_size)
+    entry = next((p for p in registered if (p.kind, p.name) == (kind, name)), None)
+    if entry is None:
+        here = [p.name.partition(":")[2] for p in registered if p.kind == kind]
         rest = f" It registers {', '.join(here)}." if here else f' Write @register_{kind}("{short}") above it.'
         raise InputError(f"{name}: {path} registers no {kind} {short}.{did_you_mean(short, here) or rest}")
     for needed in NEEDED[kind]:
-        if needed not in one.parameters.names:
-            raise InputError(f"{name}: {one.function} has no parameter {needed}, which a {kind} needs. Add it.")
-    for weights in one.facts.weights if isinstance(one.facts, BackboneFacts) else ():
+        if needed not in entry.parameters.names:
+            raise InputError(f"{name}: {entry.function} has no parameter {needed}, which a {kind} needs. Add it.")
+    for weights in entry.facts.weights if isinstance(entry.facts, BackboneFacts) else ():
         if weights.name in _suites_weights():
             raise InputError(
                 f"{name}: weights: {weights.name} is what this suite's own are called. Choose another name."
             )
         _users_weights[weights.name] = weights
-    return one
+    return entry
 
 
 def published(name: str) -> PublishedWeights:
     """Where files of weights of that name are published. Raises InputError where they are not."""
-    found = _suites_weights().get(name) or _users_weights.get(name)
-    if found is None:
+    url_and_digest = _suites_weights().get(name) or _users_weights.get(name)
+    if url_and_digest is None:
         raise InputError(f"--weights hub: no file is declared for {name}. Give --weights DIR.")
-    return found
+    return url_and_digest
 
 
 _users_weights: dict[str, PublishedWeights] = {}
@@ -211,7 +211,7 @@ def is_registered(kind: PartKind, name: str) -> bool:
 def takers(setting: str) -> str:
     """Who of the suite's own heeds a setting of `model`: 'head "aspp" or "fc"'."""
     for kind in ("head", "backbone"):
-        own = [f'"{name}"' for (of, name), one in _ours().items() if of == kind and one.takes(setting)]
+        own = [f'"{name}"' for (of, name), entry in _ours().items() if of == kind and entry.takes(setting)]
         if own:
             return f"{kind} {', '.join(own[:-1])}{' or ' * (len(own) > 1)}{own[-1]}"
     return "a part that takes it"
@@ -219,15 +219,15 @@ def takers(setting: str) -> str:
 
 @cache
 def _ours() -> dict[tuple[PartKind, str], NetworkPart]:
-    found = {}
+    ours = {}
     for path in sorted((PACKAGE / "nets").glob("*.py")):
         if b"\n@register_" in path.read_bytes():
-            for one in _read(path, f"repro.nets.{path.stem}", PACKAGE):
-                short = one.name.partition(":")[2]
-                found[one.kind, short] = NetworkPart(
-                    one.kind, short, one.module, one.function, one.package, one.parameters, one.facts
+            for entry in _read(path, f"repro.nets.{path.stem}", PACKAGE):
+                short = entry.name.partition(":")[2]
+                ours[entry.kind, short] = NetworkPart(
+                    entry.kind, short, entry.module, entry.function, entry.package, entry.parameters, entry.facts
                 )
-    return found
+    return ours
 
 
 @lru_cache(maxsize=64)
@@ -237,7 +237,7 @@ def _read(path: Path, module: str, package: Path, _changed: int = 0, _size: int 
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} cannot be read as Python ({error}).") from error
-    found = []
+    parts = []
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             for call in node.decorator_list:
@@ -245,8 +245,8 @@ def _read(path: Path, module: str, package: Path, _changed: int = 0, _size: int 
                 if kind and isinstance(call, ast.Call):
                     name, facts = _facts(kind, call, f"{path}, line {call.lineno}")
                     parameters = parameters_of(node, tree)
-                    found.append(NetworkPart(kind, f"{module}:{name}", module, node.name, package, parameters, facts))
-    return tuple(found)
+                    parts.append(NetworkPart(kind, f"{module}:{name}", module, node.name, package, parameters, facts))
+    return tuple(parts)
 
 
 def _kind(call: ast.expr) -> PartKind | None:
@@ -258,7 +258,7 @@ def _kind(call: ast.expr) -> PartKind | None:
 def _facts(kind: PartKind, call: ast.Call, place: str) -> tuple[str, BackboneFacts | HeadFacts]:
     try:
         name = ast.literal_eval(call.args[0])
-        given = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        given = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
         if len(call.args) > 1 or not isinstance(name, str) or not name.isidentifier():
             raise ValueError("its name comes first and alone, as a word of letters, digits and underscores")
         return name, BackboneFacts.of(given) if kind == "backbone" else HeadFacts.of(given)

@@ -26,10 +26,10 @@ def state() -> str | None:
     """Hex digest over path, inode, size and times of each spec file and of the code that reads it; None while one is
     young."""
     code = [*(PACKAGE / "spec").glob("*.py"), *(PACKAGE / "commands").glob("list_.py")]
-    found = []
+    lines = []
     for path in sorted([*code, *(path for folder in built_in() for path in folder.rglob("*.toml"))]):
         stat = path.stat()
         if not settled(stat):
             return None
-        found.append((str(path), *stamp(stat)))
-    return hashlib.sha256(repr(found).encode()).hexdigest()
+        lines.append((str(path), *stamp(stat)))
+    return hashlib.sha256(repr(lines).encode()).hexdigest()

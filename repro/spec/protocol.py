@@ -133,8 +133,8 @@ class Train(StrictModel):
     @model_validator(mode="after")
     def _equal_parts(self) -> Train:
         if self.batch_size % self.batch_norm_parts:
-            told = f"{self.batch_norm_parts} parts of a batch of {self.batch_size} are not alike"
-            raise ValueError(f"batch_norm_parts: {told}; give a divisor of train.batch_size.")
+            message = f"{self.batch_norm_parts} parts of a batch of {self.batch_size} are not alike"
+            raise ValueError(f"batch_norm_parts: {message}; give a divisor of train.batch_size.")
         return self
 
 
@@ -208,10 +208,10 @@ class CRF(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _preset(cls, values: Any) -> Any:
-        told = {"preset": values} if isinstance(values, str) else values
-        if not isinstance(told, dict) or "preset" not in told:
+        settings = {"preset": values} if isinstance(values, str) else values
+        if not isinstance(settings, dict) or "preset" not in settings:
             return values
-        name, rest = told["preset"], {key: value for key, value in told.items() if key != "preset"}
+        name, rest = settings["preset"], {key: value for key, value in settings.items() if key != "preset"}
         if not isinstance(name, str) or name not in CRF_PRESETS:
             raise ValueError(f"preset {name!r}: there are {', '.join(CRF_PRESETS)}.")
         return {**CRF_PRESETS[name], **rest}

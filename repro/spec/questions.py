@@ -34,7 +34,7 @@ from repro.errors import InputError
 from repro.spec.cell import Basis
 from repro.spec.claim import Claim
 from repro.spec.metric import METRICS, find_metric
-from repro.spec.naming import printed, word
+from repro.spec.naming import key_name, printed
 from repro.spec.scales import fits
 from repro.spec.select import alike, key_names, pairs, select, value_of
 from repro.spec.table import Cell
@@ -119,8 +119,8 @@ def question(claim: Claim, cells: Iterable[Cell]) -> Question:
     elif claim.kind == "largest-gain-at":
         alternatives = _largest(claim, pool, names)
     else:
-        found = pairs(pool, claim.left, claim.right)
-        contrasts = tuple(_difference(a, b, names, " / " if claim.kind == "ratio" else " − ") for a, b in found)
+        matching = pairs(pool, claim.left, claim.right)
+        contrasts = tuple(_difference(a, b, names, " / " if claim.kind == "ratio" else " − ") for a, b in matching)
         alternatives = ((Effect(_common(contrasts), contrasts, low, high),),)
     _check_over(claim, alternatives)
     if claim.over != "mean":
@@ -181,8 +181,8 @@ def labels(cells: Sequence[Cell]) -> dict[str, str]:
     titles = {m.title for m in METRICS.values()} | {find_metric(c.metric).title for c in cells}
     out = {}
     for cell, part in zip(cells, parts, strict=True):
-        words = [word for word, keep in zip(part, varies, strict=True) if keep and word not in titles]
-        out[cell.id] = ", ".join(words) or cell.row_label
+        texts = [text for text, keep in zip(part, varies, strict=True) if keep and text not in titles]
+        out[cell.id] = ", ".join(texts) or cell.row_label
     return out
 
 
@@ -246,7 +246,7 @@ def _step_label(claim: Claim, values: tuple[Any, Any], pairs: Sequence[tuple[Cel
         sides = {tuple(printed(cell, getattr(cell, place)) for cell in pair) for pair in pairs}
         if len(sides) == 1 and len(set(both := next(iter(sides)))) == 2:
             return " − ".join(both)
-    return f"{word(claim.along or '')} {values[0]} to {values[1]}"
+    return f"{key_name(claim.along or '')} {values[0]} to {values[1]}"
 
 
 def _in_order(claim: Claim) -> Callable[[Cell, Cell], tuple[Cell, Cell]]:
@@ -304,4 +304,4 @@ def _place(along: str, value: Any, cell: Cell) -> str:
     if along in ("row", "column"):
         return str(value)
     number = printed(cell, str(value))
-    return number if number != str(value) else f"{word(along)} {value}"
+    return number if number != str(value) else f"{key_name(along)} {value}"

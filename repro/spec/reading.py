@@ -55,8 +55,8 @@ def parse(text: str, place: str) -> dict[str, Any]:
         raise InputError(f"{place}: {_TOO_DEEP}") from None
     except ValueError as error:  # an integer of thousands of digits, or an impossible date
         raise InputError(f"{place}: {shortened(str(error))}. Mend that value.") from None
-    for key, told in _wrong(tree):
-        raise InputError(f"{place}: {key}: {told}")
+    for key, message in _wrong(tree):
+        raise InputError(f"{place}: {key}: {message}")
     return tree
 
 
@@ -82,8 +82,8 @@ def _read_value(text: str) -> Any:
         raise InputError(f"{shortened(text)}: {shortened(str(error))}.") from None
     if list(tree) != ["value"] or "\n" in text:
         return text  # a second line is part of no value
-    for _, told in _wrong(tree):
-        raise InputError(told)
+    for _, message in _wrong(tree):
+        raise InputError(message)
     return frozen(tree["value"])
 
 
@@ -96,9 +96,9 @@ def spelt(value: Any) -> str:
     return shown(value)
 
 
-def _plain(word: str) -> bool:
+def _plain(text: str) -> bool:
     try:
-        return word == word.strip() and read_value(word) == word
+        return text == text.strip() and read_value(text) == text
     except InputError:
         return False
 

@@ -78,14 +78,14 @@ def resolve(
         shared = flat_of(build(*shared_settings(table)))
         alone = {k: v for k, v in cell_settings.items() if shared.get(k) != v}
         refuse_ignored(own, {**alone, **wanted}, places)
-    told: dict[str, tuple[str, Direction]] = {
+    origins: dict[str, tuple[str, Direction]] = {
         k: ("follows from another setting", "unknown") for k in now if now[k] != paper[k]
     }
-    told.update({_value_key(k, now): (SET, "unknown") for k in wanted})
+    origins.update({_value_key(k, now): (SET, "unknown") for k in wanted})
     fixed = {_value_key(k, now) for k in wanted}
     if dataset is not None:
         fixed.add("data.name")
-        _move(suite, now, dataset, fixed, told, ASKED, "unknown")
+        _move(suite, now, dataset, fixed, origins, ASKED, "unknown")
 
     more = [(table.paper._place, table.paper.deviations), (table.place, table.deviations)]
     for place, rule in rules_for(scale, suite.scales, more):
@@ -97,12 +97,12 @@ def resolve(
             continue  # no part of a CRF that is off
         value = rule.new_value(old, place)
         if key == "data.name":
-            _move(suite, now, str(value), fixed, told, rule.reason, rule.direction)
+            _move(suite, now, str(value), fixed, origins, rule.reason, rule.direction)
         elif value != old:
             now[key] = value if key == rule.key else {**now[key], rule.key.removeprefix(f"{key}."): value}
-            told[key] = (rule.reason, rule.direction)
+            origins[key] = (rule.reason, rule.direction)
             places[key] = f"{place} ({rule.key})"
-    _set_where_on(where_on, now, told, places)
+    _set_where_on(where_on, now, origins, places)
     for section in ("train", "pretrain"):  # a micro-batch of the whole batch is none
         if (now[f"{section}.micro_batch"] or 0) >= now[f"{section}.batch_size"]:
             now[f"{section}.micro_batch"] = None
@@ -120,7 +120,7 @@ def resolve(
         )
     final = flat_of(protocol)
     deviations = tuple(
-        Deviation(key, paper[key], final[key], *told.get(key, ("follows from another setting", "unknown")))
+        Deviation(key, paper[key], final[key], *origins.get(key, ("follows from another setting", "unknown")))
         for key in paper
         if final[key] != paper[key] and reaches(own, key)
     )
@@ -128,7 +128,7 @@ def resolve(
 
 
 def _set_where_on(
-    wanted: Mapping[str, Any], now: Flat, told: dict[str, tuple[str, Direction]], places: dict[str, str]
+    wanted: Mapping[str, Any], now: Flat, origins: dict[str, tuple[str, Direction]], places: dict[str, str]
 ) -> None:
     """`evaluate.crf?.backend=torch`, `evaluate.crf?=v2-vgg16`: change the CRF of a cell that has one, at any scale.
 
@@ -144,7 +144,7 @@ def _set_where_on(
         else:
             changed = {**held, key.rsplit(".", 1)[1]: value}
         now["evaluate.crf"] = changed
-        told["evaluate.crf"] = (SET, "unknown")
+        origins["evaluate.crf"] = (SET, "unknown")
         places["evaluate.crf"] = f"--set {key.replace('crf', 'crf?')}"
 
 
@@ -158,7 +158,7 @@ def _move(
     now: Flat,
     name: str,
     fixed: set[str],
-    told: dict[str, tuple[str, Direction]],
+    origins: dict[str, tuple[str, Direction]],
     reason: str,
     direction: Direction,
 ) -> None:
@@ -167,7 +167,7 @@ def _move(
     if data.count is None:
         raise InputError(f'data set "{name}" has no label maps to train segmentation on. Choose another.')
     if now["data.name"] != name:
-        told["data.name"] = (reason, direction)
+        origins["data.name"] = (reason, direction)
     now["data.name"] = name
     own = {"data.classes": data.count, "evaluate.canvas": data.canvas}
     for key, usual in (("data.train_split", data.train_split), ("data.val_split", data.val_split)):
@@ -176,4 +176,4 @@ def _move(
     for key, value in own.items():
         if key not in fixed and now[key] != value:
             now[key] = value
-            told[key] = (f"belongs to {name}", "unknown")
+            origins[key] = (f"belongs to {name}", "unknown")

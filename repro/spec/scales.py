@@ -135,9 +135,9 @@ def lineage(name: str, scales: Mapping[str, Scale]) -> list[str]:
     at: str | None = name
     while at is not None:
         if at not in scales:
-            said = f"extends {brief(at)}" if chain else brief(at)
+            link = f"extends {brief(at)}" if chain else brief(at)
             raise InputError(
-                f"scale {said}: there is no such scale; there are {', '.join(scales)}.{did_you_mean(at, scales)}"
+                f"scale {link}: there is no such scale; there are {', '.join(scales)}.{did_you_mean(at, scales)}"
             )
         if at in chain:
             raise InputError(f'scale "{name}": extends itself through {" -> ".join([*chain, at])}. Break the circle.')

@@ -76,13 +76,13 @@ def select(cells: Iterable[Cell], selector: Conditions) -> tuple[Cell, ...]:
             known = {*FIELDS, *(k.rsplit(".", 1)[-1] for c in pool for k in c.settings)}
             hint = did_you_mean(name, known)
             hint = hint or f" There are {', '.join(sorted(known))}."
-            raise InputError(f'selector {_told(selector)}: no cell has "{name}".{hint}')
+            raise InputError(f'selector {_spelt(selector)}: no cell has "{name}".{hint}')
         values = list(dict.fromkeys(shown(value_of(c, name)) for c in pool if name in FIELDS or _has(c, name)))
         if not _matching(pool, {name: wanted}):
             hint = did_you_mean(str(_plain(wanted)), [v.strip('"') for v in values])
-            told = f"{name} has no value {shown(_plain(wanted))}; it has {', '.join(values)}."
-            raise InputError(f"selector {_told(selector)}: {told}{hint or ' Name one of these.'}")
-    raise InputError(f"selector {_told(selector)}: no cell fits all of it. Loosen one of its keys.")
+            message = f"{name} has no value {shown(_plain(wanted))}; it has {', '.join(values)}."
+            raise InputError(f"selector {_spelt(selector)}: {message}{hint or ' Name one of these.'}")
+    raise InputError(f"selector {_spelt(selector)}: no cell fits all of it. Loosen one of its keys.")
 
 
 def _plain(wanted: Any) -> Any:
@@ -92,7 +92,7 @@ def _plain(wanted: Any) -> Any:
     return wanted
 
 
-def _told(selector: Conditions) -> str:
+def _spelt(selector: Conditions) -> str:
     return shown({key: _plain(wanted) for key, wanted in selector.items()})
 
 

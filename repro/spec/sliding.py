@@ -21,7 +21,7 @@ def fits(canvas: Size, window: Size) -> bool:
 
 def corners(size: Size, window: Size, stride: Size) -> list[Size]:
     """Return the (top, left) corners of all windows over an image of a height and width, row by row."""
-    rows, columns = (starts(*one) for one in zip(size, window, stride, strict=True))
+    rows, columns = (starts(*side) for side in zip(size, window, stride, strict=True))
     return [(top, left) for top in rows for left in columns]
 
 

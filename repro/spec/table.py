@@ -154,8 +154,10 @@ class TableSpec(Form):
         metric, claims = (values.get(key) for key in ("metric", "claims")) if isinstance(values, dict) else (None, None)
         if not isinstance(metric, str) or not isinstance(claims, list | tuple):
             return values
-        told = (c if not isinstance(c, dict) or c.get("kind") == "text" else {"metric": metric, **c} for c in claims)
-        return {**values, "claims": tuple(told)}
+        completed = (
+            c if not isinstance(c, dict) or c.get("kind") == "text" else {"metric": metric, **c} for c in claims
+        )
+        return {**values, "claims": tuple(completed)}
 
     @property
     def place(self) -> str:

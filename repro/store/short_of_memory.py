@@ -26,20 +26,20 @@ def in_micro_batches(plan: Plan, store: Store) -> Plan:
     if asked_for_parts(plan):
         return plan
     fitting = _Fitting(store)
-    return of_cells(plan.request, tuple(_planned(one, fitting) for one in plan.cells))
+    return of_cells(plan.request, tuple(_planned(planned, fitting) for planned in plan.cells))
 
 
-def _planned(one: PlannedCell, fitting: _Fitting) -> PlannedCell:
-    evaluations = {seed: fitting.evaluation(e) for seed, e in one.evaluations.items()}
+def _planned(planned: PlannedCell, fitting: _Fitting) -> PlannedCell:
+    evaluations = {seed: fitting.evaluation(e) for seed, e in planned.evaluations.items()}
     parted = {
         f"{'pretrain' if new.task == 'presence' else 'train'}.micro_batch": new.settings.micro_batch
         for seed, evaluation in evaluations.items()
-        for new, old in zip(evaluation.training.chain(), one.evaluations[seed].training.chain(), strict=True)
+        for new, old in zip(evaluation.training.chain(), planned.evaluations[seed].training.chain(), strict=True)
         if new.settings.micro_batch != old.settings.micro_batch
     }
-    if not parted or one.resolved is None:
-        return replace(one, evaluations=evaluations)
-    protocol = one.resolved.protocol
+    if not parted or planned.resolved is None:
+        return replace(planned, evaluations=evaluations)
+    protocol = planned.resolved.protocol
     for section in ("train", "pretrain"):
         if (micro_batch := parted.get(f"{section}.micro_batch")) is not None:
             settings = getattr(protocol, section).model_copy(update={"micro_batch": micro_batch})
@@ -48,7 +48,7 @@ def _planned(one: PlannedCell, fitting: _Fitting) -> PlannedCell:
         Deviation(key, None, micro_batch, "memory was short where it was computed", "lower")
         for key, micro_batch in parted.items()
     )
-    return PlannedCell(one.cell, Resolved(protocol, (*one.resolved.deviations, *more)), evaluations)
+    return PlannedCell(planned.cell, Resolved(protocol, (*planned.resolved.deviations, *more)), evaluations)
 
 
 class _Fitting:

@@ -40,7 +40,7 @@ def first(name: str, seeds: int, experiments: int, rng: np.random.Generator) -> 
         of_seeds = SEED[name] * rng.normal(size=seeds)
         of_first = FIRST * rng.normal(size=seeds)
         for k, moved in enumerate((of_first[0], of_first)):
-            found = estimate(of_seeds + moved)
-            held[k] += found.low <= 0 <= found.high
+            effect = estimate(of_seeds + moved)
+            held[k] += effect.low <= 0 <= effect.high
     shared, own = (held / experiments).tolist()
     return First(name, seeds, experiments, shared, own)

@@ -86,9 +86,9 @@ def ends(name: str, seeds: int, experiments: int, rng: np.random.Generator) -> E
         matrices = world.measure(seeds, rng)[0]
         weights = resample_images(world.images, REPLICATES, rng)
         rows = np.array([bootstrap_miou(m, weights) for m in matrices])
-        found = estimate(miou(matrices.sum(axis=1)), rows, world.images)
-        impossible += found.low < 0 or found.high > 1
-        for rule, (low, high) in _intervals(found.value, found.high - found.value).items():
+        effect = estimate(miou(matrices.sum(axis=1)), rows, world.images)
+        impossible += effect.low < 0 or effect.high > 1
+        for rule, (low, high) in _intervals(effect.value, effect.high - effect.value).items():
             covered[rule] += low <= truth <= high
             width[rule] += 100 * (high - low)
     covered, width = ({rule: total / experiments for rule, total in sums.items()} for sums in (covered, width))

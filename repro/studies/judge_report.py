@@ -60,14 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--from-json", action="store_true", help="write the pages anew from proof.json in the folder")
     options = parser.parse_args(arguments)
     if options.from_json:
-        found = read(options.folder)
+        rows = read(options.folder)
     else:
         kinds = options.only or KINDS
         kept = read(options.folder) if options.only else []
-        found = [row for row in kept if not isinstance(row, tuple(KINDS[kind] for kind in kinds))]
-        found += run(options.experiments, options.jobs, kinds)
+        rows = [row for row in kept if not isinstance(row, tuple(KINDS[kind] for kind in kinds))]
+        rows += run(options.experiments, options.jobs, kinds)
     ready_folder(options.folder)
-    for path in write(found, options.folder):
+    for path in write(rows, options.folder):
         print(path, file=sys.stderr)
 
 
@@ -82,78 +82,78 @@ def run(experiments: int, jobs: int = 1, kinds: Iterable[str] = KINDS) -> list[C
 
 def read(folder: Path) -> list[CoverageRow]:
     """Return the rows that proof.json in a folder holds."""
-    told = json.loads((folder / "proof.json").read_text(encoding="utf-8"))
-    return [KINDS[kind](**row) for kind, many in told["rows"].items() for row in many]
+    stored = json.loads((folder / "proof.json").read_text(encoding="utf-8"))
+    return [KINDS[kind](**row) for kind, many in stored["rows"].items() for row in many]
 
 
-def write(found: Sequence[CoverageRow], folder: Path) -> list[Path]:
+def write(rows: Sequence[CoverageRow], folder: Path) -> list[Path]:
     """Write the pages and the figures."""
-    return [write_file(folder / name, data.encode()) for name, data in files(found).items()]
+    return [write_file(folder / name, data.encode()) for name, data in files(rows).items()]
 
 
-def files(found: Sequence[CoverageRow]) -> dict[str, str]:
+def files(rows: Sequence[CoverageRow]) -> dict[str, str]:
     """Return file name -> text; the same rows give the same bytes."""
-    told = {kind: [asdict(row) for row in found if isinstance(row, type_)] for kind, type_ in KINDS.items()}
-    document = {"schema": 1, "command": COMMAND, "rows": told}
+    by_kind = {kind: [asdict(row) for row in rows if isinstance(row, type_)] for kind, type_ in KINDS.items()}
+    document = {"schema": 1, "command": COMMAND, "rows": by_kind}
     return {
-        "README.md": page(found),
-        "coverage.svg": coverage_picture([row for row in found if isinstance(row, Covered)]),
-        "power.svg": power_picture([row for row in found if isinstance(row, DetectionRate)]),
+        "README.md": page(rows),
+        "coverage.svg": coverage_picture([row for row in rows if isinstance(row, Covered)]),
+        "power.svg": power_picture([row for row in rows if isinstance(row, DetectionRate)]),
         "proof.json": json.dumps(document, indent=1) + "\n",
     }
 
 
-def page(found: Sequence[CoverageRow]) -> str:
+def page(rows: Sequence[CoverageRow]) -> str:
     """Return the page as Markdown."""
-    covered = [row for row in found if isinstance(row, Covered)]
-    nulls = [row for row in found if isinstance(row, Null)]
+    covered = [row for row in rows if isinstance(row, Covered)]
+    nulls = [row for row in rows if isinstance(row, Null)]
     blocks = [
         "# The judge, judged",
         f"Simulated experiments whose truth is known, {covered[0].experiments} for most figures, put through the judge "
         f"as if they had been measured. `{COMMAND}` makes this folder: about half an hour on one core, and the same "
         "figures whatever `--jobs` is.",
-        *_promises(covered, nulls, found),
+        *_promises(covered, nulls, rows),
         "## What is simulated",
         "Networks that find a share of each class's pixels in each image. The share varies by image, by network, by "
         "seed, and by all of their combinations; confusion matrices are counted per image, and from there on all is as "
         "in a report. Scores and their spread in points, beside those of the reference run at scale tiny:",
-        _likenesses([row for row in found if isinstance(row, Likeness)]),
+        _likenesses([row for row in rows if isinstance(row, Likeness)]),
         "## Do 95 % intervals hold the truth?",
         "![Share of intervals that hold the truth by number of seeds](coverage.svg)",
         f"In per cent, with a simulation error of {100 * (0.95 * 0.05 / covered[0].experiments) ** 0.5:.1f}. “Seeds "
         "alone” is an interval that leaves the choice of images out; width is the mean of a difference's intervals "
         "in points. With one seed an interval covers images only, so those worlds have no noise of seeds.",
         _coverage(covered),
-        *ends_section([row for row in found if isinstance(row, Ends)], [r for r in found if isinstance(r, ClassEnds)]),
+        *ends_section([row for row in rows if isinstance(row, Ends)], [r for r in rows if isinstance(r, ClassEnds)]),
         "## Is a difference found that is not there?",
         "Two networks that are equally good, in per cent of experiments; either verdict is wrong.",
         _nulls(nulls),
         "Nine claims without a difference and three true ones of about 4 points, all about the same six networks, "
         "judged together with false discoveries controlled:",
-        _tables([row for row in found if isinstance(row, JudgedTable)]),
+        _tables([row for row in rows if isinstance(row, JudgedTable)]),
         "## Is a difference found that is there?",
         "![Share of true differences that are found, by size and number of seeds](power.svg)",
         "In the world that is like scale tiny. “Foretold” is what `repro plan` and the reports' “detectable” rest on: "
         "computed from the spread over seeds and images, nothing simulated. With 2 seeds it errs on the safe side.",
-        _powers([row for row in found if isinstance(row, DetectionRate)]),
+        _powers([row for row in rows if isinstance(row, DetectionRate)]),
         "## What do first trainings add?",
         f"Two networks whose difference varies by {FIRST} points from one first training to another, about as measured "
         "at scale tiny. How often its interval holds what it is over all first trainings, in per cent: seeds that "
         "share one, and seeds with one each, which is what the suite does at every scale but paper.",
-        _first([row for row in found if isinstance(row, First)]),
-        *claims_section(found),
-        *reference_section(found),
+        _first([row for row in rows if isinstance(row, First)]),
+        *claims_section(rows),
+        *reference_section(rows),
     ]
     return "\n\n".join(blocks) + "\n"
 
 
-def _promises(covered: Sequence[Covered], nulls: Sequence[Null], found: Sequence[CoverageRow]) -> list[str]:
+def _promises(covered: Sequence[Covered], nulls: Sequence[Null], rows: Sequence[CoverageRow]) -> list[str]:
     """Return what was promised and what was found, first of all."""
     kept = [share for row in covered if row.promised for share in (row.score, row.difference)]
     outside = [share for row in covered if not row.promised for share in (row.score, row.difference)]
     rest = f"; elsewhere (2 seeds, runs that now and then go wrong) {_span(outside)}" if outside else ""
     false = [row.supported for row in nulls]
-    together = [row.wrong for row in found if isinstance(row, JudgedTable)]
+    together = [row.wrong for row in rows if isinstance(row, JudgedTable)]
     return [
         table(
             ("Promise", "Found"),
@@ -164,8 +164,8 @@ def _promises(covered: Sequence[Covered], nulls: Sequence[Null], found: Sequence
                 ],
                 ["Two equal networks are called different in the claim's favour in at most 5 %", _span(false)],
                 ["Of a table's verdicts, at most 5 % are false discoveries", _span(together)],
-                *claims_promises(found),
-                *reference_promises(found),
+                *claims_promises(rows),
+                *reference_promises(rows),
             ],
         )
     ]
@@ -179,47 +179,47 @@ def _per_cent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f}"
 
 
-def _likenesses(found: Sequence[Likeness]) -> str:
+def _likenesses(rows: Sequence[Likeness]) -> str:
     head = ("World", "Images", "Classes", "Score", "Seeds ±", "Images ±", "Difference: seeds ±", "Images ±")
     body = [["measured at scale tiny (medians)", "120", "9", *(f"{TINY[k]:.2f}" for k in TINY)]]
     body += [
         [row.world, str(row.images), str(row.classes), *(f"{v:.2f}" for v in (
             row.score, row.seeds, row.images_error, row.difference_seeds, row.difference_images))]
-        for row in found
+        for row in rows
     ]  # fmt: skip
     return table(head, body, range(1, 8))
 
 
-def _coverage(found: Sequence[Covered]) -> str:
+def _coverage(rows: Sequence[Covered]) -> str:
     head = ("World", "Seeds", "Score", "Difference", "Seeds alone", "Width", "Promised")
     body = [
         [row.world, str(row.seeds), _per_cent(row.score), _per_cent(row.difference), _per_cent(row.seeds_only),
          f"{row.width:.1f}", "93 to 97" if row.promised else "–"]
-        for row in found
+        for row in rows
     ]  # fmt: skip
     return table(head, body, range(1, 6))
 
 
-def _nulls(found: Sequence[Null]) -> str:
-    body = [[row.world, str(row.seeds), _per_cent(row.supported), _per_cent(row.contradicted)] for row in found]
+def _nulls(rows: Sequence[Null]) -> str:
+    body = [[row.world, str(row.seeds), _per_cent(row.supported), _per_cent(row.contradicted)] for row in rows]
     return table(("World", "Seeds", "Supported", "Contradicted"), body, range(1, 4))
 
 
-def _tables(found: Sequence[JudgedTable]) -> str:
-    body = [[str(row.seeds), str(row.experiments), _per_cent(row.wrong), _per_cent(row.found)] for row in found]
+def _tables(rows: Sequence[JudgedTable]) -> str:
+    body = [[str(row.seeds), str(row.experiments), _per_cent(row.wrong), _per_cent(row.detected)] for row in rows]
     return table(("Seeds", "Experiments", "Wrong among verdicts", "True claims found"), body, range(4))
 
 
-def _powers(found: Sequence[DetectionRate]) -> str:
+def _powers(rows: Sequence[DetectionRate]) -> str:
     body = [
         [f"{row.difference:.1f}", str(row.seeds), f"{100 * row.supported:.0f}", f"{100 * row.foretold:.0f}"]
-        for row in found
+        for row in rows
     ]
     return table(("True difference [points]", "Seeds", "Supported [%]", "Foretold [%]"), body, range(4))
 
 
-def _first(found: Sequence[First]) -> str:
-    body = [[row.world, str(row.seeds), _per_cent(row.shared), _per_cent(row.own)] for row in found]
+def _first(rows: Sequence[First]) -> str:
+    body = [[row.world, str(row.seeds), _per_cent(row.shared), _per_cent(row.own)] for row in rows]
     return table(("World", "Seeds", "One for all", "One each"), body, range(1, 4))
 
 
@@ -245,11 +245,11 @@ def ends_section(scores: Sequence[Ends], classes: Sequence[ClassEnds]) -> list[s
     ]  # fmt: skip
 
 
-def coverage_picture(found: Sequence[Covered]) -> str:
+def coverage_picture(rows: Sequence[Covered]) -> str:
     """Draw coverage of scores and differences by number of seeds; the promise is shaded."""
-    worlds = list(dict.fromkeys(row.world for row in found))
-    seeds = sorted({row.seeds for row in found})
-    lowest = min(0.90, *(share for row in found for share in (row.score, row.difference)))
+    worlds = list(dict.fromkeys(row.world for row in rows))
+    seeds = sorted({row.seeds for row in rows})
+    lowest = min(0.90, *(share for row in rows for share in (row.score, row.difference)))
     legend = max(text_width(world, 8.5) for world in worlds) + 30
     canvas = Canvas(WIDE, TOP + HEIGHT + 36)
     upward = AxisScale(100 * lowest - 0.5, 100, TOP + HEIGHT, TOP)
@@ -259,7 +259,7 @@ def coverage_picture(found: Sequence[Covered]) -> str:
     for k, count in enumerate(seeds):
         middle = LEFT + (k + 0.5) * (right - LEFT) / len(seeds)
         canvas.text(middle, TOP + HEIGHT + 11, f"{count} seed{'s' * (count > 1)}", 8.5, "soft", "center")
-        for row in (row for row in found if row.seeds == count):
+        for row in (row for row in rows if row.seeds == count):
             index = worlds.index(row.world)
             x = middle + (index - (len(worlds) - 1) / 2) * 13
             colour, marker = row_colour(index), row_marker(index)
@@ -269,21 +269,21 @@ def coverage_picture(found: Sequence[Covered]) -> str:
     return standalone(canvas.svg("coverage", "Coverage of 95 % intervals", "The table below has the same numbers."))
 
 
-def power_picture(found: Sequence[DetectionRate]) -> str:
+def power_picture(rows: Sequence[DetectionRate]) -> str:
     """Draw the share of true differences that are found: marks simulated, lines foretold."""
-    seeds = sorted({row.seeds for row in found})
+    seeds = sorted({row.seeds for row in rows})
     labels = [f"{count} seeds" for count in seeds]
     right = WIDE - max(text_width(label, 8.5) for label in labels) - 30
     canvas = Canvas(WIDE, TOP + HEIGHT + 36)
     upward = AxisScale(0, 100, TOP + HEIGHT, TOP)
-    across = AxisScale(0, max(row.difference for row in found) * 1.03, LEFT, right)
+    across = AxisScale(0, max(row.difference for row in rows) * 1.03, LEFT, right)
     _frame(canvas, upward, right, "found [%]: marks simulated, lines foretold")
     ticks = across.ticks(8)
     for tick in ticks:
         canvas.text(across(tick), TOP + HEIGHT + 11, f"{tick:g}", 8.5, "soft", "center")
     canvas.text((LEFT + right) / 2, TOP + HEIGHT + 26, "true difference in points", 8.5, "soft", "center")
     for index, count in enumerate(seeds):
-        line = sorted((row for row in found if row.seeds == count), key=lambda row: row.difference)
+        line = sorted((row for row in rows if row.seeds == count), key=lambda row: row.difference)
         xs = [across(row.difference) for row in line]
         canvas.line(xs, [upward(100 * row.foretold) for row in line], row_colour(index), 1.4)
         canvas.marks(xs, [upward(100 * row.supported) for row in line], row_colour(index), row_marker(index), 6)

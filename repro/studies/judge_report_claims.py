@@ -11,11 +11,11 @@ from repro.report.formats.markdown import rows as table
 from repro.studies.pairs import DEVIATION, PLACES, Apart, Every, Missed
 
 
-def claims_section(found: Sequence[object]) -> list[str]:
+def claims_section(rows: Sequence[object]) -> list[str]:
     """Return the sections on "every" and "mean", on pairs that differ, and on the intervals of claims."""
-    every = [row for row in found if isinstance(row, Every)]
-    apart = [row for row in found if isinstance(row, Apart)]
-    missed = [row for row in found if isinstance(row, Missed)]
+    every = [row for row in rows if isinstance(row, Every)]
+    apart = [row for row in rows if isinstance(row, Apart)]
+    missed = [row for row in rows if isinstance(row, Missed)]
     return [
         "## “Every” and “mean”",
         f"Two networks at four places, true differences as given, seeds of a cell apart by ±{DEVIATION} points. The "
@@ -36,10 +36,10 @@ def claims_section(found: Sequence[object]) -> list[str]:
     ]
 
 
-def claims_promises(found: Sequence[object]) -> list[list[str]]:
+def claims_promises(rows: Sequence[object]) -> list[list[str]]:
     """Return what was promised of claims, and what was found; nothing where nothing was simulated."""
-    every = [row for row in found if isinstance(row, Every) and min(PLACES.get(row.places, (1.0,))) <= 0]
-    missed = [row for row in found if isinstance(row, Missed)]
+    every = [row for row in rows if isinstance(row, Every) and min(PLACES.get(row.places, (1.0,))) <= 0]
+    missed = [row for row in rows if isinstance(row, Missed)]
     if not every or not missed:
         return []
     return [
@@ -52,21 +52,21 @@ def claims_promises(found: Sequence[object]) -> list[list[str]]:
     ]
 
 
-def _every(found: Sequence[Every]) -> str:
+def _every(rows: Sequence[Every]) -> str:
     head = ("True differences", "Seeds", "Every: supported", "Contradicted", "Mean: supported", "Plain")
     body = [
         [row.places, str(row.seeds),
          *map(_per_cent, (row.every_supported, row.every_contradicted, row.mean_supported, row.mean_plain))]
-        for row in found
+        for row in rows
     ]  # fmt: skip
     return table(head, body, range(1, 6))
 
 
-def _apart(found: Sequence[Apart]) -> str:
-    seeds = sorted({row.seeds for row in found})
-    flagged = {(row.pairs, row.seeds): row for row in found}
+def _apart(rows: Sequence[Apart]) -> str:
+    seeds = sorted({row.seeds for row in rows})
+    flagged = {(row.pairs, row.seeds): row for row in rows}
     body = []
-    for pairs in dict.fromkeys(row.pairs for row in found):
+    for pairs in dict.fromkeys(row.pairs for row in rows):
         of_pairs = [flagged.get((pairs, count)) for count in seeds]
         alike = any(row.alike for row in of_pairs if row is not None)
         shares = ["–" if row is None else _per_cent(row.flagged) for row in of_pairs]
@@ -74,12 +74,12 @@ def _apart(found: Sequence[Apart]) -> str:
     return table(("Pairs", "Wanted", *(f"{count} seeds" for count in seeds)), body, range(2, 2 + len(seeds)))
 
 
-def _missed(found: Sequence[Missed]) -> str:
+def _missed(rows: Sequence[Missed]) -> str:
     head = ("Table", "Seeds", "Decided", "Wrong among decided", "Missed: decided", "Missed: all", "At odds")
     body = [
         [row.table, str(row.seeds),
          *map(_per_cent, (row.decided, row.wrong, row.missed_decided, row.missed, row.at_odds))]
-        for row in found
+        for row in rows
     ]  # fmt: skip
     return table(head, body, range(1, 7))
 

@@ -100,7 +100,7 @@ class JudgedTable:
     experiments: int
     wrong: float
     """Mean share of wrong ones among "supported" and "contradicted"."""
-    found: float
+    detected: float
     """Share of the true claims that were supported."""
 
 
@@ -197,16 +197,16 @@ def _likeness_of(world: World, name: str, seeds: int, rng: np.random.Generator) 
 
 def _coverage(name: str, seeds: int, experiments: int) -> Covered:
     world = without_seed_noise(_world(name)) if seeds == 1 else _world(name)
-    found = coverage(world, seeds, experiments, generator(0, "coverage", name, seeds), REPLICATES)
+    shares = coverage(world, seeds, experiments, generator(0, "coverage", name, seeds), REPLICATES)
     promised = name in WORLDS and (seeds == 1 or seeds >= PROMISED_FROM)
-    alone = None if seeds == 1 else found.cell_seeds_only
-    return Covered(name, seeds, experiments, promised, found.cell, found.difference, alone, found.width)
+    alone = None if seeds == 1 else shares.cell_seeds_only
+    return Covered(name, seeds, experiments, promised, shares.cell, shares.difference, alone, shares.width)
 
 
 def _null(name: str, seeds: int, experiments: int) -> Null:
     rng = generator(0, "null", name, seeds)
-    found = verdicts(_world(name), [greater(1, 0)], [0], seeds, experiments, rng, REPLICATES)
-    return Null(name, seeds, experiments, found.supported, found.contradicted)
+    counts = verdicts(_world(name), [greater(1, 0)], [0], seeds, experiments, rng, REPLICATES)
+    return Null(name, seeds, experiments, counts.supported, counts.contradicted)
 
 
 def _table(seeds: int, experiments: int) -> JudgedTable:
@@ -214,17 +214,17 @@ def _table(seeds: int, experiments: int) -> JudgedTable:
     nulls = [(1, 0), (2, 0), (3, 0), (4, 0), (2, 1), (3, 1), (4, 1), (3, 2), (4, 2)]
     claims = [greater(*pair) for pair in [*nulls, (5, 0), (5, 1), (5, 2)]]
     rng = generator(0, "table", seeds)
-    found = verdicts(world, claims, [0] * 9 + [1] * 3, seeds, experiments, rng, REPLICATES)
-    return JudgedTable(seeds, experiments, found.false_discovery, found.right)
+    counts = verdicts(world, claims, [0] * 9 + [1] * 3, seeds, experiments, rng, REPLICATES)
+    return JudgedTable(seeds, experiments, counts.false_discovery, counts.right)
 
 
 def _power(level: float, seeds: int, experiments: int) -> DetectionRate:
     world = _better(level)
     difference, deviation, image_error = _true_difference(level)
     rng = generator(0, "power", str(level), seeds)
-    found = verdicts(world, [greater(1, 0)], [1], seeds, experiments, rng, REPLICATES)
+    counts = verdicts(world, [greater(1, 0)], [1], seeds, experiments, rng, REPLICATES)
     foretold = power(difference, deviation, seeds, image_error, world.images)
-    return DetectionRate(seeds, experiments, difference, deviation, image_error, found.supported, foretold)
+    return DetectionRate(seeds, experiments, difference, deviation, image_error, counts.supported, foretold)
 
 
 def _better(level: float) -> World:

@@ -109,13 +109,13 @@ PairRow = Every | Apart | Missed
 def pair_tasks(experiments: int) -> list[tuple[str, str, float, int, int]]:
     """Return what there is to simulate, as `judge_study.tasks`; half as many experiments, which take long."""
     experiments = max(1, experiments // 2)
-    found = [("every", name, 0.0, seeds, experiments) for name in PLACES for seeds in EVERY_SEEDS]
+    tasks = [("every", name, 0.0, seeds, experiments) for name in PLACES for seeds in EVERY_SEEDS]
     for name in (*SPREADS, UNEQUAL):
-        found += [("apart", name, 0.0, seeds, experiments) for seeds in APART_SEEDS]
+        tasks += [("apart", name, 0.0, seeds, experiments) for seeds in APART_SEEDS]
     for name in IN_IMAGES:
-        found += [("apart", name, 0.0, seeds, max(1, experiments // 5)) for seeds in APART_SEEDS]
-    found += [("missed", name, 0.0, seeds, experiments) for name in TABLES for seeds in EVERY_SEEDS]
-    return found
+        tasks += [("apart", name, 0.0, seeds, max(1, experiments // 5)) for seeds in APART_SEEDS]
+    tasks += [("missed", name, 0.0, seeds, experiments) for name in TABLES for seeds in EVERY_SEEDS]
+    return tasks
 
 
 def grid_of(rows: int, columns: int) -> tuple[Cell, ...]:
@@ -159,14 +159,14 @@ def every(name: str, seeds: int, experiments: int, rng: np.random.Generator) -> 
     truth = 60 + np.array([[0.0] * 4, PLACES[name]])
     cells = grid_of(2, 4)
     claims = {over: [(better(over, 1, 0, over), cells)] for over in ("every", "mean")}
-    said: dict[str, list[str]] = {over: [] for over in claims}
+    verdicts_by: dict[str, list[str]] = {over: [] for over in claims}
     for _ in range(experiments):
         evidence = scores(truth, np.full_like(truth, DEVIATION), seeds, rng)
         for over, claim in claims.items():
-            said[over].append(judge(claim, evidence)[0].verdict)
+            verdicts_by[over].append(judge(claim, evidence)[0].verdict)
 
     def share(over: str, *verdicts: str) -> float:
-        return sum(verdict in verdicts for verdict in said[over]) / experiments
+        return sum(verdict in verdicts for verdict in verdicts_by[over]) / experiments
 
     return Every(
         name, seeds, experiments, share("every", "supported"), share("every", "contradicted"),
@@ -195,7 +195,7 @@ def missed(name: str, seeds: int, experiments: int, rng: np.random.Generator) ->
     """Return a row of `Missed`: in each experiment truths are drawn anew, half of the places without a difference."""
     claims = _ordinary_claims() if name == TABLES[0] else _all_kinds()
     cells = grid_of(3, 4)
-    found = np.zeros(5)
+    counts = np.zeros(5)
     for _ in range(experiments):
         gains = rng.normal(0, 2, size=(3, 4)) * (rng.random((3, 4)) < 0.5)
         truth = 60 + gains
@@ -205,14 +205,14 @@ def missed(name: str, seeds: int, experiments: int, rng: np.random.Generator) ->
         misses = [_misses(result, of_cell) for result in results]
         decided = [k for k, result in enumerate(results) if result.verdict != "inconclusive"]
         wrong = [_is_wrong(results[k], of_cell) for k in decided]
-        found += [
+        counts += [
             len(decided) / len(results),
             sum(wrong) / max(len(decided), 1),
             sum(misses[k] for k in decided) / max(len(decided), 1),
             sum(misses) / len(results),
             sum(_of_interval(r) != r.verdict.removesuffix(" on average") for r in results) / len(results),
         ]
-    return Missed(name, seeds, experiments, *(found / experiments).tolist())
+    return Missed(name, seeds, experiments, *(counts / experiments).tolist())
 
 
 def _ordinary_claims() -> list[Claim]:

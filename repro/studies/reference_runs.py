@@ -87,7 +87,7 @@ class BorrowedTable:
     experiments: int
     wrong: float
     """Mean share of wrong ones among "supported" and "contradicted"; 0 where there were none."""
-    found: float
+    detected: float
     """Share of the true ones that were supported."""
 
 
@@ -108,15 +108,15 @@ BorrowedRow = Borrowed | BorrowedTable | BorrowedApart
 def reference_tasks(experiments: int) -> Iterator[Task]:
     """Yield what there is to simulate, as `repro.studies.judge_study.tasks`; the level is what is added elsewhere."""
     experiments, few = max(1, experiments // 2), max(1, experiments // 5)
-    for way in ("own seed", "repeated seed"):
+    for noise in ("own seed", "repeated seed"):
         for elsewhere in ELSEWHERE:
-            yield "borrowed", f"{PLAIN}, {way}", elsewhere, SEEDS[0], experiments
+            yield "borrowed", f"{PLAIN}, {noise}", elsewhere, SEEDS[0], experiments
     for elsewhere in (0.0, 1.0):
         yield "borrowed", f"{PLAIN}, own seed", elsewhere, SEEDS[1], experiments
     for name in REFERENCE_WORLDS:
-        for way, levels in (("own seed", (0.0, 0.8)), ("repeated seed", (0.8,))):
+        for noise, levels in (("own seed", (0.0, 0.8)), ("repeated seed", (0.8,))):
             for elsewhere in levels:
-                yield "borrowed", f"{name}, {way}", elsewhere, SEEDS[0], few
+                yield "borrowed", f"{name}, {noise}", elsewhere, SEEDS[0], few
     for difference in DIFFERENCES:
         for seeds in SEEDS:
             yield "borrowed", f"{PLAIN}, {difference:g} points", 0.0, seeds, few
@@ -135,9 +135,9 @@ def simulate_reference(task: Task) -> BorrowedRow:
         return _table(elsewhere, seeds, experiments, rng)
     if kind == "borrowed apart":
         return _apart(name, seeds, experiments, rng)
-    world, _, way = name.rpartition(", ")
-    difference = float(way.split()[0]) if way.endswith("points") else 0.0
-    return _borrowed(world, way == "repeated seed", elsewhere, difference, seeds, experiments, rng)
+    world, _, noise = name.rpartition(", ")
+    difference = float(noise.split()[0]) if noise.endswith("points") else 0.0
+    return _borrowed(world, noise == "repeated seed", elsewhere, difference, seeds, experiments, rng)
 
 
 def _borrowed(
@@ -149,7 +149,7 @@ def _borrowed(
     claim = [(greater(1, 0), cells)]
     truth = np.full(len(cells), 60.0)
     truth[1] += difference
-    said, unlike, own, spreads = [], 0, 0, []
+    verdicts, unlike, own, spreads = [], 0, 0, []
     for number in range(experiments):
         if plain:
             before, evidence = _plain(truth, cells, repeated, elsewhere, seeds, rng)
@@ -157,15 +157,15 @@ def _borrowed(
             before, evidence = _imaged(name, cells, repeated, elsewhere, seeds, number, rng)
         evidence = with_reference(evidence, _runs(cells, before))
         unlike += not evidence.reference_seeds([cells[0].id, cells[1].id])
-        said.append(judge(claim, evidence)[0].verdict)
+        verdicts.append(judge(claim, evidence)[0].verdict)
         theirs = estimate(100 * (before[1] - before[0]))
         own += theirs.low > 0
         spreads.append(theirs.seed_error)
-    supported = np.array([verdict == "supported" for verdict in said])
+    supported = np.array([verdict == "supported" for verdict in verdicts])
     closest = np.argsort(spreads, kind="stable")[: max(1, round(LUCKY * experiments))]
     return Borrowed(
         name, repeated, seeds, elsewhere, difference, experiments, float(supported.mean()),
-        said.count("contradicted") / experiments, float(supported[closest].mean()), unlike / experiments,
+        verdicts.count("contradicted") / experiments, float(supported[closest].mean()), unlike / experiments,
         own / experiments,
     )  # fmt: skip
 
@@ -215,15 +215,15 @@ def _table(elsewhere: float, seeds: int, experiments: int, rng: np.random.Genera
     truth[5] += 6
     pairs = [(1, 0), (2, 0), (3, 0), (2, 1), (5, 0), (5, 1), (5, 2), (5, 3)]
     claims = [(greater(*pair), cells) for pair in pairs]
-    wrong = found = 0.0
+    wrong = detected = 0.0
     for _ in range(experiments):
         before, evidence = _plain(truth, cells, False, elsewhere, seeds, rng)
-        said = [one.verdict for one in judge(claims, with_reference(evidence, _runs(cells, before)))]
-        decided = [verdict for verdict in said if verdict != "inconclusive"]
-        right = sum(verdict == "supported" for verdict in said[4:])
+        verdicts = [result.verdict for result in judge(claims, with_reference(evidence, _runs(cells, before)))]
+        decided = [verdict for verdict in verdicts if verdict != "inconclusive"]
+        right = sum(verdict == "supported" for verdict in verdicts[4:])
         wrong += (len(decided) - right) / max(len(decided), 1)
-        found += right / 4
-    return BorrowedTable(seeds, elsewhere, experiments, wrong / experiments, found / experiments)
+        detected += right / 4
+    return BorrowedTable(seeds, elsewhere, experiments, wrong / experiments, detected / experiments)
 
 
 def _apart(name: str, seeds: int, experiments: int, rng: np.random.Generator) -> BorrowedApart:

@@ -78,14 +78,14 @@ class World:
 
     def _matrices(self, truth: Floats, logits: Floats) -> NDArray[np.int64]:
         """Return counts (..., N, C, C) of logits (..., N, C)."""
-        found = np.rint(truth / (1 + np.exp(-logits)))
-        missed = truth - found
+        correct = np.rint(truth / (1 + np.exp(-logits)))
+        missed = truth - correct
         to_background = np.rint(0.6 * missed)
         to_background[..., 0] = 0
         out = np.zeros((*logits.shape, self.classes), dtype=np.int64)
         index = np.arange(self.classes)
         neighbour = np.where(index == 0, 1, index % (self.classes - 1) + 1)
-        out[..., index, index] = found
+        out[..., index, index] = correct
         out[..., index, 0] += to_background.astype(np.int64)
         out[..., index, neighbour] += (missed - to_background).astype(np.int64)
         return out
@@ -220,11 +220,11 @@ def verdicts(
         values = dict(zip(keys, scores.ravel().tolist(), strict=True))
         stored = dict(zip(keys, matrices.reshape(-1, *matrices.shape[2:]), strict=True))
         evidence = gather(values, matrices=stored, seed=experiment, replicates=replicates)
-        found = [result.verdict for result in judge([(claim, cells) for claim in claims], evidence)]
-        wrong = [right[v] != sign for v, sign in zip(found, signs, strict=True) if v in right]
+        verdicts_ = [result.verdict for result in judge([(claim, cells) for claim in claims], evidence)]
+        wrong = [right[v] != sign for v, sign in zip(verdicts_, signs, strict=True) if v in right]
         for verdict in right:
-            counts[verdict] += sum(v == verdict for v in found)
-        hits += sum(right.get(v) == sign for v, sign in zip(found, signs, strict=True))
+            counts[verdict] += sum(v == verdict for v in verdicts_)
+        hits += sum(right.get(v) == sign for v, sign in zip(verdicts_, signs, strict=True))
         any_wrong += any(wrong)
         wrong_share += sum(wrong) / len(wrong) if wrong else 0.0
     total, signed = experiments * len(claims), experiments * sum(sign != 0 for sign in signs)

@@ -67,7 +67,7 @@ def save(folder: Path, state: Checkpoint) -> None:
         remove(old)
 
 
-def load(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
+def load(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     """The newest whole checkpoint, on the CPU, or None; damaged ones are moved aside, `tell` hears of each."""
     for path in saved(folder):
         try:
@@ -79,7 +79,7 @@ def load(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
             _set_aside(path, reason)
             left = saved(folder)
             then = f"the training goes on from {left[0].name}" if left else "the training begins again"
-            tell(f"{path}: damaged checkpoint set aside ({reason}); {then}")
+            warn(f"{path}: damaged checkpoint set aside ({reason}); {then}")
     return None
 
 

@@ -24,7 +24,7 @@ class Hooks:
     on_start: Callable[[int], None] = lambda _step: None
     on_step: Callable[[int, float, float], None] = lambda _step, _loss, _seconds: None
     should_stop: Callable[[], bool] = lambda: False
-    tell: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=2)
+    warn: Callable[[str], None] = lambda text: warnings.warn(text, stacklevel=2)
 
 
 @dataclass(frozen=True)

@@ -115,12 +115,12 @@ def _watched(network: nn.Module) -> Iterator[list[str]]:
     bad_modules: list[str] = []
 
     def hook(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
-        def look(_module: nn.Module, given: tuple[Any, ...], out: Any) -> None:
+        def check_finite(_module: nn.Module, given: tuple[Any, ...], out: Any) -> None:
             tensors = [t for t in given if isinstance(t, Tensor)]
             if isinstance(out, Tensor) and not _good(out) and all(map(_good, tensors)):
                 bad_modules.append(name)
 
-        return look
+        return check_finite
 
     handles = [
         module.register_forward_hook(hook(name))

@@ -90,7 +90,7 @@ def fit(
         set_resizing(network, align_corners=train.align_corners)
     at_once = (train.micro_batch or train.batch_size) // dist.size
     size = at_once, train.crop, train.crop
-    numbers = trusted(network, device, train.precision or "auto", [size], hooks.tell, learning=True)
+    numbers = trusted(network, device, train.precision or "auto", [size], hooks.warn, learning=True)
     if float(dist.all_reduce(torch.tensor(float(numbers == "float32")))) > 0:
         numbers = "float32"  # for all, where one of them found a fault
     network.train()
@@ -98,7 +98,7 @@ def fit(
     dist.synchronise_batch_norm(network)
     optimizer = make_optimizer(network, train)
     curve, layouts, start = TrainingCurve(), list[BatchLayout](), 0
-    if hooks.folder is not None and (state := checkpoint.load(hooks.folder, hooks.tell)) is not None:
+    if hooks.folder is not None and (state := checkpoint.load(hooks.folder, hooks.warn)) is not None:
         network.load_state_dict(dict(state.network))
         optimizer.load_state_dict(dict(state.optimizer))
         curve, start = TrainingCurve(**state.notes["curve"]), state.step

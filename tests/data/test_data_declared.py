@@ -179,9 +179,9 @@ def test_verify(tree) -> None:
     root, _ = tree
     rows = {row.what: row for row in verify.verify("town", town(), root, root / "cache")}
     assert {row.ok for row in rows.values()} == {True, None}
-    assert (rows["train: images"].expected, rows["train: images"].found) == ("3", "3")
+    assert (rows["train: images"].expected, rows["train: images"].actual) == ("3", "3")
     data = TOWN.model_copy(update={"val_split": "train"})
-    assert rows["train: fingerprint"].found == source.fingerprint(data, root, root / "cache", town())
+    assert rows["train: fingerprint"].actual == source.fingerprint(data, root, root / "cache", town())
     wrong = town(splits={"train": 4, "val": 2}, classes=("road", "house", "sky", "tree"))
     rows = {row.what: row for row in verify.verify("town", wrong, root, root / "cache")}
     assert [what for what, row in rows.items() if row.ok is False] == ["train: images", "train: labels", "val: labels"]

@@ -15,12 +15,12 @@ from torchvision.models import ResNet50_Weights
 from repro.data.augment import normalise
 from repro.data.imagenet import Labelled
 from repro.errors import InputError
-from repro.evaluate.classify import classifier, measure_errors, seen, sight_of
+from repro.evaluate.classify import classifier, measure_errors, seen, transform_of
 from repro.nets.layers import IMAGENET_MEAN, IMAGENET_STD
-from repro.spec.parts import Sight
+from repro.spec.parts import EvaluationTransform
 
 CPU = torch.device("cpu")
-SMALL = Sight(72, 64)
+SMALL = EvaluationTransform(72, 64)
 
 
 def _photo(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -31,7 +31,7 @@ def _photo(height: int, width: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize(("height", "width"), [(375, 500), (500, 333), (90, 120)])
 def test_images_are_seen_as_torchvision_sees_them(height: int, width: int) -> None:
     pixels = _photo(height, width)
-    found = torch.from_numpy(seen(pixels, sight_of("resnet50"))).permute(2, 0, 1).float() / 255
+    found = torch.from_numpy(seen(pixels, transform_of("resnet50"))).permute(2, 0, 1).float() / 255
     mean, deviation = (torch.tensor(v)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_STD))
     expected = ResNet50_Weights.IMAGENET1K_V1.transforms()(Image.fromarray(pixels))
     torch.testing.assert_close((found - mean) / deviation, expected, rtol=0, atol=1e-4)
@@ -41,7 +41,7 @@ def test_images_are_seen_as_timm_sees_them() -> None:
     pixels = _photo(375, 500)
     told = timm.data.resolve_data_config(timm.get_pretrained_cfg("xception65.tf_in1k").to_dict())
     expected = timm.data.create_transform(**told)(Image.fromarray(pixels))
-    found = normalise(torch.from_numpy(seen(pixels, sight_of("xception65")))[None])[0]
+    found = normalise(torch.from_numpy(seen(pixels, transform_of("xception65")))[None])[0]
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 

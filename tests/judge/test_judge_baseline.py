@@ -34,7 +34,9 @@ def baseline(protocol, **cells):
 
 def test_a_round_trip_keeps_every_bit(tmp_path):
     value = 0.1 + 0.2
-    seed = SeedResult(score=value, course=1 / 3, openings=(0.7,), confusion="c", images="a b", weights=("w",))
+    seed = SeedResult(
+        score=value, mean_loss=1 / 3, first_step_losses=(0.7,), confusion="c", images="a b", weights=("w",)
+    )
     cell = CellBaseline(id="x", kind="measured", settings={"train.lr": 0.007}, data="d", seeds={0: seed, 2: seed})
     made = baseline({"model.multi_grid": [1, 2, 1]}).model_copy(update={"cells": (cell,)})
     path = path_of(tmp_path, "v3/table3", "smoke")

@@ -12,9 +12,14 @@ KIND = {"cpu": "One", "vector": "avx2", "device": "cpu", "precision": "float32"}
 OTHER = {**KIND, "cpu": "Two"}
 
 
-def result(score=0.5, course=1.0, openings=(0.7, 2.2), confusion="c", images="a b c", weights=("w", "v")):
+def result(score=0.5, mean_loss=1.0, first_step_losses=(0.7, 2.2), confusion="c", images="a b c", weights=("w", "v")):
     return SeedResult(
-        score=score, course=course, openings=openings, confusion=confusion, images=images, weights=weights
+        score=score,
+        mean_loss=mean_loss,
+        first_step_losses=first_step_losses,
+        confusion=confusion,
+        images=images,
+        weights=weights,
     )
 
 
@@ -91,7 +96,7 @@ def test_tables_of_other_seeds_alarm_as_rarely_as_promised(cells, seeds):
     for _ in range(rounds):
         before, now = baseline(drawn(rng, cells, 3)), baseline(drawn(rng, cells, seeds), OTHER)
         alarms += not check(before, now).passed
-    # the openings of these draws never differ; binomial, 3 standard deviations above the promised rate
+    # the first-step losses of these draws never differ; binomial, 3 standard deviations above the promised rate
     assert alarms / rounds <= FALSE_ALARMS + 3 * np.sqrt(FALSE_ALARMS * (1 - FALSE_ALARMS) / rounds)
 
 
@@ -99,32 +104,32 @@ def test_a_shift_of_many_deviations_is_found():
     rng = np.random.default_rng(1)
     found = 0
     for _ in range(100):
-        now = [[result(r.score - 0.06, r.course) for r in cell] for cell in drawn(rng, 20, 3)]
+        now = [[result(r.score - 0.06, r.mean_loss) for r in cell] for cell in drawn(rng, 20, 3)]
         found += not check(baseline(drawn(rng, 20, 3)), baseline(now, OTHER)).passed
     assert found >= 99
 
 
 def test_seeds_that_happen_to_agree_leave_the_floor():
-    still = [[result(course=1.0)] * 3]
+    still = [[result(mean_loss=1.0)] * 3]
     for shift, state in ((0.9 * SCORE_FLOOR, "within"), (1.1 * SCORE_FLOOR, "moved")):
         moved = check(baseline(still), baseline([[result(0.5 + shift, confusion="d")]], OTHER))
         assert [cell.state for cell in moved.cells] == [state]
 
 
-def test_openings_are_held_to_what_rounding_was_seen_to_change():
+def test_first_step_losses_are_held_to_what_rounding_was_seen_to_change():
     before = baseline([[result()] * 3] * 4)
-    first = check(before, baseline([[result(openings=(0.7, 2.21))]] * 4, OTHER))
+    first = check(before, baseline([[result(first_step_losses=(0.7, 2.21))]] * 4, OTHER))
     assert first.passed
-    found = check(before, baseline([[result(openings=(0.7, 2.35))]] * 4, OTHER))
-    assert [shift.quantity for shift in found.cells[0].moved] == ["opening"]
-    # a first training's opening hangs on one forward pass alone: rounding was seen to change nothing
-    found = check(before, baseline([[result(openings=(0.701, 2.2))]] * 4, OTHER))
-    assert [shift.quantity for shift in found.cells[0].moved] == ["opening of training 1 of 2"]
+    found = check(before, baseline([[result(first_step_losses=(0.7, 2.35))]] * 4, OTHER))
+    assert [shift.quantity for shift in found.cells[0].moved] == ["first-step loss"]
+    # a first training's first-step loss hangs on one forward pass alone: rounding was seen to change nothing
+    found = check(before, baseline([[result(first_step_losses=(0.701, 2.2))]] * 4, OTHER))
+    assert [shift.quantity for shift in found.cells[0].moved] == ["first-step loss of training 1 of 2"]
     half = {**OTHER, "precision": "bfloat16"}
-    assert check(before, baseline([[result(openings=(0.701, 2.35))]] * 4, half)).passed
+    assert check(before, baseline([[result(first_step_losses=(0.701, 2.35))]] * 4, half)).passed
 
 
 def test_what_is_no_number_has_moved():
     before = baseline([[result()] * 3])
-    nan = result().model_copy(update={"course": float("nan")})
+    nan = result().model_copy(update={"mean_loss": float("nan")})
     assert not check(before, baseline([[nan]], OTHER)).passed

@@ -95,7 +95,7 @@ class Plain(nn.Module):
 def test_a_processor_that_fails_computes_in_float32_and_says_so(monkeypatch):
     monkeypatch.setattr(numbers, "_fast", lambda _kind: True)
     told, sizes = [], [(16, 1, 1)]
-    trusted = functools.partial(trust.trusted, Plain(), CPU, sizes=sizes, tell=told.append)
+    trusted = functools.partial(trust.trusted, Plain(), CPU, sizes=sizes, warn=told.append)
     assert trusted("auto", learning=True) == "bfloat16"
     monkeypatch.setattr(trust, "_known", {})
     monkeypatch.setattr(functional, "conv2d", faulty(float("nan")))
@@ -120,7 +120,7 @@ def test_a_training_on_a_processor_that_fails_is_the_one_in_float32(monkeypatch)
     def trained(settings, told):
         torch.manual_seed(0)
         network = Plain(outputs=9)
-        curve, layouts = fit(network, images, TrainingContext(settings, 0, CPU, Hooks(tell=told.append)))
+        curve, layouts = fit(network, images, TrainingContext(settings, 0, CPU, Hooks(warn=told.append)))
         return curve.loss, [one.precision for one in layouts], [p.detach().clone() for p in network.parameters()]
 
     told = []
@@ -207,7 +207,7 @@ def test_every_convolution_of_every_table_is_right_in_bfloat16(scale):
         network = _network(task, model, classes, output_stride, "cpu")
         for one in trust.convolutions(network, (images, crop, crop)):
             # other work in between: the next network's own forward pass, other convolutions, litter
-            found[one.words] = trust.fault(one)
+            found[one.description] = trust.fault(one)
     wrong = {words: why for words, why in found.items() if why}
     assert not wrong
     assert len(found) > 100

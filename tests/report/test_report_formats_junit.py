@@ -24,7 +24,7 @@ def table(exact=False):
             CheckedCell("v3/table3/c", "measured", "failed", 0, detail=NASTY),
         ),
         6,
-        {"score": 0.004, "course": 0.02},
+        {"score": 0.004, "mean loss": 0.02},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from repro.spec.load import load_suite
-from repro.spec.naming import cell_label, printed, word
+from repro.spec.naming import cell_label, key_name, printed
 
 SUITE = load_suite()
 
@@ -34,8 +34,8 @@ def test_no_two_cells_of_a_table_share_a_label() -> None:
 
 
 def test_settings_in_words() -> None:
-    assert word("model.last_block") == "last block"
-    assert word("evaluate.trimap_px") == "trimap"
+    assert key_name("model.last_block") == "last block"
+    assert key_name("evaluate.trimap_px") == "trimap"
     cell = SUITE.find("v3/table3").cells()[0]
     assert printed(cell, "1.5x") == "1.5x"
     assert printed(cell, "99") == "99"  # no setting has that value: left as it stands

@@ -92,7 +92,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(images, tmp_path):
     newest, before = checkpoint.saved(tmp_path)
     (newest / "network.safetensors").write_bytes(b"not weights")
     started, told = [], []
-    resumed = _run(images, hooks=Hooks(folder=tmp_path, on_start=started.append, tell=told.append))
+    resumed = _run(images, hooks=Hooks(folder=tmp_path, on_start=started.append, warn=told.append))
     assert (started, before.name) == ([2], "step-00000002")
     assert "damaged checkpoint set aside" in told[0]
     assert all(torch.equal(tensor, resumed.state[name]) for name, tensor in whole.state.items())

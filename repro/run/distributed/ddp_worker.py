@@ -152,7 +152,7 @@ def _train(rank: int, channel: _Channel, assignment: Assignment) -> None:
             on_start=on_start,
             on_step=lambda *step: send("step", *step),
             should_stop=should_stop,
-            tell=lambda text: send("tell", text),
+            warn=lambda text: send("warn", text),
         )
         trained = compute(assignment.job, assignment.store, device, hooks, dist)
         if main_process:

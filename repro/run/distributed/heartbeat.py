@@ -102,31 +102,35 @@ class StallDetector:
     """Notices that the workers of a training, called `name`, do not move, and reports it; pure but for the `clock`."""
 
     def __init__(
-        self, name: str, processes: int, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+        self, name: str, processes: int, warn: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._name, self._processes, self._tell, self._clock = name, processes, tell, clock
+        self._name, self._processes, self._warn, self._clock = name, processes, warn, clock
         self._steps: dict[int, int | None] = {}
         self._moved = clock()
         self._computed: dict[int, float] = {}
         """Processor time of each when one of them last moved."""
         self._next = TELL_SECONDS
 
-    def look(self, heartbeats: Mapping[int, Heartbeat]) -> None:
+    def check_progress(self, heartbeats: Mapping[int, Heartbeat]) -> None:
         """Take note of the heartbeats. Raises StalledError where all wait for each other and will for ever."""
         now = self._clock()
         steps = {rank: heartbeat.step for rank, heartbeat in heartbeats.items()}
         still = now - self._moved
         if any(rank not in self._steps or self._steps[rank] != step for rank, step in steps.items()):
             if self._next > TELL_SECONDS:
-                self._tell(f"{self._name}: goes on, after {in_words(still)}")
+                self._warn(f"{self._name}: goes on, after {in_words(still)}")
             self._moved, self._next = now, TELL_SECONDS
             self._steps.update(steps)
             self._computed = {rank: heartbeat.computed for rank, heartbeat in heartbeats.items()}
         elif still >= GIVE_UP_SECONDS and self._for_ever(heartbeats, still):
-            raise StalledError(f"all {self._processes} processes wait for each other: {self._said(heartbeats, still)}")
+            raise StalledError(
+                f"all {self._processes} processes wait for each other: {self._stall_message(heartbeats, still)}"
+            )
         elif still >= self._next:
             self._next *= 2
-            self._tell(f"{self._name}: no step finished for {in_words(still)}; {self._said(heartbeats, still)}")
+            self._warn(
+                f"{self._name}: no step finished for {in_words(still)}; {self._stall_message(heartbeats, still)}"
+            )
 
     def _for_ever(self, heartbeats: Mapping[int, Heartbeat], still: float) -> bool:
         """Whether every process is heard of, waits, and has computed nothing since the last step."""
@@ -140,10 +144,10 @@ class StallDetector:
     def _busy(self, heartbeat: Heartbeat) -> float:
         return heartbeat.computed - self._computed.get(heartbeat.rank, 0.0)
 
-    def _said(self, heartbeats: Mapping[int, Heartbeat], still: float) -> str:
-        return "; ".join(self._one(rank, heartbeats.get(rank), still) for rank in range(self._processes))
+    def _stall_message(self, heartbeats: Mapping[int, Heartbeat], still: float) -> str:
+        return "; ".join(self._of_rank(rank, heartbeats.get(rank), still) for rank in range(self._processes))
 
-    def _one(self, rank: int, heartbeat: Heartbeat | None, still: float) -> str:
+    def _of_rank(self, rank: int, heartbeat: Heartbeat | None, still: float) -> str:
         if heartbeat is None:
             return f"process {rank} has not begun"
         after = "before its first step" if heartbeat.step is None else f"after step {heartbeat.step}"

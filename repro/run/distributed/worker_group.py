@@ -67,7 +67,7 @@ def train_distributed(job: Job, store: Store, device: str, hooks: Hooks) -> Trai
             attempts += 1
             if attempts > _AGAIN:
                 raise WorkerGroupError(f"{error} (after {attempts} attempts)") from None
-            hooks.tell(f"{error}. Going on from the last checkpoint.")
+            hooks.warn(f"{error}. Going on from the last checkpoint.")
         await_checkpoint_writer(job, store, hooks)
 
 
@@ -83,7 +83,7 @@ def await_checkpoint_writer(job: Job, store: Store, hooks: Hooks) -> None:
             if free:
                 return
         if not reported:
-            hooks.tell("processes of an earlier run still write this training's checkpoint; waiting until they end")
+            hooks.warn("processes of an earlier run still write this training's checkpoint; waiting until they end")
             reported = True
         if hooks.should_stop():
             raise StoppedError("stopped while processes of an earlier run still wrote this training's checkpoint")
@@ -107,18 +107,18 @@ class _WorkerGroup:
         self.trained: Trained | None = None
 
     def run(self) -> Trained:
-        checkpoint.load(self.checkpoints, self.hooks.tell)  # sets damaged ones aside, so that all find the same
+        checkpoint.load(self.checkpoints, self.hooks.warn)  # sets damaged ones aside, so that all find the same
         for old in self.checkpoints.glob("workers-*"):
             shutil.rmtree(old, ignore_errors=True)
         self.folder.mkdir(parents=True)
         meeting_point = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         ours, theirs = zip(*(Pipe() for _ in range(self.job.execution.processes)), strict=True)
-        words = (theirs, self._assignment(meeting_point.port))
+        message = (theirs, self._assignment(meeting_point.port))
         # a process that is still to begin must not end by the warning that is for this one
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
         try:
             context = start_processes(  # type: ignore[no-untyped-call]
-                self.main, words, self.job.execution.processes, join=False
+                self.main, message, self.job.execution.processes, join=False
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -159,8 +159,8 @@ class _WorkerGroup:
     def _supervise(self, context: ProcessContext, pipes: dict[Connection, int]) -> None:
         """Take what the processes say until all have ended; ask them to stop; see that they move."""
         name = f"training {self.job.label or self.job.training.key[:8]}"
-        stall_detector = StallDetector(name, self.job.execution.processes, self.hooks.tell)
-        look, stopping = time.monotonic(), False
+        stall_detector = StallDetector(name, self.job.execution.processes, self.hooks.warn)
+        last_check, stopping = time.monotonic(), False
         done: float | None = None
         while not context.join(timeout=0):
             if not stopping and self.hooks.should_stop():
@@ -169,11 +169,11 @@ class _WorkerGroup:
                     with suppress(OSError):  # it has ended
                         pipe.send(ddp_worker.STOP)
             self._listen(pipes, context.sentinels, _POLL_SECONDS)
-            if (now := time.monotonic()) < look:
+            if (now := time.monotonic()) < last_check:
                 continue
-            look = now + heartbeat.HEARTBEAT_SECONDS
+            last_check = now + heartbeat.HEARTBEAT_SECONDS
             if self.trained is None:
-                stall_detector.look(self.heartbeats)
+                stall_detector.check_progress(self.heartbeats)
             elif now - (done := done or now) > _GRACE_SECONDS:
                 return  # all is there, but for the processes' own end
 
@@ -182,23 +182,23 @@ class _WorkerGroup:
         ready = [pipe for pipe in wait([*pipes, *sentinels], seconds) if isinstance(pipe, Connection)]
         for pipe in ready:
             try:
-                name, *words = pipe.recv()
+                name, *arguments = pipe.recv()
             except (EOFError, OSError):
                 del pipes[pipe]
                 continue
             if name == "heartbeat":
-                self.heartbeats[pipes[pipe]] = words[0]
+                self.heartbeats[pipes[pipe]] = arguments[0]
             elif name == "failed":
-                self.failures[pipes[pipe]] = words[0]
+                self.failures[pipes[pipe]] = arguments[0]
             elif name == "trained":
-                self.trained = words[0]
+                self.trained = arguments[0]
             else:
                 hooks: dict[str, Callable[..., None]] = {
                     "start": self.hooks.on_start,
                     "step": self.hooks.on_step,
-                    "tell": self.hooks.tell,
+                    "warn": self.hooks.warn,
                 }
-                hooks[name](*words)
+                hooks[name](*arguments)
         return bool(ready)
 
     def _failure(self, exited: ProcessException | None) -> Exception:

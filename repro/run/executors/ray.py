@@ -59,8 +59,8 @@ class RayJobHandle:
             (ended, _) = self._ray.wait([self._end], timeout=0)
             if ended:
                 end: End = self._ray.get(self._end)
-                asked = self._ray.get(self._asked) if self._asked is not None else []
-                return [*asked, *self._ray.get(self._actor.events.remote()), end]
+                answer = self._ray.get(self._asked) if self._asked is not None else []
+                return [*answer, *self._ray.get(self._actor.events.remote()), end]
             if self._asked is None:
                 self._asked = self._actor.events.remote()
             (answered, _) = self._ray.wait([self._asked], timeout=0)

@@ -63,10 +63,10 @@ class SlurmJob:
 
         with (self.folder / "events.txt").open("ab", buffering=0) as file:
 
-            def tell(event: Event) -> None:
+            def append_event(event: Event) -> None:
                 file.write(base64.b64encode(pickle.dumps(event)) + b"\n")
 
-            end = work_here(self.data, self.execute, self.store, self.device, self.threads, tell, should_stop)
+            end = work_here(self.data, self.execute, self.store, self.device, self.threads, append_event, should_stop)
         write(self.folder / "end.pickle", pickle.dumps(end))
         if end.how != "done":
             raise NotDoneError(end.how)  # Slurm must not begin what waits for this job
@@ -133,7 +133,7 @@ class SlurmJobHandle:
 
     def _seen_in_queue(self, queue: SlurmQueue) -> list[Event | End | Lost]:
         """What the queue tells of a job that has not left a result: why it waits, or that it is no more."""
-        seen = queue.look(self.submitted.job_id)
+        seen = queue.state_of(self.submitted.job_id)
         if seen is None or queue.answers == self._unknown_to:
             return []
         if seen.state not in OVER:
@@ -173,7 +173,7 @@ class SlurmJobHandle:
         if self._queue is None:
             waiting = self.submitted.state == "PENDING"
         else:
-            seen = self._queue.look(self.submitted.job_id)
+            seen = self._queue.state_of(self.submitted.job_id)
             waiting = seen is not None and seen.state == "PENDING"
         if waiting:
             self.submitted.cancel(check=False)

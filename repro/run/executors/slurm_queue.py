@@ -64,13 +64,13 @@ class SlurmQueue:
     answers: int = 0
     reported_reasons: set[str] = field(default_factory=set)
     """Reasons to wait that the user has heard of."""
-    _asked: float = float("-inf")
+    _last_query: float = float("-inf")
     _jobs: dict[str, SlurmJobState] = field(default_factory=dict)
 
-    def look(self, job_id: str, *, now: bool = False) -> SlurmJobState | None:
+    def state_of(self, job_id: str, *, now: bool = False) -> SlurmJobState | None:
         """The job; None while nothing is known, as Slurm does not answer. `now`: ask, even if that was just done."""
-        if now or self.clock() - self._asked >= _ASK_SECONDS:
-            self._asked = self.clock()
+        if now or self.clock() - self._last_query >= _ASK_SECONDS:
+            self._last_query = self.clock()
             try:
                 lines = self.ask().splitlines()
             except (OSError, subprocess.SubprocessError):

@@ -101,7 +101,7 @@ def work_on(
     """Execute a pickled (key, job) under its lock, whatever happens; `emit` gets its events."""
     stopped = False
 
-    def tell(event: Event) -> None:
+    def send_event(event: Event) -> None:
         nonlocal stopped
         stopped = stopped or isinstance(event, Stopped)
         emit(event)
@@ -111,7 +111,7 @@ def work_on(
         with store.try_lock(key) as ours:
             if not ours:
                 return End("busy")
-            function(job, store, device, tell, should_stop)
+            function(job, store, device, send_event, should_stop)
             return End("stopped" if stopped else "done")
     except InputError as error:
         return End("wrong_input", str(error))

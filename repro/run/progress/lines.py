@@ -45,7 +45,7 @@ class Lines:
                 value = f"{MIOU.title} {MIOU.factor * event.metrics[MIOU.name]:.2f} %"
                 return f"[{done}/{of}] {label}: {value}{self._time_left()}"
             case Failed() | Stopped() | Waiting() | Message():
-                return say(self._progress, event)
+                return event_text(self._progress, event)
             case _:
                 return None
 
@@ -54,7 +54,7 @@ class Lines:
         return "" if seconds is None or not self._progress.fraction < 1 else f"; about {in_words(seconds)} left"
 
 
-def say(progress: Progress, event: Failed | Stopped | Waiting | Message) -> str:
+def event_text(progress: Progress, event: Failed | Stopped | Waiting | Message) -> str:
     """Return the line for what a user has to know of in any kind of view."""
     match event:
         case Failed():

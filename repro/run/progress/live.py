@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from repro.run.progress.events import Event, Failed, Message, Stopped, Waiting
-from repro.run.progress.lines import say, speed
+from repro.run.progress.lines import event_text, speed
 from repro.run.progress.state import CellState, Progress, in_words
 from repro.run.progress.table_view import CellView, TableView
 
@@ -35,7 +35,7 @@ class LiveView:
         """Take note of `event`; what the user must not miss is written above the picture and stays."""
         self._progress.apply(event)
         if isinstance(event, Failed | Stopped | Waiting | Message):
-            self._console.print(say(self._progress, event), markup=False, highlight=False)
+            self._console.print(event_text(self._progress, event), markup=False, highlight=False)
 
     def __rich__(self) -> RenderableType:
         below = len(self._progress.running) + len(self._progress.searching)
@@ -134,13 +134,13 @@ def _table(progress: Progress, table_view: TableView, room: int) -> RenderableTy
 def _bar(progress: Progress) -> RenderableType:
     done, of = progress.evaluations
     seconds = progress.seconds_left()
-    words = [f"{done}/{of} measured", f"{in_words(progress.clock() - progress.began)} so far"]
+    parts = [f"{done}/{of} measured", f"{in_words(progress.clock() - progress.began)} so far"]
     if progress.fraction < 1 and seconds is not None:
-        words.append(f"about {in_words(seconds)} left")
+        parts.append(f"about {in_words(seconds)} left")
     grid = Table.grid(padding=(0, 2))
     grid.add_row(
         ProgressBar(1.0, progress.fraction, width=30, complete_style="cyan", finished_style="cyan"),
-        Text(", ".join(words)),
+        Text(", ".join(parts)),
     )
     return grid
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from repro.plan.plan import PlannedCell
 from repro.spec.cell import Cell
 from repro.spec.metric import MIOU, Metric, find_metric
-from repro.spec.naming import word
+from repro.spec.naming import key_name
 from repro.spec.reading import spelt
 
 
@@ -77,4 +77,4 @@ def _name(cell: Cell, alone: bool) -> str:
         return cell.row_label if alone else ""
     if cell.row_keys:
         return ""
-    return ", ".join(dict.fromkeys(f"{word(key)} {spelt(cell.settings[key])}" for key in sorted(cell.column_keys)))
+    return ", ".join(dict.fromkeys(f"{key_name(key)} {spelt(cell.settings[key])}" for key in sorted(cell.column_keys)))

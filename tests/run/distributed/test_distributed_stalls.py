@@ -150,7 +150,7 @@ def test_a_worker_group_that_waits_for_ever_begins_again_and_then_fails_with_wha
     with pytest.raises(
         worker_group.WorkerGroupError, match=r"all 2 processes wait for each other: .* \(after 3 attempts\)"
     ) as caught:
-        train(job, store, tmp_path / "checkpoints", tell=told.append)
+        train(job, store, tmp_path / "checkpoints", warn=told.append)
     where = "process 1, after step 2, waits for the others in repro/train/distributed.py:1 (all_reduce)"
     assert where in str(caught.value)
     assert [text.endswith("Going on from the last checkpoint.") for text in told] == [True, True]
@@ -183,7 +183,7 @@ def test_processes_at_different_steps_begin_again(
         return "trained"
 
     monkeypatch.setattr(worker_group._WorkerGroup, "run", run)
-    assert train(job, store, tmp_path, tell=told.append) == "trained"
+    assert train(job, store, tmp_path, warn=told.append) == "trained"
     assert told == [
         "processes found different checkpoints, of steps 0 and 2. Going on from the last checkpoint.",
     ]
@@ -203,7 +203,7 @@ def test_gloo_uses_the_loopback_interface(
 def test_a_training_is_not_taken_over_while_it_is_still_written(job: Job, store: Store, tmp_path: Path) -> None:
     """A killed worker's lock is free at once; the processes that it started end a moment later."""
     told: list[str] = []
-    hooks = Hooks(folder=tmp_path, tell=told.append)
+    hooks = Hooks(folder=tmp_path, warn=told.append)
     orphan = FileLock(store.root / "locks" / f"{checkpoint_lock(job)}.lock", thread_local=False)
     worker_group.await_checkpoint_writer(job, store, hooks)
     assert told == []
@@ -272,12 +272,12 @@ def test_a_process_that_never_comes_is_named(
     told: list[str] = []
     stop = threading.Event()
 
-    def tell(text: str) -> None:
+    def warn(text: str) -> None:
         told.append(text)
         if "no step finished" in text and "process 1, after step 2" in text:
             stop.set()
 
-    group = worker_group._WorkerGroup(job, store, "cpu", Hooks(folder=tmp_path / "checkpoints", tell=tell))
+    group = worker_group._WorkerGroup(job, store, "cpu", Hooks(folder=tmp_path / "checkpoints", warn=warn))
     monkeypatch.setattr(worker_group, "_GRACE_SECONDS", 1.0)
 
     def ended() -> bool:
