@@ -58,7 +58,7 @@ def heartbeats(clock: Clock, **changes: object) -> dict[int, Heartbeat]:
 
 def test_what_moves_is_not_spoken_of(stall_detector: StallDetector, clock: Clock, told: list[str]) -> None:
     for step in range(100):
-        stall_detector.look(heartbeats(clock, step=step))
+        stall_detector.check_progress(heartbeats(clock, step=step))
         clock.now += TELL_SECONDS - 1
     assert told == []
 
@@ -66,10 +66,10 @@ def test_what_moves_is_not_spoken_of(stall_detector: StallDetector, clock: Clock
 def test_a_worker_group_that_does_not_move_is_told_with_what_each_process_is_at(
     stall_detector: StallDetector, clock: Clock, told: list[str]
 ) -> None:
-    stall_detector.look(heartbeats(clock))
+    stall_detector.check_progress(heartbeats(clock))
     clock.now += TELL_SECONDS + 1
-    stall_detector.look(heartbeats(clock, computed=91.0))
-    stall_detector.look(heartbeats(clock, computed=91.0))
+    stall_detector.check_progress(heartbeats(clock, computed=91.0))
+    stall_detector.check_progress(heartbeats(clock, computed=91.0))
     assert told == [
         "training x: no step finished for 2 min; "
         "process 0, after step 7, waits for the others in repro/train/distributed.py:64 (all_reduce), "
@@ -77,11 +77,11 @@ def test_a_worker_group_that_does_not_move_is_told_with_what_each_process_is_at(
         "process 1, after step 7, is in repro/data/cache.py:52 (cached), having computed 50 s since"
     ]
     clock.now += TELL_SECONDS  # again after twice the time
-    stall_detector.look(heartbeats(clock, computed=91.0))
+    stall_detector.check_progress(heartbeats(clock, computed=91.0))
     assert len(told) == 2
     assert "for 4 min" in told[1]
     clock.now += 60
-    stall_detector.look(heartbeats(clock, step=8))
+    stall_detector.check_progress(heartbeats(clock, step=8))
     assert told[2] == "training x: goes on, after 5 min"
 
 
@@ -89,33 +89,33 @@ def test_processes_that_are_silent_or_have_not_begun_are_named(
     stall_detector: StallDetector, clock: Clock, told: list[str]
 ) -> None:
     clock.now += TELL_SECONDS
-    stall_detector.look({})
+    stall_detector.check_progress({})
     assert told[0].endswith("process 0 has not begun; process 1 has not begun")
     first = heartbeats(clock, step=None)
-    stall_detector.look(first)
+    stall_detector.check_progress(first)
     clock.now += 2 * TELL_SECONDS
-    stall_detector.look(first)
+    stall_detector.check_progress(first)
     assert "process 1, before its first step, is in repro/data/cache.py:52 (cached) (heard of 4 min ago)" in told[-1]
 
 
 def test_a_heartbeat_that_is_missing_once_is_no_progress(
     stall_detector: StallDetector, clock: Clock, told: list[str]
 ) -> None:
-    stall_detector.look(heartbeats(clock))
+    stall_detector.check_progress(heartbeats(clock))
     for _ in range(8):
         clock.now += TELL_SECONDS / 4
-        stall_detector.look({0: heartbeats(clock)[0]})
-        stall_detector.look(heartbeats(clock))
+        stall_detector.check_progress({0: heartbeats(clock)[0]})
+        stall_detector.check_progress(heartbeats(clock))
     assert len(told) == 2
 
 
 def test_processes_that_wait_for_each_other_for_ever_are_given_up(stall_detector: StallDetector, clock: Clock) -> None:
-    stall_detector.look(heartbeats(clock, waits=True))
+    stall_detector.check_progress(heartbeats(clock, waits=True))
     clock.now += GIVE_UP_SECONDS - 1
-    stall_detector.look(heartbeats(clock, waits=True))
+    stall_detector.check_progress(heartbeats(clock, waits=True))
     clock.now += 1
     with pytest.raises(StalledError, match="all 2 processes wait for each other: process 0, after step 7, waits"):
-        stall_detector.look(heartbeats(clock, waits=True))
+        stall_detector.check_progress(heartbeats(clock, waits=True))
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_processes_that_wait_for_each_other_for_ever_are_given_up(stall_detector
 def test_processes_of_which_one_may_yet_come_are_not_given_up(
     stall_detector: StallDetector, clock: Clock, told: list[str], changes: dict[str, object]
 ) -> None:
-    stall_detector.look(heartbeats(clock))
+    stall_detector.check_progress(heartbeats(clock))
     clock.now += 3 * GIVE_UP_SECONDS
-    stall_detector.look(heartbeats(clock, **changes))
+    stall_detector.check_progress(heartbeats(clock, **changes))
     assert len(told) == 1
 
 

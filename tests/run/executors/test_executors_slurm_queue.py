@@ -59,20 +59,20 @@ def _handle(squeue: Squeue, folder: Path, job_id: str = "7", after: SlurmJobHand
 
 def test_the_queue_is_asked_now_and_then_for_all_jobs(squeue: Squeue) -> None:
     squeue.says("7|RUNNING|None\n8|PENDING|Resources\n")
-    assert squeue.queue.look("7") == SlurmJobState("RUNNING", "None")
-    assert squeue.queue.look("8") == SlurmJobState("PENDING", "Resources")
-    assert squeue.queue.look("9") == SlurmJobState("GONE")
+    assert squeue.queue.state_of("7") == SlurmJobState("RUNNING", "None")
+    assert squeue.queue.state_of("8") == SlurmJobState("PENDING", "Resources")
+    assert squeue.queue.state_of("9") == SlurmJobState("GONE")
     squeue.now += 9
-    squeue.queue.look("7")
+    squeue.queue.state_of("7")
     assert squeue.asked == 1
     squeue.now += 1
-    squeue.queue.look("7")
+    squeue.queue.state_of("7")
     assert squeue.asked == 2
 
 
 def test_a_queue_that_does_not_answer_says_nothing_of_jobs(squeue: Squeue, tmp_path: Path) -> None:
     squeue.says("down")
-    assert squeue.queue.look("7") is None
+    assert squeue.queue.state_of("7") is None
     handle = _handle(squeue, tmp_path)
     for _ in range(3):
         squeue.says("down")
@@ -81,7 +81,7 @@ def test_a_queue_that_does_not_answer_says_nothing_of_jobs(squeue: Squeue, tmp_p
 
 def test_a_job_younger_than_the_last_answer_is_not_lost(squeue: Squeue, tmp_path: Path) -> None:
     squeue.says("6|RUNNING|None")
-    squeue.queue.look("6")
+    squeue.queue.state_of("6")
     handle = _handle(squeue, tmp_path)
     assert handle.poll() == []
     assert handle.poll() == []
