@@ -125,7 +125,7 @@ def write(
                 more_seeds=command(options, table.id, seeds=CLAIM_SEEDS),
                 computed=published_values(suite, cells_for(suite, [table])),
             )
-            content = replace(content, name=names[table.id], asked=_asked(options))
+            content = replace(content, name=names[table.id], asked=_choices(options))
             written = write_report(content, out, pages.formats, pages.ours_only)
             if pages.figures is not None:
                 from repro.report.formats.figures import write_figures

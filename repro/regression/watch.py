@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from repro.evaluate import measure
+from repro.evaluate.confusion import predicted
 from repro.regression.sketch import Sketch, Sketcher
 
 DEPTH = 3
@@ -103,7 +104,6 @@ def watching_probabilities() -> Iterator[dict[str, Sketcher]]:
     """
     seen: dict[str, Sketcher] = {}
     images = {dim: count() for dim in PROBABILITIES}
-    predicted = measure.predicted
 
     def look(scores: Tensor, dim: int) -> Tensor:
         sketcher = seen.setdefault(PROBABILITIES[dim], Sketcher())

@@ -12,7 +12,7 @@ from repro.spec import bounds
 from repro.spec.cell import Cell
 from repro.spec.expand import published_settings, shared_settings, slug, value_label
 from repro.spec.keys import build, flat_of
-from repro.spec.naming import word
+from repro.spec.naming import key_name
 from repro.spec.overrides import read_overrides
 from repro.spec.reading import spelt
 
@@ -125,7 +125,7 @@ def swept(table: TableSpec, sweeps: Sequence[Sweep]) -> TableSpec:
             for row in rows
             for words in labels
         )
-        changes["headings"] = (*table.headings, *(word(sweep.key) for sweep in sweeps)) if table.headings else ()
+        changes["headings"] = (*table.headings, *(key_name(sweep.key) for sweep in sweeps)) if table.headings else ()
     copy = table.model_copy(update=changes)
     copy._cells = tuple(sorted(made, key=lambda cell: (cell.row, cell.column)))
     copy._baselines, copy._swept = baselines, settings
@@ -134,12 +134,12 @@ def swept(table: TableSpec, sweeps: Sequence[Sweep]) -> TableSpec:
 
 def _cell(table: TableSpec, cell: Cell, values: Mapping[str, Any], row: int, printed: bool) -> Cell:
     """`printed`: whether the published number is that of these values."""
-    words = ", ".join(f"{word(key)} {value_label(value)}" for key, value in values.items())
+    words = ", ".join(f"{key_name(key)} {value_label(value)}" for key, value in values.items())
     return replace(
         cell,
         row=row,
         row_label=words if len(table.axes) == 1 else f"{cell.row_label}, {words}",
-        id="/".join([cell.id, *(f"{slug(word(key))}-{slug(value_label(value))}" for key, value in values.items())]),
+        id="/".join([cell.id, *(f"{slug(key_name(key))}-{slug(value_label(value))}" for key, value in values.items())]),
         settings={**cell.settings, **values},
         published=cell.published if printed else None,
         row_keys=cell.row_keys | values.keys(),

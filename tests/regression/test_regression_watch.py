@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import torch
 
-from repro.data.images import Images
+from repro.data.images import PaddedSplit
 from repro.evaluate import measure as measuring
 from repro.nets.deeplab import build
 from repro.nets.init import initialise
@@ -26,7 +26,7 @@ def measured(evaluate):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, (3, 33, 33)).astype(np.uint8)
     pixels = rng.integers(0, 256, (3, 33, 33, 3), dtype=np.uint8)
-    images = Images(pixels, labels, np.full((3, 2), 33, np.int32), tuple("abc"))
+    images = PaddedSplit(pixels, labels, np.full((3, 2), 33, np.int32), tuple("abc"))
     network = build(MODEL, 3, 16)
     initialise(network, 0)
     with torch.no_grad():

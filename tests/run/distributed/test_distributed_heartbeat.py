@@ -22,7 +22,7 @@ from repro.run.distributed.heartbeat import (
     StalledError,
     location,
 )
-from repro.train.distributed import distributed_sum
+from repro.train.synced_batch_norm import distributed_sum
 
 
 class Clock:
