@@ -124,7 +124,7 @@ def measured(
     floor = setting.rate / (3 * setting.per_image(model))
     row = Row(name, values[name], "images/s", against, *ratios(seconds[name], seconds[against]), floor, goal)
     if goal:
-        row = replace(row, met=(row.ratio or 0) >= 1.5 and (row.shard or 0) >= 0.45)
+        row = replace(row, met=(row.ratio or 0) >= 1.5 and (row.share or 0) >= 0.45)
     spent = time.perf_counter() - began
     print_line(f"step: {name}: {row.value:.3g} images/s, {row.ratio:.2f} times {against}, after {spent:.0f} s")
     more = setting.per_image(OURS["DeepLabv3"], 8) / setting.per_image(OURS["DeepLabv3"])

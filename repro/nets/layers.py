@@ -201,7 +201,11 @@ class MeanWithChannelsLast(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.shape = x.shape
-        return x.mean(dim=(2, 3), keepdim=True)
+        channels = x.shape[1]
+        # of a map of one pixel both layouts are the same memory, and its strides say which one a convolution takes
+        return x.mean(dim=(2, 3), keepdim=True).as_strided(
+            (len(x), channels, 1, 1), (channels, 1, channels, channels)
+        )
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
+import torch
 from torch import Tensor, nn
 
 from repro.nets.deeplab import DeepLab
@@ -43,8 +44,10 @@ class BatchCounts:
 
     def put_back(self) -> None:
         """Give the network its counters back."""
+        if self._counters:
+            torch._foreach_add_([counter for _, _, counter in self._counters], self.steps * self._each)
         for _, module, counter in self._counters:
-            module.num_batches_tracked = counter.add_(self.steps * self._each)
+            module.num_batches_tracked = counter
         self._counters = []
 
 

@@ -22,11 +22,25 @@ def pixel_loss(
     or the labels are subsampled to the logits (v2; v3 Table 8): exact subsampling, since corners are aligned.
     A batch that is all void has loss 0. `count` is the number to divide by where this is a part of a batch.
     """
+    if logits.is_cuda:
+        logits = Planes.apply(logits)  # type: ignore[no-untyped-call]
     if upsample_logits:
         logits = resize(logits, (labels.shape[1], labels.shape[2]), align_corners=align_corners)
     else:
         labels = subsample(labels, (logits.shape[2], logits.shape[3]))
     return _CrossEntropy.apply(logits.float(), labels, count)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class Planes(torch.autograd.Function):
+    """A network's logits class by class, as what follows wants them; their gradient again with the channels last."""
+
+    @staticmethod
+    def forward(_ctx: Any, logits: Tensor) -> Tensor:
+        return logits.contiguous()
+
+    @staticmethod
+    def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0].contiguous(memory_format=torch.channels_last)
 
 
 class _CrossEntropy(torch.autograd.Function):
