@@ -203,9 +203,7 @@ class MeanWithChannelsLast(torch.autograd.Function):
         ctx.shape = x.shape
         channels = x.shape[1]
         # of a map of one pixel both layouts are the same memory, and its strides say which one a convolution takes
-        return x.mean(dim=(2, 3), keepdim=True).as_strided(
-            (len(x), channels, 1, 1), (channels, 1, channels, channels)
-        )
+        return x.mean(dim=(2, 3), keepdim=True).as_strided((len(x), channels, 1, 1), (channels, 1, channels, channels))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
