@@ -8,7 +8,7 @@ from repro.commands.judge import find_cell, place, size_of
 from repro.commands.output import print_json, print_table
 from repro.diagnose.departures import Departure, Diagnosis, diagnose, verdict
 from repro.diagnose.recipe import read_recipe
-from repro.diagnose.translate import Recipe
+from repro.diagnose.recipe_keys import Recipe
 from repro.errors import InputError
 from repro.spec.explain import brief
 from repro.spec.load import Suite, load_suite

@@ -9,7 +9,7 @@ from typing import Any
 from repro.commands.data import percent
 from repro.commands.output import print_json, print_line, print_table
 from repro.errors import InputError
-from repro.run import hub, session
+from repro.run import pretrained_weights, session
 from repro.spec.load import load_suite
 
 TABLE = "v3plus/table4"
@@ -35,8 +35,8 @@ def errors_of(
     rows: list[dict[str, Any]] = []
     transforms = {backbone: transform_of(backbone) for backbone in backbones}
     for backbone, transform in transforms.items():
-        if weights == hub.folder():
-            hub.fetch(backbone, weights, print_line)
+        if weights == pretrained_weights.folder():
+            pretrained_weights.fetch(backbone, weights, print_line)
         path = find(weights, backbone)
         network = classifier(backbone, read(path), str(path))
         print_line(f"{backbone}: {len(images):,} images")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from repro.run import hub
+from repro.run import pretrained_weights
 from repro.train.launch_modes import LaunchMode
 
 Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="Ids, aliases, or all.", show_default=False)]
@@ -70,7 +70,7 @@ WeightsDir = Annotated[
         help="Folder of ImageNet weights, e.g. resnet101*.pth, or hub: torchvision's and timm's, downloaded. Scale "
         "paper starts from them.",
         show_default=False,
-        callback=hub.chosen,
+        callback=pretrained_weights.chosen,
     ),
 ]
 CrfBackend = Annotated[

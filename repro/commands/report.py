@@ -13,7 +13,7 @@ from repro.commands.output import portable, print_json, print_line
 from repro.errors import EXIT_FAULT, EXIT_OK, InputError
 from repro.plan.plan import Plan
 from repro.report.files import ready_folder, report_name, try_folder
-from repro.run import hub, session
+from repro.run import pretrained_weights, session
 from repro.run.computed import cells_for, published_values
 from repro.run.session import Options
 from repro.spec.load import Suite
@@ -191,8 +191,8 @@ def command(options: Options, table: str, *, cell: bool = False, seeds: int | No
     if options.data_root:
         parts += portable("--data", options.data_root)
     if options.weights:
-        known = options.weights == hub.folder()
-        parts += ["--weights", hub.HUB] if known else portable("--weights", options.weights)
+        known = options.weights == pretrained_weights.folder()
+        parts += ["--weights", pretrained_weights.HUB] if known else portable("--weights", options.weights)
     if options.trained:
         parts += portable("--weights-trained", options.trained)
     if options.store != Options(()).store:

@@ -18,7 +18,7 @@ from itertools import permutations
 from typing import Any
 
 from repro.diagnose.measured import measured_sizes, sizes_of
-from repro.diagnose.translate import Recipe
+from repro.diagnose.recipe_keys import Recipe
 from repro.judge.number import judge_number
 from repro.spec.cell import Cell
 from repro.spec.departures import departures

@@ -9,7 +9,7 @@ from typing import Any
 
 from repro.diagnose.command_line import RecipeCommand, read_command_lines
 from repro.diagnose.python_config import flattened, read_python_config
-from repro.diagnose.translate import FORMATS, Recipe, RecipeFormat, load_format, translate
+from repro.diagnose.recipe_keys import FORMATS, Recipe, RecipeFormat, apply_keys, load_format
 from repro.errors import InputError, did_you_mean
 from repro.spec import bounds
 from repro.spec.keys import flatten
@@ -59,7 +59,7 @@ def _python(path: Path, place: str, devices: int | None, images: Mapping[str, in
     recipe.open += config.left_out
     written = flattened(config.values)
     _start(recipe, form)
-    if not translate(recipe, written, form.keys, images):
+    if not apply_keys(recipe, written, form.keys, images):
         raise InputError(f"{place}: nothing in it is a key of {form.title}. Name another form with --as.")
     return recipe
 
@@ -79,9 +79,9 @@ def _flags(path: Path, place: str, name: str | None, devices: int | None, images
     trainings = [c for c in commands if c.script not in form.evaluation_scripts]
     if recipe.devices is None:
         recipe.devices = _launched([*trainings, *evaluations])
-    translate(recipe, _written(trainings), form.keys, images)
+    apply_keys(recipe, _written(trainings), form.keys, images)
     if evaluations:
-        translate(recipe, _written(evaluations), form.evaluation, images)
+        apply_keys(recipe, _written(evaluations), form.evaluation, images)
     known = {name for key in (*form.keys, *form.evaluation) for name in key.theirs} | set(LAUNCHERS)
     flags = [flag for command in commands for flag in command.flags if flag not in known]
     if flags:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from repro.errors import InputError
 from repro.nets import weight_files
-from repro.run import hub
+from repro.run import pretrained_weights
 from repro.store.store import Store
 
 
 def weights_file(folder: Path, name: str) -> Path:
     """The file of these weights in a folder, fetched if it is the hub's; InputError where there is none."""
-    if folder == hub.folder():
-        hub.fetch(name, folder, partial(print, file=sys.stderr, flush=True))
+    if folder == pretrained_weights.folder():
+        pretrained_weights.fetch(name, folder, partial(print, file=sys.stderr, flush=True))
     return weight_files.find(folder, name)
 
 

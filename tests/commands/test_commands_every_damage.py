@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from attacked import Home, side_by_side
+from command_processes import Home, side_by_side
 from test_commands_kills import check
 
 from repro.files import remove
@@ -96,7 +96,7 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A store in the middle of a run: a training with checkpoints, a stored one whose evaluation with a CRF is lost."""
     home = Home(tmp_path_factory.mktemp("half")).make()
     end = home.run("--jobs", "1")
-    assert end.code == 0, end.told
+    assert end.code == 0, end.output
     searched = next(path.parent for path in home.runs.glob("evaluations/*/steps.npz"))
     stored = home.training_of(searched.name)
     for folder in home.runs.glob("evaluations/*"):
@@ -105,7 +105,7 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Home:
     shutil.rmtree(home.runs / "trainings" / other)
     shutil.rmtree(home.out)
     end = home.run("--jobs", "1", kill_in="training", kill_at=11)
-    assert end.code == -signal.SIGKILL, end.told
+    assert end.code == -signal.SIGKILL, end.output
     (checkpoints,) = home.runs.glob("checkpoints/*")
     assert (checkpoints.name, len(list(checkpoints.glob("step-*")))) == (other, 2)
     (checkpoints / "seconds.txt").write_text("3.000")
@@ -163,13 +163,13 @@ def attack(folder: Path, undisturbed: Home, half: Home, layer: str, turn: int) -
     done = damage(home, layer, turn)
     if finished:
         end = home.do("report")
-        assert end.code == 0, end.told
-        told = end.told
+        assert end.code == 0, end.output
+        told = end.output
     else:
         told = ""
     end = home.run("--jobs", "1")
-    told += end.told
-    assert end.code == 0, end.told
+    told += end.output
+    assert end.code == 0, end.output
     assert "Traceback" not in told
     for what, how, path in done:
         if what not in SILENT and how != "gone" and not (how == "a link to nowhere" and "cache" in path.parts):
@@ -178,9 +178,9 @@ def attack(folder: Path, undisturbed: Home, half: Home, layer: str, turn: int) -
     assert not (home.folder.parent / "nowhere").exists()
     check(home, undisturbed, damaged=True)
     again = home.run("--jobs", "1")
-    assert again.code == 0, again.told
+    assert again.code == 0, again.output
     if not any((what, how) == ("notes of reports", "a folder") for what, how, _ in done):  # that one stays, unused
-        assert again.told.count("up to date") == 1
+        assert again.output.count("up to date") == 1
 
 
 def test_files_that_do_not_belong_there(tmp_path: Path, undisturbed: Home, half: Home) -> None:
@@ -192,6 +192,6 @@ def test_files_that_do_not_belong_there(tmp_path: Path, undisturbed: Home, half:
         (folder / "link").symlink_to("nowhere")
     for verb in ("plan", "report", "run", "report"):
         end = home.do(verb)
-        assert end.code == 0, end.told
-        assert "Traceback" not in end.told
+        assert end.code == 0, end.output
+        assert "Traceback" not in end.output
     assert home.records() == undisturbed.records()

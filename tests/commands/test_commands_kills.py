@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from attacked import Home, side_by_side, wait_until
+from command_processes import Home, side_by_side, wait_until
 
 PHASES = {"training": 27, "checkpoint": 88, "record": 53, "cache": 45, "report": 22}
 """Where a run is killed, and at most at which operation (of a training: step) of a process there."""
@@ -47,10 +47,10 @@ def besiege(home: Home, draw: random.Random, kills: int, jobs: str, **how: bool)
         assert before.items() <= home.stamps().items()
         if end.code == 0:
             break
-        assert end.code == -signal.SIGKILL, end.told
+        assert end.code == -signal.SIGKILL, end.output
         tally[phase] += 1
     end = home.run("--jobs", jobs)
-    assert end.code == 0, end.told
+    assert end.code == 0, end.output
     return tally
 
 
@@ -58,12 +58,12 @@ def besiege(home: Home, draw: random.Random, kills: int, jobs: str, **how: bool)
 def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path: Path, undisturbed: Home, phase: str, at: int, jobs: str):
     home = Home(tmp_path).make()
     end = home.run("--jobs", jobs, kill_in=phase, kill_at=at)
-    assert end.code == -signal.SIGKILL, end.told
+    assert end.code == -signal.SIGKILL, end.output
     assert home.left()
     stored = home.stamps()
     assert len(stored) < 5
     end = home.run("--jobs", jobs)
-    assert end.code == 0, end.told
+    assert end.code == 0, end.output
     assert stored.items() <= home.stamps().items()
     check(home, undisturbed)
 
@@ -109,7 +109,7 @@ def test_of_runners_on_one_store_one_is_killed_while_it_holds_a_lock(
     assert first.end().code == -signal.SIGKILL
     for other in others:
         end = other.end()
-        assert end.code == 0, end.told
+        assert end.code == 0, end.output
     check(home, undisturbed)
     started = Counter(line["key"] for line in home.noted() if line["did"] == "start")
     evaluated = Counter(line["key"] for line in home.noted() if line["did"] == "evaluate")

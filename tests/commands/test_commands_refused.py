@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from attacked import End, Home, side_by_side
+from command_processes import End, Home, side_by_side
 from test_commands_kills import check
 
 WRITES = 125
@@ -21,11 +21,11 @@ WRITES = 125
 
 def check_told(end: End, *words: str) -> None:
     """What a refused write ends with: wrong input, in one line with the remedy; no fault, no failed cell."""
-    assert end.code == 2, end.told
-    assert "Traceback" not in end.told
-    last = end.told.rstrip().splitlines()[-1]
-    assert last.startswith("repro: "), end.told
-    assert any(word in last.lower() for word in words), end.told
+    assert end.code == 2, end.output
+    assert "Traceback" not in end.output
+    last = end.output.rstrip().splitlines()[-1]
+    assert last.startswith("repro: "), end.output
+    assert any(word in last.lower() for word in words), end.output
 
 
 def refused(home: Home, undisturbed: Home, jobs: str, **how: int) -> bool:
@@ -36,7 +36,7 @@ def refused(home: Home, undisturbed: Home, jobs: str, **how: int) -> bool:
     assert home.left() == []
     stored = home.stamps()
     again = home.run("--jobs", jobs)
-    assert again.code == 0, again.told
+    assert again.code == 0, again.output
     assert stored.items() <= home.stamps().items()
     check(home, undisturbed)
     return end.code != 0
@@ -83,7 +83,7 @@ def test_a_write_that_fails_in_the_middle_of_a_file(tmp_path: Path, undisturbed:
         check_told(home.run("--jobs", "1", file_bytes=limit), "file too large")
         assert home.left() == []
         end = home.run("--jobs", "1")
-        assert end.code == 0, end.told
+        assert end.code == 0, end.output
         check(home, undisturbed)
 
     side_by_side([partial(attack, name) for name in names])
@@ -153,7 +153,7 @@ def test_a_store_that_can_only_be_read_is_read(read_only: tuple[Home, dict], tmp
         (same, "2 of 2 cells equal to the last bit"),
     ):
         end = home.do("", words=words, **orders)
-        assert end.code == 0, end.told
-        assert told in end.told
+        assert end.code == 0, end.output
+        assert told in end.output
     check_told(home.run("--jobs", "1", **orders), "read-only")
     assert contents(home.runs) == before

@@ -14,7 +14,7 @@ from small_paper import IDENTITY, depth_table, repro
 from repro.commands.options import OUT, how_given
 from repro.commands.report import command
 from repro.report.formats import html
-from repro.run import hub
+from repro.run import pretrained_weights
 from repro.run.session import Options
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +93,7 @@ def test_the_command_in_a_page_names_no_folder_of_this_machine(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     options = Options(
         ("v3/table3",), "smoke", 5, ("multi_grid=[1,1,1]",), ("train.lr=0.004",), None, Path("data/VOC devkit"),
-        Path("/somewhere/else/runs"), tmp_path / "papers", hub.folder(),
+        Path("/somewhere/else/runs"), tmp_path / "papers", pretrained_weights.folder(),
     )  # fmt: skip
     assert command(options, "v3/table3") == (
         "python -m repro run v3/table3 --scale smoke --data 'data/VOC devkit' --weights hub --store <store> "

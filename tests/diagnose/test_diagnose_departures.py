@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from repro.diagnose.departures import diagnose, verdict
-from repro.diagnose.translate import Recipe
+from repro.diagnose.recipe_keys import Recipe
 from repro.errors import InputError
 
 

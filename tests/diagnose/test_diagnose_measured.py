@@ -12,7 +12,7 @@ from scipy import stats
 from repro.diagnose import measured
 from repro.diagnose.departures import diagnose
 from repro.diagnose.measured import measured_sizes
-from repro.diagnose.translate import Recipe
+from repro.diagnose.recipe_keys import Recipe
 from repro.judge.reference import CellReference, Reference, encode, path_of, plain
 from repro.spec.keys import flat_of
 from repro.spec.load import Suite

@@ -164,7 +164,11 @@ def test_loading_imports_nothing_heavy() -> None:
             "63.25, 640]",
             "specs/grid.toml: published.miou: 640 is no share of 100 %. Write the printed number, in per cent.",
         ),
-        ("miou =", "iou =", "specs/grid.toml: published: iou given; a table with axes needs published.miou."),
+        (
+            "miou =",
+            "iou =",
+            "specs/grid.toml: published: iou given; the numbers of a table with axes are published.miou.",
+        ),
         (
             '"unknown"',
             '"?"',

@@ -95,7 +95,7 @@ class Recipe:
             self.settings[key], self.places[key] = value, place
 
 
-def translate(
+def apply_keys(
     recipe: Recipe, written: Mapping[str, Any], table: tuple[TranslatedKey, ...], images: Mapping[str, int]
 ) -> bool:
     """State in `recipe` what `written` (dotted key or flag -> value) says by a table of keys.

@@ -20,8 +20,8 @@ from repro.cli import app
 from repro.errors import InputError
 from repro.nets.weight_files import find
 from repro.plan.work import weights_name
-from repro.run import hub
-from repro.run.hub import chosen, fetch
+from repro.run import pretrained_weights
+from repro.run.pretrained_weights import chosen, fetch
 from repro.spec.load import load_suite
 from repro.spec.parts import PublishedWeights, backbone_facts, names, published
 from repro.spec.resolve import resolve
@@ -80,7 +80,7 @@ def _publish(
     monkeypatch: pytest.MonkeyPatch, server: Server, page: str, sha256: str, file: str = "resnet50-x.pth"
 ) -> None:
     weights = PublishedWeights("resnet50", f"http://127.0.0.1:{server.server_port}/{page}", sha256, file)
-    monkeypatch.setattr(hub, "published", lambda _name: weights)
+    monkeypatch.setattr(pretrained_weights, "published", lambda _name: weights)
 
 
 def _left(folder: Path) -> list[str]:
@@ -152,7 +152,7 @@ def test_without_a_network_it_says_what_to_put_where(
     with pytest.raises(InputError, match=r"answered 404 .* put it at \S+/resnet50-x\.pth.* --weights DIR\.$"):
         fetch("resnet50", tmp_path)
     nowhere = PublishedWeights("vgg16", "http://127.0.0.1:9/vgg16.pth")
-    monkeypatch.setattr(hub, "published", lambda _name: nowhere)
+    monkeypatch.setattr(pretrained_weights, "published", lambda _name: nowhere)
     with pytest.raises(InputError, match=r"^--weights hub: vgg16: .*cannot be reached .*refused.* \S+/vgg16\.pth\. Or"):
         fetch("vgg16", tmp_path, pause_seconds=0)
     server.breaks, server.cut = 99, 0
@@ -218,6 +218,6 @@ def test_the_word_hub_is_the_users_cache_unless_there_is_such_a_folder(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert chosen(None) is None
     assert chosen(Path("other")) == Path("other")
-    assert chosen(Path("hub")) == tmp_path / "cache/repro/weights" == hub.folder()
+    assert chosen(Path("hub")) == tmp_path / "cache/repro/weights" == pretrained_weights.folder()
     (tmp_path / "hub").mkdir()
     assert chosen(Path("hub")) == Path("hub")
