@@ -153,7 +153,7 @@ def show(
     main(names, scale, dataset, overrides_of(set_, crf, crf_backend), only or [], resolved, tables, json)
 
 
-@app.command(short_help="Say what a run would do, why, and how long it would take.")
+@app.command(short_help="Show what a run would do, why, and how long it would take.")
 def plan(
     names: Tables,
     scale: ScaleOption = None,
@@ -182,7 +182,7 @@ def plan(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Say what a run would do: trainings after sharing, what is stored, why the rest would run, how long it takes.
+    """Show what a run would do: trainings after sharing, what is stored, why the rest would run, how long it takes.
 
     Examples:
 
@@ -231,7 +231,7 @@ def run(
 ) -> None:
     """Train and evaluate what is not stored yet, then write the reports.
 
-    Ctrl-C stops cleanly; the same command goes on where it stopped.
+    Ctrl-C stops cleanly; the same command resumes where it stopped.
 
     Examples:
 

@@ -28,7 +28,7 @@ from repro.commands.options import (
 checks = typer.Typer()
 
 
-@checks.command(short_help="Hold a small run against a baseline: has a result moved?")
+@checks.command(short_help="Compare a small run with a committed baseline: has a result moved?")
 def check(
     names: Tables,
     scale: Annotated[str, typer.Option(help="paper, small, tiny or smoke.")] = "smoke",
@@ -55,7 +55,7 @@ def check(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Run tables at a small scale and hold them against a committed baseline; exit code 1 if a result moved.
+    """Run tables at a small scale and compare them with a committed baseline; exit code 1 if a result moved.
 
     From frozen weights, one step of every training and every evaluation agree within rounding on any machine. End to
     end, results agree bit for bit on the baseline's kind of machine, within what seeds explain on others.
@@ -77,7 +77,7 @@ def check(
     raise typer.Exit(main(options, CheckFiles(baselines, junit, markdown), device, jobs, update, json))
 
 
-@checks.command(short_help="Keep what seeds change, so that a run with one seed can be judged.")
+@checks.command(short_help="Store how much seeds vary, so that runs with one seed can be judged.")
 def reference(
     names: Tables,
     scale: ScaleOption = None,
@@ -106,7 +106,7 @@ def reference(
     main(options, out, json)
 
 
-@checks.command(short_help="Set two stores side by side: two machines, two versions.")
+@checks.command(short_help="Compare two stores: two machines, two versions.")
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="Store of one run.", show_default=False)],
     b: Annotated[Path, typer.Argument(metavar="B", help="Store of the other.", show_default=False)],
@@ -120,7 +120,7 @@ def compare(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Set two stores side by side: two machines, two versions, two implementations. Exit code 2 if they share nothing.
+    """Compare two stores: two machines, two versions, two implementations. Exit code 2 if they share nothing.
 
     Example:  repro compare runs elsewhere/runs table3
     """
@@ -129,7 +129,7 @@ def compare(
     raise typer.Exit(main(a, b, names or [], scale, tables, markdown, json))
 
 
-@checks.command(short_help="Put the papers' claims to their own printed numbers.")
+@checks.command(short_help="Check the papers' claims against their own published numbers.")
 def audit(
     tables: TablesDir = None,
     full: Annotated[bool, typer.Option("--full", help="Every claim, not only those that fall short.")] = False,
@@ -142,7 +142,7 @@ def audit(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Put the papers' claims to their own printed numbers, without any training.
+    """Check the papers' claims against their own published numbers, without any training.
 
     Examples:
 
@@ -153,6 +153,26 @@ def audit(
     from repro.commands.audit import main
 
     main(tables, full, json, formats, out)
+
+
+@checks.command(short_help="Make a static site of the committed reports, with search.")
+def site(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the site is written.")],
+    reports: Annotated[
+        Path, typer.Option(metavar="DIR", help="Reports are looked for here and below, but not in reports/local.")
+    ] = Path("reports"),
+    tables: TablesDir = None,
+    json: Json = False,
+) -> None:
+    """Make a static site of the committed reports: an index with search over tables and claims, and every page.
+
+    It needs no server and asks for nothing from elsewhere; each claim has a permanent link, index.html#ID.
+
+    Example:  repro site site
+    """
+    from repro.commands.site import main
+
+    main(folder, reports, tables, json)
 
 
 @checks.command(short_help="Count multiply-adds and parameters of the built networks.")
@@ -176,11 +196,13 @@ def cost(
     main(names, only or [], set_ or [], tables, json)
 
 
-@checks.command(short_help="Measure our speed beside that of what people use today.")
+@checks.command(short_help="Measure this suite's speed beside that of common libraries.")
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Benchmarks. Default: all that take no minutes.", show_default=False),
+        typer.Argument(
+            metavar="[NAME]...", help="Benchmarks. Default: all that take less than a minute.", show_default=False
+        ),
     ] = None,
     device: Device = "auto",
     json: Annotated[
@@ -195,7 +217,7 @@ def bench(
         ),
     ] = None,
 ) -> None:
-    """Measure our speed beside that of what people use today: ratios of medians taken in turn in this one run.
+    """Measure this suite's speed beside that of common libraries, in alternation: ratios of medians.
 
     Examples:
 

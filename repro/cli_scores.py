@@ -11,7 +11,7 @@ from repro.commands.options import OUT, Json, Out, Set
 
 scores = typer.Typer()
 
-Void = typer.Option(metavar="N", help="Number that is not counted. Repeatable. Default: 255.", show_default=False)
+Void = typer.Option(metavar="N", help="Label that is ignored. Repeatable. Default: 255.", show_default=False)
 Ending = typer.Option(metavar="TEXT", help="Only files whose name ends so, e.g. _labelIds.png.")
 
 
@@ -39,7 +39,7 @@ def score(
         ),
     ] = None,
     void: Annotated[list[int] | None, Void] = None,
-    offset: Annotated[int, typer.Option(metavar="N", help="Taken off every label; below 0 is void.")] = 0,
+    offset: Annotated[int, typer.Option(metavar="N", help="Subtracted from every label; below 0 is void.")] = 0,
     mapping: Annotated[
         str | None,
         typer.Option(
@@ -117,7 +117,7 @@ def judge(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Say whether your number differs from a published one, and what to look at first if it does.
+    """Test whether your number differs from a published one, and say what to check first if it does.
 
     Examples:
 
@@ -130,7 +130,7 @@ def judge(
     main(value, runs, cell, seeds_sd, json)
 
 
-@scores.command(short_help="Say what your recipe does otherwise than a published one, and what that costs.")
+@scores.command(short_help="List where your recipe departs from a published one, and what that costs.")
 def diagnose(
     recipe: Annotated[
         Path,
@@ -178,7 +178,7 @@ def diagnose(
     main(recipe, cell, got, form, devices, json)
 
 
-@scores.command("check-network", short_help="Check a network of your own against what trainings ask of it.")
+@scores.command("check-network", short_help="Check that a network of your own meets what training requires.")
 def check_network(
     name: Annotated[str, typer.Argument(metavar="MODULE:FUNCTION", help="What builds it.", show_default=False)],
     set_: Set = None,

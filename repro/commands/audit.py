@@ -1,4 +1,4 @@
-"""`repro audit`: the papers' claims put to the papers' own numbers."""
+"""`repro audit`: the papers' claims checked against their own published numbers."""
 
 from __future__ import annotations
 

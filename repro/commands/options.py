@@ -100,14 +100,16 @@ TablesDir = Annotated[
 AnyCode = Annotated[
     bool,
     typer.Option(
-        "--any-code", help="Take records of other versions of the code, where all else is the same; reports say so."
+        "--any-code", help="Accept records made by other versions of the code if all else is equal; reports say so."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Jobs = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Trainings at a time. Default: one per GPU, or per CPU core.", show_default=False),
+    typer.Option(
+        metavar="N", help="Trainings at the same time. Default: one per GPU, or per CPU core.", show_default=False
+    ),
 ]
 
 ExecutorOption = Annotated[

@@ -109,6 +109,7 @@ def write(
     from repro.report.formats.frames import cell_rows
     from repro.report.formats.index_page import unreported, write_index
     from repro.report.formats.write import write_report
+    from repro.report.sentences import first_sentences
 
     ready_folder(out)  # told once
     rows = []
@@ -141,7 +142,8 @@ def write(
             continue
         notes.note(names[table.id], made_from[table.id], written)
         rows += cell_rows(content)
-        print_line(f"{table.id}: {content.headline}")
+        for sentence in first_sentences(content):
+            print_line(f"{table.id}: {sentence}")
         for remark in content.remarks:
             print_line(f"  remark: {remark}")
         for path in written:

@@ -117,7 +117,30 @@ def kind_changes(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None
         return ["results from machines of several kinds, or of an unknown one"]
     if before == now and before.get("device") != "cpu":
         return ["a GPU, where some sums have no fixed order"]
-    return [f"{key}: {before.get(key)} -> {now.get(key)}" for key in KIND if before.get(key) != now.get(key)]
+    return [
+        _vector_units(str(before.get(key)), str(now.get(key)))
+        if key == "vector"
+        else f"{key}: {before.get(key)} -> {now.get(key)}"
+        for key in KIND
+        if before.get(key) != now.get(key)
+    ]
+
+
+NAMED_UNITS = 3
+"""Vector units that a message names; a processor has dozens."""
+
+
+def _vector_units(before: str, now: str) -> str:
+    """Which vector units only one of two processors has; their whole lists would fill a screen."""
+    parts = []
+    for verb, units in (
+        ("lacks", set(before.split()) - set(now.split())),
+        ("adds", set(now.split()) - set(before.split())),
+    ):
+        if units:
+            more = f" and {len(units) - NAMED_UNITS} more" if len(units) > NAMED_UNITS else ""
+            parts.append(f"{verb} {', '.join(sorted(units)[:NAMED_UNITS])}{more}")
+    return f"the processor here {' and '.join(parts)}"
 
 
 def path_of(folder: Path, table: str, scale: str) -> Path:

@@ -1,4 +1,4 @@
-"""Verdicts: a paper's claims put to our measurements.
+"""Verdicts: a paper's claims tested on our measurements.
 
 Each effect of a claim (see `repro.spec.questions`) is estimated from values paired by seed and by image: the contrast
 is formed for each seed, and for each resampled set of images, before anything is averaged. What two networks share, a

@@ -83,7 +83,7 @@ def outlook(scale: str, seeds: int) -> str:
     more = " and ".join(f"{n} would detect {_detectable(like, n):.1f} points" for n in others[:2])
     deviation, error = PAIRED_DEVIATION[like], PAIRED_IMAGE_ERROR[like]
     return (
-        f"{first}{'; ' if more else ''}{more} (4 times in 5, if paired runs vary by {deviation:g} and the choice of "
+        f"{first}{'; ' if more else ''}{more} (80 % power, if paired runs vary by {deviation:g} and the choice of "
         f"images by {error:g} point{'s' * (error != 1)})."
     )
 

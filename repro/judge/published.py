@@ -1,4 +1,4 @@
-"""A claim put to the paper's own printed numbers, without any training.
+"""A claim checked against the paper's own published numbers, without any training.
 
 Two questions, both of what the judge asks too: of every comparison, or of their mean, as the claim's `over` says. Does
 the sentence hold on what was printed? And are the numbers far enough apart to tell? The papers print single runs. The

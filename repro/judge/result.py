@@ -61,7 +61,7 @@ class PublishedEffect:
 
 @dataclass(frozen=True)
 class Published:
-    """A claim put to the numbers that the paper printed."""
+    """A claim checked against the numbers that the paper printed."""
 
     id: str
     text: str

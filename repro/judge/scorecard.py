@@ -30,7 +30,7 @@ class Scorecard:
 
     @property
     def judged(self) -> int:
-        """Claims that were put to measurements."""
+        """Claims that measurements decide."""
         return sum(n for verdict, n in self.measured.items() if verdict != "not run")
 
 
@@ -64,7 +64,7 @@ def sentences(card: Scorecard) -> list[str]:
             card.measured.get(v, 0) for v in ("supported", "contradicted", "inconclusive")
         )
         lines.append(
-            f"Of {card.judged} {'claim' if card.judged == 1 else 'claims'} put to measurements, {supported} "
+            f"Of {card.judged} measured {'claim' if card.judged == 1 else 'claims'}, {supported} "
             f"{'is' if supported == 1 else 'are'} supported, {_only(card, 'supported on average')}"
             f"{contradicted} contradicted, {_only(card, 'contradicted on average')}{inconclusive} inconclusive"
             + (f" ({not_run} not run)." if not_run else ".")

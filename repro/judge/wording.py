@@ -46,7 +46,7 @@ def percent(level: float) -> str:
 def sentence(result: ClaimResult) -> str:
     """Return what was found for a claim: the verdict first, then the effect, the noise and the paper's own number."""
     if not result.testable:
-        return f"Not put to a test: {result.why}"
+        return f"Not testable: {result.why}"
     if result.effect is None:
         return _not_run(result)
     effect, part = result.effect, result.parts[result.decisive]

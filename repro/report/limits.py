@@ -47,7 +47,7 @@ def limits(content: ReportContent) -> tuple[str, ...]:
         )
     texts = sum(not result.testable for result in content.claims)
     if texts:
-        sentences.append(f"{texts} of {len(content.claims)} claims cannot be put to these numbers; each says why.")
+        sentences.append(f"{texts} of {len(content.claims)} claims cannot be tested with these numbers; each says why.")
     if done:
         if content.has_published:
             sentences.append(

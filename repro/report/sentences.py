@@ -66,6 +66,14 @@ def _not_comparable(content: ReportContent) -> str:
     return f" {why} Compare orders, trends and gains." if why else ""
 
 
+def first_sentences(content: ReportContent) -> tuple[str, ...]:
+    """Return what a report says first, as sentences: its findings and how cells agree, else its headline."""
+    if not content.findings:
+        return (content.headline,)
+    order = order_line(content)
+    return (*(line.text for line in content.findings), *([order] if order else []))
+
+
 def order_line(content: ReportContent) -> str:
     """Return how the cells agree with the published ones, in a sentence."""
     agreed = content.agreement

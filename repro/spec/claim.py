@@ -1,4 +1,4 @@
-"""What a paper concludes from a table, in a form that numbers can be put to.
+"""What a paper concludes from a table, in a form that numbers can test.
 
 A claim compares cells that selectors pick: pairs of cells that agree on every other setting. Where it makes several
 comparisons it says over what it speaks: `over = "every"`, each of them must bear it out, or `over = "mean"`, their mean
@@ -13,7 +13,7 @@ must. Effects are in the metric's printed unit: points of per cent for shares.
 | monotone | among the cells of `where`, ordered by `along`, the metric is increasing or decreasing |
 | best | left is better (higher or lower, as the metric says) than every other cell of `among` by more than margin |
 | largest-gain-at | left - right, seen along `along`, is largest at one of the values `at` |
-| text | cannot be put to this suite's numbers; `why` says why |
+| text | cannot be tested with this suite's numbers; `why` says why |
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def test_multiply_adds_do_not_vouch_for_networks() -> None:
 def test_each_basis_has_its_own_sentence() -> None:
     card = Scorecard({"supported": 2, "inconclusive": 1, "not run": 3}, {"supported": 3, "contradicted": 1}, 2)
     assert sentences(card) == [
-        "Of 3 claims put to measurements, 2 are supported, 0 contradicted, 1 inconclusive (3 not run).",
+        "Of 3 measured claims, 2 are supported, 0 contradicted, 1 inconclusive (3 not run).",
         "Of 4 claims about computed figures: 3 supported, 1 contradicted.",
         "2 claims rest on printed numbers alone: nothing here decides that.",
     ]
@@ -55,6 +55,6 @@ def test_what_holds_on_average_only_is_told_with_where_it_comes_from() -> None:
     average: dict[Verdict, tuple[str, ...]] = {"supported on average": ("v3.t3.c1, carried by block4",)}
     card = Scorecard({"supported": 2, "supported on average": 1, "inconclusive": 4}, averages=average)
     assert sentences(card) == [
-        "Of 7 claims put to measurements, 2 are supported, 1 supported on average only (v3.t3.c1, carried by block4), "
+        "Of 7 measured claims, 2 are supported, 1 supported on average only (v3.t3.c1, carried by block4), "
         "0 contradicted, 4 inconclusive."
     ]

@@ -53,7 +53,7 @@ def test_one_seed():
 
 
 def test_claims_that_are_texts_are_counted():
-    assert "1 of 5 claims cannot be put to these numbers" in limits_of(content(table="v3/table2"))
+    assert "1 of 5 claims cannot be tested with these numbers" in limits_of(content(table="v3/table2"))
 
 
 def test_nothing_measured():

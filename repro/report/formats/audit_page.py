@@ -19,9 +19,9 @@ PageFormat = Literal["md", "html"]
 TITLE = "The papers, audited"
 CONTRADICTIONS = ("Where", "Printed", "Against", "Difference")
 LEAD = (
-    "The claims of DeepLab v2, v3 and v3+, and of the authors' list of released models (model zoo), put to the numbers "
-    "that these print themselves, without any training: does the sentence hold there, and are the numbers far enough "
-    "apart to tell?"
+    "The claims of DeepLab v2, v3 and v3+, and of the authors' list of released models (model zoo), checked against "
+    "their own published numbers, without any training: do they hold there, and are the numbers far enough apart to "
+    "tell?"
 )
 BASIS = (
     f"How far apart is far enough? The papers print single runs. The one hint at what another run would say, six "

@@ -158,8 +158,10 @@ def groups(lines: Sequence[Entry]) -> list[PaperEntries]:
     return sorted(groups_of_papers, key=lambda group: not group.reported)
 
 
-def index_html(lines: Sequence[Entry], version: str) -> str:
-    """Return the index as a page."""
+def index_html(
+    lines: Sequence[Entry], version: str, claims: Sequence[object] = (), others: Sequence[tuple[str, str]] = ()
+) -> str:
+    """Return the index as a page; that of a site has the `claims` too, and other pages: (title, address)."""
     from repro.report.formats.html import json_block, render
 
     reports = [line for line in lines if line.file]
@@ -172,6 +174,8 @@ def index_html(lines: Sequence[Entry], version: str) -> str:
             for group in groups(lines)
         ],
         "verdicts": VERDICTS,
+        "claims": claims,
+        "others": others,
         "facts": [
             {
                 "name": "Tables with a report",

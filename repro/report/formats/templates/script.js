@@ -80,7 +80,9 @@
 
   // Filtering: every word must occur somewhere in the row.
   for (const input of all("input[data-filter]")) {
-    const items = all("tbody tr", document.getElementById(input.dataset.filter));
+    const filtered = document.getElementById(input.dataset.filter);
+    const items = all("tbody tr", filtered);
+    const places = all("section, details.waiting", filtered);
     const counter = document.getElementById(input.dataset.filter + "-count");
     const apply = () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -90,12 +92,20 @@
         item.hidden = !words.every((word) => text.includes(word));
         shown += Number(!item.hidden);
       }
-      for (const part of all("details.waiting")) if (words.length) part.open = true;
+      for (const place of places) {
+        place.hidden = words.length > 0 && all("tbody tr", place).every((item) => item.hidden);
+        if (words.length && place.matches("details")) place.open = true;
+      }
       if (counter) counter.textContent = words.length ? `${shown} of ${items.length} rows` : `${items.length} rows`;
     };
     input.closest(".bar").hidden = false;
     input.value = chosen.get(input.dataset.filter) || "";
     apply();
+    if (document.querySelector("input[data-filter]") === input) addEventListener("keydown", (event) => {
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
+      event.preventDefault();
+      input.focus();
+    });
     input.addEventListener("input", () => { apply(); keep(input.dataset.filter, input.value, ""); });
   }
 
