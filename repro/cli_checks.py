@@ -216,6 +216,12 @@ def bench(
             show_default=False,
         ),
     ] = None,
+    gpu: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The kind of GPU that `roofline` predicts for. Default: h100.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Measure this suite's speed beside that of common libraries, in alternation: ratios of medians.
 
@@ -224,10 +230,12 @@ def bench(
       repro bench step evaluate --json results.json
 
       repro bench rate --save-rate mine
+
+      repro bench roofline --gpu h200
     """
     from repro.commands.bench import main
 
-    raise typer.Exit(main(names or [], device, json, save_rate))
+    raise typer.Exit(main(names or [], device, json, save_rate, gpu))
 
 
 @checks.command(short_help="Check what this machine has: versions, devices, the store.")

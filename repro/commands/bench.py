@@ -20,14 +20,19 @@ from repro.errors import EXIT_CELL_FAILED, EXIT_OK, InputError, did_you_mean
 from repro.report.files import write_file
 from repro.run import session
 from repro.spec.gpu import own_gpus
-from repro.spec.load import form_name
+from repro.spec.load import form_name, load_suite
 
 PACKAGE = "repro._benchmarks"
 SHARED = ("__init__", "paced", "turns")
+DEFAULT_GPU = "h100"
+"""What predictions are for unless told: its rates were measured."""
 
 
-def main(names: Sequence[str], device: str, json_file: Path | None, save_rate: str | None) -> int:
-    """Run benchmarks one after the other, print their table, write JSON; the exit code."""
+def main(names: Sequence[str], device: str, json_file: Path | None, save_rate: str | None, gpu: str | None) -> int:
+    """Run benchmarks one after the other, print their table, write JSON; the exit code.
+
+    `gpu` is the kind that predictions are for.
+    """
     folder = located()
     known = sorted(p.stem for p in folder.glob("*.py") if p.stem not in SHARED)
     for name in names:
@@ -44,6 +49,10 @@ def main(names: Sequence[str], device: str, json_file: Path | None, save_rate: s
     torch_device(place)
     modules = {name: importlib.import_module(f"{package}.{name}") for name in names or known}
     chosen = {name: m for name, m in modules.items() if names or not getattr(m, "SLOW", False)}
+    predicting = {name for name, module in chosen.items() if getattr(module, "TAKES_GPU", False)}
+    if gpu is not None and not predicting:
+        raise InputError("--gpu: only predictions are for a kind of GPU. Name the benchmark roofline, too.")
+    kind = (load_suite(None).gpu(gpu or DEFAULT_GPU),) if predicting else ()
     if slow := sorted(set(modules) - set(chosen)):
         print_line(f"not run unless named, for they take minutes: {', '.join(slow)}")
     turns = importlib.import_module(f"{package}.turns")
@@ -65,7 +74,8 @@ def main(names: Sequence[str], device: str, json_file: Path | None, save_rate: s
     for name, module in chosen.items():
         print_line(f"{name} on {place} ...")
         try:
-            rows += [{"benchmark": name, **asdict(row), "share": row.share} for row in module.bench(place)]
+            measured = module.bench(place, *(kind if name in predicting else ()))
+            rows += [{"benchmark": name, **asdict(row), "share": row.share} for row in measured]
         except (InputError, RuntimeError, OSError, subprocess.CalledProcessError) as error:
             failed.append(name)
             reason = getattr(error, "stderr", None) or str(error)

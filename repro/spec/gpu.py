@@ -43,6 +43,11 @@ class Gpu(StrictModel):
     utilisation: float | None = Field(default=None, gt=0, le=1)
     """Share of the peak that a training is assumed to reach."""
     measured: MeasuredRate | None = None
+    matrix_tflops: float | None = Field(default=None, gt=0, le=1e9)
+    """Of a large product, as measured; else `peak_tflops`."""
+    memory_tb_s: float | None = Field(default=None, gt=0, le=1e6)
+    """Of the memory, in 10^12 bytes a second; for `repro bench roofline`."""
+    memory_source: Text = ""
 
     @model_validator(mode="after")
     def _some_rate(self) -> Gpu:
@@ -56,6 +61,12 @@ class Gpu(StrictModel):
         if self.measured is not None:
             return self.measured.rate
         return (self.peak_tflops or 0.0) * 1e6 / 2 * (self.utilisation or 0.0)
+
+    @property
+    def roofline(self) -> tuple[float, float] | None:
+        """Operations a second of a large product (two a multiply-add), bytes a second; None where one is not known."""
+        tflops = self.matrix_tflops or self.peak_tflops
+        return None if tflops is None or self.memory_tb_s is None else (tflops * 1e12, self.memory_tb_s * 1e12)
 
     @property
     def rate_source(self) -> str:

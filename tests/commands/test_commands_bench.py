@@ -130,3 +130,9 @@ def test_a_saved_rate_is_what_a_plan_reckons_with(run, tmp_path):
     code, _, told = run("--save-rate", "x")
     assert code == 2
     assert "cannot be read" in told
+
+
+def test_a_kind_of_gpu_is_for_predictions_alone(run):
+    code, _, told = run("quick", "--gpu", "h100")
+    assert code == 2
+    assert "--gpu: only predictions" in told
