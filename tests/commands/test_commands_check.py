@@ -266,7 +266,7 @@ def test_a_part_of_the_cells(made):
 def test_a_cell_that_fails_is_no_regression(made, monkeypatch, tmp_path):
     _, shared = made
     planted_faults.run_here(monkeypatch)
-    monkeypatch.setattr(planted_faults.measuring, "confusion", lambda *_: 1 / 0)
+    monkeypatch.setattr(planted_faults.measuring, "label_counts", lambda *_: 1 / 0)
     code, out, told = repro(*shared, "--store", tmp_path / "runs", "--junit", tmp_path / "c.xml")
     assert code == 3, told
     assert "division by zero" in out
