@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from repro.judge.intervals import Estimate
 from repro.spec.cell import Basis
-from repro.spec.claim import ClaimKind, Over
+from repro.spec.claim import Over
 
 ALPHA = 0.05
 """What verdicts, intervals and the test of differences between pairs may be wrong by."""
@@ -197,7 +197,7 @@ class ClaimResult:
 
     id: str
     text: str
-    kind: ClaimKind
+    kind: str
     metric: str
     published: Published
     over: Over | None = None

@@ -6,14 +6,10 @@ import math
 
 from repro.judge.intervals import Estimate
 from repro.judge.result import ALPHA, ClaimResult, Interval, Published
-from repro.spec.claim import ClaimKind
+from repro.spec.claim_kinds import KINDS
 
 SEEDS_FOR_JUDGING = 5
 MINUS = "−"
-
-
-WEAKEST = {"best": "the strongest rival", "monotone": "the weakest step"}
-"""Kind of claim -> what its deciding effect is called where there are several; else "the weakest"."""
 
 
 def mean_of(pairs: int, unit: str) -> str:
@@ -55,7 +51,7 @@ def sentence(result: ClaimResult) -> str:
         mean = f"the {mean_of(len(part.pairs), result.unit)}"
         label = mean if len(result.parts) == 1 else f"{label} ({mean})"
     if len(result.parts) > 1:
-        label = f"{WEAKEST.get(result.kind, 'the weakest')} of {len(result.parts)}, {label},"
+        label = f"{KINDS[result.kind].weakest} of {len(result.parts)}, {label},"
     effect_clause = f"{label} is {number(effect.value, result.unit)}"
     printed = result.published_effect
     published = f" The paper's: {number(printed, result.unit)}." if printed is not None else ""
@@ -185,7 +181,7 @@ def _probability(p: float) -> str:
     return f"probability {'below 0.001' if p < 0.001 else f'{p:.3f}'}"
 
 
-def published_note(published: Published, kind: ClaimKind) -> str:
+def published_note(published: Published, kind: str) -> str:
     """Return what the paper's own numbers say of a claim, and whether single runs can tell that."""
     effects, unit = published.effects, published.unit
     weakest = effects[published.decisive]
@@ -203,7 +199,7 @@ def published_note(published: Published, kind: ClaimKind) -> str:
             f"Fails as printed for {len(effects) - held} of {len(effects)} comparisons; "
             f"the worst is {weakest.label} with {size}."
         )
-    if published.clear is None or kind == "ratio":
+    if published.clear is None or KINDS[kind].logarithmic:
         return verdict
     limit = f"{max(effect.limit for effect in effects):.2f} {unit}"
     few = len(effects) - published.clear
@@ -211,8 +207,5 @@ def published_note(published: Published, kind: ClaimKind) -> str:
         return f"{verdict} More than single runs differ by chance ({limit})."
     be = "is" if few == 1 else "are"
     where = "Too close to tell" if len(effects) == 1 else f"{few} of {len(effects)} comparisons {be} too close to tell"
-    aim = {
-        "equal": f" from a difference of {number(published.high, unit, sign=False)}",
-        "gain": " from the range's end",
-    }
-    return f"{verdict} {where}{aim.get(kind, '')}: single runs differ by up to {limit} by chance."
+    aim = KINDS[kind].too_close_to.format(high=number(published.high, unit, sign=False))
+    return f"{verdict} {where}{f' from {aim}' if aim else ''}: single runs differ by up to {limit} by chance."

@@ -4,69 +4,48 @@ A claim compares cells that selectors pick: pairs of cells that agree on every o
 comparisons it says over what it speaks: `over = "every"`, each of them must bear it out, or `over = "mean"`, their mean
 must. Effects are in the metric's printed unit: points of per cent for shares.
 
-| kind | says |
-| --- | --- |
-| greater | left - right > margin |
-| gain | low <= left - right <= high |
-| ratio | low <= left / right <= high |
-| equal | abs(left - right) <= tolerance |
-| monotone | among the cells of `where`, ordered by `along`, the metric is increasing or decreasing |
-| best | left is better (higher or lower, as the metric says) than every other cell of `among` by more than margin |
-| largest-gain-at | left - right, seen along `along`, is largest at one of the values `at` |
-| text | cannot be tested with this suite's numbers; `why` says why |
+What can be claimed: `repro.spec.claim_kinds`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import PydanticKnownError
 
 from repro.spec import bounds
+from repro.spec.claim_kinds import KINDS
+from repro.spec.explain import first_error
 from repro.spec.scales import check_condition
 from repro.spec.strict import StrictModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ClaimKind = Literal["greater", "monotone", "best", "gain", "ratio", "equal", "largest-gain-at", "text"]
 Over = Literal["every", "mean"]
 Selector = dict[str, Any]
-
-NEEDS: dict[str, tuple[str, ...]] = {
-    "greater": ("left", "right"),
-    "gain": ("left", "right"),
-    "ratio": ("left", "right"),
-    "equal": ("left", "right", "tolerance"),
-    "monotone": ("along", "direction"),
-    "best": ("left", "among"),
-    "largest-gain-at": ("left", "right", "along", "at"),
-    "text": ("why",),
-}
-TAKES: dict[str, tuple[str, ...]] = {
-    "greater": ("margin", "over"),
-    "gain": ("low", "high", "over"),
-    "ratio": ("low", "high", "over"),
-    "equal": ("over",),
-    "monotone": ("margin", "over"),
-    "best": ("margin", "over"),
-    "largest-gain-at": ("over",),
-    "text": (),
-}
 LARGEST = 1e6
 """Of a claim's numbers, in the metric's printed unit."""
-COMMON = {"id", "text", "metric", "kind", "where", "holds", "why"}
+COMMON = {"id", "text", "metric", "kind", "where", "holds", "why", "parameters"}
+
+
+def _known(name: str) -> str:
+    if name not in KINDS:
+        raise PydanticKnownError("literal_error", {"expected": ", ".join(map(repr, KINDS))})
+    return name
 
 
 class Claim(StrictModel):
-    """One sentence of a paper, as a test; see the module's table of kinds."""
+    """One sentence of a paper, as a test."""
 
     id: str = Field(pattern=r"^[a-z0-9]+(\.[a-z0-9-]+)+$", max_length=bounds.NAME)
     """Stable; a part of a claim that makes several comparisons adds one more name: v3.t6.c6.aspp."""
     text: str = Field(max_length=bounds.TEXT)
     """Our own short wording."""
     metric: str = Field(default="miou", max_length=bounds.NAME)
-    kind: ClaimKind
+    kind: Annotated[str, AfterValidator(_known)]
+    """Of `repro.spec.claim_kinds`."""
     left: Selector = {}
     right: Selector = {}
     where: Selector = {}
@@ -87,19 +66,32 @@ class Claim(StrictModel):
     """Whether the paper's own printed numbers bear it out; None where they can't say. Never a result of ours."""
     why: str = Field(default="", max_length=bounds.TEXT)
     """Why this suite's measurements can't decide it (needed for kind "text")."""
+    parameters: dict[str, Any] = {}
+    """What its kind alone has, by name. In a spec they stand beside the other keys."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_parameters(cls, values: Any) -> Any:
+        """Collect and check what the claim's kind declares beside the fields of this class."""
+        kind = KINDS.get(str(values.get("kind"))) if isinstance(values, dict) else None
+        if kind is None or not kind.parameters or "parameters" in values:
+            return values
+        own = {name: values[name] for name in kind.parameters if name in values}
+        for name, value in own.items():
+            try:
+                own[name] = TypeAdapter(kind.parameters[name]).validate_python(value)
+            except ValidationError as error:
+                raise ValueError(f"{name}: {first_error(error, {})[1]}") from None
+        return {**{key: value for key, value in values.items() if key not in own}, "parameters": own}
 
     @model_validator(mode="after")
     def _fields_of_kind(self) -> Claim:
-        given = self.model_fields_set
-        for name in NEEDS[self.kind]:
+        kind = KINDS[self.kind]
+        given = {*self.model_fields_set, *self.parameters}
+        for name in kind.needs:
             if name not in given:
                 raise ValueError(f'kind "{self.kind}" needs `{name}`. Add it.')
-        if self.kind in ("gain", "ratio") and self.low is None and self.high is None:
-            raise ValueError(f'kind "{self.kind}" needs `low`, `high` or both. Add one.')
-        if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError(f"low = {self.low} is above high = {self.high}. Swap them.")
-        if self.kind == "ratio" and min(x for x in (self.low, self.high) if x is not None) < 0:
-            raise ValueError("a ratio is never below 0. Write low and high above it.")
+        kind.check(self)
         for name, selector in self.selectors():
             for key, wanted in selector.items():
                 try:
@@ -107,7 +99,7 @@ class Claim(StrictModel):
                 except ValueError as error:
                     raise ValueError(f"{name}.{key}: {error}") from None
         check_condition(self.at)
-        useless = given - COMMON - set(NEEDS[self.kind]) - set(TAKES[self.kind])
+        useless = given - COMMON - {*kind.needs, *kind.takes, *kind.parameters, *(("over",) if kind.effects else ())}
         if useless:
             raise ValueError(f'kind "{self.kind}" does not use `{sorted(useless)[0]}`. Remove it.')
         return self

@@ -20,6 +20,7 @@ from repro.judge.significance import contains
 from repro.metrics import Floats, miou
 from repro.spec.cell import Cell
 from repro.spec.claim import Claim
+from repro.spec.claim_kinds import KINDS
 from repro.studies.worlds import World
 
 DEVIATION = 0.8
@@ -257,7 +258,7 @@ def _is_wrong(result: ClaimResult, truth: Mapping[str, float]) -> bool:
     effects = list(zip(result.parts, _true_effects(result, truth), strict=True))
     if result.verdict.startswith("contradicted"):
         return not any(value < part.low or value > part.high for part, value in effects)
-    strict = result.kind not in ("gain", "equal")
+    strict = KINDS[result.kind].strict
     return not all(contains(value, part.low, part.high, strict) for part, value in effects)
 
 
