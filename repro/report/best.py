@@ -36,5 +36,5 @@ def _gained(best: CellResult, cells: Sequence[CellResult]) -> str:
     interval = f"{words} (95 % interval {span(gain.low * times, gain.high * times, decimals)}"
     if gain.covers == "images only":
         return f"{interval} for the choice of images alone; how much another seed changes is unknown)"
-    level = "" if gain.low > 0 or gain.high < 0 else ", which includes no difference"
-    return f"{interval}{level}; it is the best of several, which favours it)"
+    level = "" if gain.low > 0 or gain.high < 0 else ", which includes 0"
+    return f"{interval}{level}); the best of several tends to be overestimated"

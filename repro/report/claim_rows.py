@@ -16,6 +16,8 @@ from repro.report.sentences import more_seeds
 
 BASES = {"measured": "", "computed": "computed", "printed": "printed only"}
 """What decides a claim -> what stands beside its verdict."""
+SHOWN, FEW = 10, 4
+"""Rows of claims that a page shows at once, and how many more are too few to be folded."""
 HYPOTHESIS = "Hypothesis"
 """What a claim is called in a table of the user's own."""
 
@@ -55,6 +57,7 @@ def _page(content: ReportContent) -> dict[str, Any]:
     ]
     return {
         "claims": rows,
+        "shown": SHOWN if len(rows) > SHOWN + FEW else len(rows),
         "verdict_counts": verdict_counts(content.claims),
         "verdicts": VERDICTS,
         "name": HYPOTHESIS if content.table.kind == "own" else "Claim",

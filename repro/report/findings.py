@@ -102,7 +102,7 @@ def _inconclusive(measured: Sequence[ClaimResult], detectable: float | None, nou
         assert differences is not None
         yield Finding(
             f"“{claim.text.rstrip('.')}” is inconclusive on average ({_effect(claim)}).{_groups(claim)} "
-            f"Noise alone would do that with p {probability(differences.p)}.",
+            f"Noise alone makes groups differ so much with probability {probability(differences.p)}.",
             "inconclusive",
             claim.id,
         )

@@ -43,7 +43,8 @@ def limits(content: ReportContent) -> tuple[str, ...]:
     quoted = sum(c.state == "quoted" for c in content.cells)
     if quoted:
         sentences.append(
-            f"{quoted} cells are quoted from the paper: other systems' or test-server results, not run here."
+            f"{quoted} cell{'s are' if quoted > 1 else ' is'} quoted: results of other systems or of a test "
+            "server, not run here."
         )
     texts = sum(not result.testable for result in content.claims)
     if texts:

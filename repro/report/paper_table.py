@@ -35,7 +35,7 @@ def table_section(content: ReportContent, laid: Grid, changes: tuple[Change, ...
         Fold("What the marks and numbers mean", about),
     ]
     if notes:
-        blocks.append(Fold("Notes on the published numbers", (ItemList(notes),)))
+        blocks.append(Fold("Notes on the published numbers" if content.has_published else "Notes", (ItemList(notes),)))
     for result in content.cells:
         if result.state == "failed":
             blocks += [

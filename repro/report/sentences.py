@@ -102,12 +102,12 @@ def more_seeds(content: ReportContent) -> dict[str, str] | None:
     if content.references:
         why = (
             f"One seed decides large effects only, with seed noise taken from reference runs; {SEEDS_FOR_JUDGING} of "
-            f"your own see more and rest on nothing else.{time}"
+            f"your own detect smaller ones and depend on nothing else.{time}"
         )
     elif len(content.seeds) == 1:
         why = f"With one seed, seed noise is unknown: judging claims takes {SEEDS_FOR_JUDGING} seeds.{time}"
     else:
-        why = f"{len(content.seeds)} seeds see only large effects; {SEEDS_FOR_JUDGING} see more.{time}"
+        why = f"{len(content.seeds)} seeds detect only large effects; {SEEDS_FOR_JUDGING} detect smaller ones.{time}"
     return {"why": why, "command": content.more_seeds}
 
 

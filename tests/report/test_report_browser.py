@@ -216,3 +216,18 @@ def test_everything_is_there_without_scripts(browser, folder):
     assert usual().claims[0].text in names
     assert "Every cell with its interval" in names
     assert "Theme" not in names
+
+
+def test_many_claims_are_folded_and_a_link_or_a_choice_unfolds_them(browser, tmp_path):
+    write_report(content(table="pitfalls/deeplabv3", pictures=(), curves=()), tmp_path, ("html",))
+    page = tmp_path / "pitfalls-deeplabv3.html"
+    browser.open(page)
+    more = "document.querySelector('.claims-more').open"
+    assert browser.evaluate("document.querySelectorAll('.claims > details.claim').length") == 10
+    assert browser.evaluate(more) is False
+    last = browser.evaluate("[...document.querySelectorAll('.claims-more .claim')].pop().id")
+    browser.go(f"{page.as_uri()}?#{last}")
+    assert browser.evaluate(more) is True
+    browser.open(page)
+    browser.page.select_option("#verdict", "contradicted")
+    assert browser.evaluate(more) is True

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from report_fixture import changed, plain
+from report_fixture import changed, content, plain
 
 from repro.judge.intervals import Estimate, exact
 from repro.judge.result import (
@@ -248,3 +248,10 @@ def test_one_score_that_equals_the_published_one_lies_in_the_middle_of_one_point
     assert scale(73.0) == 50
     assert AxisScale(1, 1, 0, 100)(1) == 50
     assert AxisScale(1, 1, 0, 100).ticks() == [1]
+
+
+def test_an_axis_names_the_metric_that_is_drawn():
+    """The released checkpoints have multiply-adds in their first column; drawn are mean IOUs."""
+    drawing = interval_plot(content(table="model_zoo/voc2012", broken=False, pictures=(), curves=()))
+    assert "mIOU [%]" in drawing
+    assert "Multiply-Adds" not in drawing

@@ -64,7 +64,7 @@ def interval_plot(content: ReportContent, width: float = WIDE) -> str:
         words = "● ours   · seeds"
     ours_at = right.start + (70 if together and published else 0)
     canvas.text(min(ours_at, width - 8 - text_width(words, 9)), 9, words, colour="soft")
-    metric = next(iter(content.table.metrics.values()), "")
+    metric = content.table.metrics.get(cells[0].cell.metric, "")
     canvas.text((left + width) / 2, bottom + 28, metric, 8.5, "soft", "center")
     for result, y in zip(cells, places, strict=True):
         if result.cell.column_label in columns:

@@ -60,7 +60,7 @@ def series_plot(content: ReportContent, width: float = WIDE) -> str:
     below = width <= NARROW
     legend = 4.0 if below else min(160.0, max(text_width(label, 8.5) for label in labels.values()) + 30)
     left, right = 30.0, width - legend
-    axis_title = content.table.column_heading
+    axis_title = content.table.column_heading or (content.table.headings[0] if len(labels) == 1 else "")
     foot = TOP + HEIGHT + (38 if axis_title else 24)
     canvas = Canvas(width, foot + (17 * len(labels) if below else 0))
     if together:
@@ -73,7 +73,7 @@ def series_plot(content: ReportContent, width: float = WIDE) -> str:
         else:
             scales = [padded(values, TOP + HEIGHT, TOP, least=span) for values in (published, ours)]
         panels = [(left, middle - 6, scales[0]), (middle + 28, right, scales[1])]
-    metric = next(iter(content.table.metrics.values()), "")
+    metric = content.table.metrics.get(cells[0].cell.metric, "")
     for k, (start, end, upward) in enumerate(panels):
         if together:
             title = "published, dashed; ours with 95 % interval" if published else "ours with 95 % interval"

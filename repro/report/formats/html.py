@@ -41,6 +41,7 @@ def report_html(content: ReportContent, changes: Sequence[Change] = ()) -> str:
         "verdicts": VERDICTS,
         "remarks": content.remarks,
         "scale_line": scale_line(content),
+        "published": content.has_published,
         "facts": facts(content),
         "figure": blocks_html((figure,)) if figure is not None else "",
         "sections": with_markup(sections(content, changes)),

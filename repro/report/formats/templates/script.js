@@ -18,8 +18,7 @@
   const dark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   const showTheme = (theme) => {
     if (theme === "dark" || theme === "light") root.dataset.theme = theme;
-    themeButton.setAttribute("aria-pressed", String(dark()));
-    themeButton.textContent = dark() ? "☀ Light" : "☾ Dark";
+    themeButton.firstElementChild.textContent = dark() ? "☀ Light" : "☾ Dark";
   };
   showTheme(chosen.get("theme") || remembered());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => showTheme(null));
@@ -111,7 +110,7 @@
 
   // Claims by verdict.
   for (const select of all("select[data-claims]")) {
-    const apply = () => { for (const claim of all("details.claim")) claim.hidden = Boolean(select.value) && claim.dataset.verdict !== select.value; };
+    const apply = () => { for (const more of all(".claims-more")) more.open ||= Boolean(select.value); for (const claim of all("details.claim")) claim.hidden = Boolean(select.value) && claim.dataset.verdict !== select.value; };
     select.closest(".bar").hidden = false;
     const wanted = chosen.get("verdict");
     if ([...select.options].some((option) => option.value === wanted)) select.value = wanted;
