@@ -20,6 +20,7 @@ from repro.plan.plan import Plan
 from repro.regression import summary as frozen_summary
 from repro.regression.baseline import FrozenTable
 from repro.regression.compare import FrozenResult
+from repro.regression.run import EXECUTE, Result
 from repro.report.check_summary import HEADINGS, About, headline, json_rows, measure, moved_rows, summary, unfinished
 from repro.report.files import ready_folder, try_folder, write_file
 from repro.report.formats.junit import junit
@@ -28,6 +29,7 @@ from repro.report.stored_baseline import first_step_losses, snapshot
 from repro.run import rounding, session
 from repro.run.computed import published_values
 from repro.run.environment import environment
+from repro.run.executors.order import Work
 from repro.run.progress.events import Event, Failed, TrainingDone
 from repro.run.session import Options
 from repro.spec.keys import flat_of
@@ -98,17 +100,22 @@ def _main(
     store.prepare()
     # with all trainings: their losses and weights are compared too
     work = session.work_of(plan, store, options.data_root, options.weights, whole=True)
-    code = compute(plan, work, store, session.executor("local", store, device, jobs, 1, ()))
+    tasks = check_frozen.tasks_of(options, files.baselines, plan, steps)
+    # in the same workers as trainings, the last in order: done where a worker would wait for a first training
+    others = [Work(task.key, task, cost=0.0) for own in tasks.values() for task in own]
+    seen: dict[str, Result] = {}
+    executor = session.executor("local", store, device, jobs, 1, (), EXECUTE)
+    code = compute(plan, work, store, executor, others, lambda done: seen.update({done.key: done.result}))
     if code == EXIT_INTERRUPTED:
         return code
-    # only now: counting builds networks, and torch would have been in the way of the workers
+    # only now: counting may build networks, and torch would have been in the way of the workers
     computed = {table.id: published_values(suite, table.cells()) for table in plan.request.tables}
     if update:
         if code != EXIT_OK:
             print_line("no baseline was written: cells failed.")
             return code
         return _update(options, files, plan, store, workers, computed, as_json)
-    frozen = check_frozen.check(options, files.baselines, plan, store, len(workers), steps)
+    frozen = check_frozen.held(steps, tasks, seen)
     return _check(options, files, plan, store, before, computed, frozen, as_json, began)
 
 

@@ -21,6 +21,7 @@ from repro.run.environment import environment
 from repro.run.session import Options
 from repro.store.store import Store
 
+NO_RESULT = "its worker process ended before it was done"
 MOST_BYTES = 32_000_000
 """Of a table's frozen weights: files that are committed. Larger networks are checked end to end alone."""
 
@@ -39,12 +40,11 @@ def of_baseline(folder: Path, table: str, baseline: Baseline, remedy: str) -> Fr
     return steps
 
 
-def check(
-    options: Options, folder: Path, plan: Plan, store: Store, workers: int, before: Mapping[str, FrozenTable]
-) -> dict[str, FrozenResult]:
-    """Table -> its steps and evaluations from frozen weights, held against those of `before`."""
-    wanted: list[run.ObserveTask] = []
-    of_table: dict[str, set[str]] = {}
+def tasks_of(
+    options: Options, folder: Path, plan: Plan, before: Mapping[str, FrozenTable]
+) -> dict[str, list[run.ObserveTask]]:
+    """Table -> its steps and evaluations from frozen weights. InputError for one that `before` lacks."""
+    wanted: dict[str, list[run.ObserveTask]] = {}
     for table, steps in before.items():
         weights = weights_path(folder, table, steps.scale)
         for probe in probes(plan, table):
@@ -54,20 +54,19 @@ def check(
                     f"{steps_path(folder, table, steps.scale)}: {probe.name} is not in it. Make the baseline anew with "
                     "--update."
                 )
-            wanted.append(run.ObserveTask(probe, weights, known.states, options.data_root))
-            of_table.setdefault(table, set()).add(probe.name)
-    if not wanted:
-        return {}
-    print_line(f"from frozen weights: {len(wanted)} steps and evaluations")
-    results = run.compute(wanted, store, workers)
-    seen, failed = _parted(wanted, results)
+            wanted.setdefault(table, []).append(run.ObserveTask(probe, weights, known.states, options.data_root))
+    if count := sum(map(len, wanted.values())):
+        print_line(f"from frozen weights: {count} steps and evaluations")
+    return wanted
+
+
+def held(
+    before: Mapping[str, FrozenTable], tasks: Mapping[str, Sequence[run.ObserveTask]], results: Mapping[str, run.Result]
+) -> dict[str, FrozenResult]:
+    """Table -> its steps and evaluations, held against those of `before`; `results` by the tasks' keys."""
     return {
-        table: hold(
-            before[table],
-            {name: observation for name, observation in seen.items() if name in names},
-            {name: why for name, why in failed.items() if name in names},
-        )
-        for table, names in of_table.items()
+        table: hold(before[table], *_parted(own, [results.get(task.key, NO_RESULT) for task in own]))
+        for table, own in tasks.items()
     }
 
 

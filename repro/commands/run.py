@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from repro.run.executors.order import Work
 from repro.run.job import ExecutionOptions
 from repro.run.memory import memory_limit, too_large
 from repro.run.progress.display import show_progress
+from repro.run.progress.events import Computed
 from repro.run.progress.state import Progress
 from repro.run.progress.table_view import TableView, table_view
 from repro.run.session import Options
@@ -103,22 +104,36 @@ def check(execution: ExecutionOptions) -> None:
         check_tensorboard()
 
 
-def compute(plan: Plan, work: Sequence[Work], store: Store, executor: Executor) -> int:
-    """Do the work that the store lacks of a plan, with its progress on stderr; the exit code."""
-    if not work:
+def compute(
+    plan: Plan,
+    work: Sequence[Work],
+    store: Store,
+    executor: Executor,
+    others: Sequence[Work] = (),
+    take: Callable[[Computed], None] = lambda _done: None,
+) -> int:
+    """Do the work that the store lacks of a plan, with its progress on stderr; the exit code.
+
+    `others` are jobs that train nothing, done in between; `take` gets what they come to.
+    """
+    if not work and not others:
         return EXIT_OK
     from repro.run.executors import loop
 
     costs = {item.key: item.cost for item in work}
-    progress = Progress(table_views(plan), costs, min(executor.slots(), len(work)), known(plan, store))
+    progress = Progress(table_views(plan), costs, min(executor.slots(), len(work) or 1), known(plan, store))
     with show_progress(progress) as listener:
-        outcome = loop.run(work, executor, listener)
-    for key, reason in outcome.failed.items():
+        outcome = loop.run(
+            [*work, *others], executor, lambda event: take(event) if isinstance(event, Computed) else listener(event)
+        )
+    failed = {key: reason for key, reason in outcome.failed.items() if key not in {item.key for item in others}}
+    for key, reason in failed.items():
         print_line(f"failed: {progress.label(key)}: {reason}")
     if outcome.interrupted:
-        print_line(f"stopped; {len(outcome.left)} trainings are left. The same command goes on from here.")
+        left = sum(key in costs for key in outcome.left)
+        print_line(f"stopped; {left} trainings are left. The same command goes on from here.")
         return EXIT_INTERRUPTED
-    return EXIT_CELL_FAILED if outcome.failed or progress.failed else EXIT_OK
+    return EXIT_CELL_FAILED if failed or progress.failed else EXIT_OK
 
 
 def known(plan: Plan, store: Store) -> dict[str, Mapping[str, float]]:

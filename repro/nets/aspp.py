@@ -20,13 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from repro.nets.layers import ConvBN, GlobalMean, SeparableConvBN
+from repro.nets.rates import rates_at
 from repro.nets.resize import resize_maps
 from repro.spec.protocol import Model
-
-
-def rates_at(rates: tuple[int, ...], output_stride: int, reference: int) -> tuple[int, ...]:
-    """Rates that cover the same part of the image at `output_stride` as `rates` do at `reference`; at least 1."""
-    return tuple(max(1, rate * reference // output_stride) for rate in rates)
 
 
 class ImagePooling(nn.Module):

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from repro.nets.aspp import ASPP, rates_at
+from repro.nets.aspp import ASPP
 from repro.nets.decoder import Decoder
 from repro.nets.layers import Add, Features, SameConv2d
+from repro.nets.rates import rates_at
 from repro.nets.registry import register_head
 from repro.spec.protocol import Model
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional
 
-from repro.nets.aspp import rates_at
 from repro.nets.layers import ImageNetInput
+from repro.nets.rates import rates_at
 
 try:
     import segmentation_models_pytorch as smp

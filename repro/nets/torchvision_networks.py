@@ -13,8 +13,8 @@ from torchvision.models import resnet
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabV3
 
-from repro.nets.aspp import rates_at
 from repro.nets.layers import ImageNetInput
+from repro.nets.rates import rates_at
 
 WIDTH = 64
 """Inner channels of the first block at full size."""

@@ -19,10 +19,10 @@ import re
 import torch
 from torch import Tensor, nn
 
-from repro.nets.aspp import rates_at
 from repro.nets.backbone import Backbone, StateDict
 from repro.nets.init import generator
 from repro.nets.layers import Features, ImageNetInput, SameConv2d
+from repro.nets.rates import rates_at
 from repro.nets.registry import register_backbone
 from repro.spec.protocol import Model
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import safetensors.torch
@@ -78,8 +79,15 @@ def encode(tensors: Mapping[str, Tensor]) -> bytes:
 def load(path: Path, remedy: str = "") -> States:
     """Read a file of states. Raises InputError where there is none, or it is not one; `remedy`: what to do."""
     try:
-        return States(safetensors.torch.load_file(path))
+        stat = path.stat()
+        return _loaded(path, stat.st_mtime_ns, stat.st_size)
     except FileNotFoundError:
         raise InputError(f"{path}: the baseline's frozen weights are not there. {remedy}") from None
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be read ({error}). {remedy}") from None
+
+
+@lru_cache(maxsize=4)
+def _loaded(path: Path, _changed: int, _size: int) -> States:
+    """A worker reads a table's file once for all that starts from it."""
+    return States(safetensors.torch.load_file(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from repro.run.executors.worker import THREAD_VARIABLES
 from repro.run.rounding import OTHER_KERNELS
 from repro.store.store import Store
 
+EXECUTE = "repro.regression.worker:execute"
+"""What a check's workers execute, as executors name it."""
 RoundingMode = Literal["usual", "last bits", "float64"]
 
 
@@ -34,6 +37,12 @@ class ObserveTask:
     draw: int = 0
     """Of last bits."""
     threads: int = 1
+
+    @property
+    def key(self) -> str:
+        """What it is called as a job of a run."""
+        told = f"{self.weights.resolve()} {self.probe.name}"
+        return f"frozen-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
 
 
 @dataclass(frozen=True)

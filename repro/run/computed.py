@@ -78,7 +78,7 @@ def value_of(metric: str, protocol: Protocol) -> float | None:
 
 def _valid_share(valid: int, model: Model, protocol: Protocol) -> float | None:
     """Share of the last map's positions at which so many of a 3x3 filter's weights fall inside (v3, figure 4)."""
-    from repro.nets.aspp import rates_at
+    from repro.nets.rates import rates_at
     from repro.nets.valid_weights import valid_weight_fractions
 
     evaluate = protocol.evaluate

@@ -242,9 +242,16 @@ def _groups(device: str, jobs: int | None, processes: int) -> list[str]:
 
 
 def executor(
-    name: str, store: Store, device: str, jobs: int | None, processes: int, slurm_options: Sequence[str]
+    name: str,
+    store: Store,
+    device: str,
+    jobs: int | None,
+    processes: int,
+    slurm_options: Sequence[str],
+    execute: str = EXECUTE,
 ) -> Executor:
-    """Where jobs run, by the name that --executor gives. InputError for what is missing or wrong.
+    """Where jobs run, by the name that --executor gives, and what workers execute of them. InputError for what is
+    missing or wrong.
 
     Everywhere a training has one CPU thread: the bits of a result do not depend on the executor.
     """
@@ -253,18 +260,18 @@ def executor(
     if name == "local":
         from repro.run.executors.local import LocalExecutor
 
-        return LocalExecutor(EXECUTE, store, devices(device, jobs, processes), THREADS)
+        return LocalExecutor(execute, store, devices(device, jobs, processes), THREADS)
     check_count("--jobs", jobs, 1, JOBS)
     if device not in ("auto", "cpu", "cuda"):
         raise InputError(f"--device {device}: on a cluster say auto, cpu or cuda.")
     if name == "ray":
         from repro.run.executors.ray import RayExecutor
 
-        return RayExecutor(EXECUTE, store, device, processes, jobs, THREADS)
+        return RayExecutor(execute, store, device, processes, jobs, THREADS)
     if name == "slurm":
         from repro.run.executors.slurm import SlurmExecutor
 
-        return SlurmExecutor(EXECUTE, store, device, processes, jobs, THREADS, slurm_options)
+        return SlurmExecutor(execute, store, device, processes, jobs, THREADS, slurm_options)
     raise InputError(f"--executor {name}: there are local, ray and slurm." + did_you_mean(name, EXECUTORS))
 
 

@@ -21,6 +21,7 @@ from repro.evaluate import measure as measuring
 from repro.metrics import measured_values
 from repro.nets import aspp, deeplab, heads, layers, resize, resnet
 from repro.regression import run as frozen
+from repro.regression import worker as check_worker
 from repro.run import compute as computing
 from repro.run import execute as executing
 from repro.run.executors import loop
@@ -338,7 +339,7 @@ def run_here(patch: Patch) -> None:
         store.prepare()
         try:
             for one in work:
-                executing.execute(one.job, store, "cpu", emit, lambda: False)
+                check_worker.execute(one.job, store, "cpu", emit, lambda: False)
         finally:
             torch.set_num_threads(before)
         return Outcome(tuple(one.key for one in work), failed, (), False)

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.segmentation.deeplabv3 import ASPP as TorchvisionASPP
 
-from repro.nets.aspp import ASPP, ImagePooling, rates_at
+from repro.nets.aspp import ASPP, ImagePooling
 from repro.nets.decoder import Decoder
 from repro.nets.deeplab import build, set_resizing
 from repro.nets.heads import SummedHead
 from repro.nets.layers import ConvBN, Features, SeparableConvBN
+from repro.nets.rates import rates_at
 from repro.spec.protocol import Model
 
 

@@ -6,6 +6,7 @@ the worker then stops at the next step (with a checkpoint), or after a minute at
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import pickle
@@ -68,6 +69,7 @@ def main(connection: Connection, execute: str, store: Store, device: str, thread
         Message(f"{Path(file).name}:{line}: {kind.__name__}: {' '.join(str(message).split())}")
     )
     function = load(execute, threads)
+    gc.freeze()  # what was imported stays: the collection after each job need not walk through it
     outbox.send(Ready())
     own_store = replace(store, warn=lambda text: outbox.send(Message(text)))
     while (data := inbox.jobs.get()) != QUIT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,14 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Computed:
+    """What a job that trains nothing came to; `key` is the job's."""
+
+    key: str
+    result: Any
+
+
+@dataclass(frozen=True)
 class Message:
     """A line for the user."""
 
@@ -81,5 +90,14 @@ class Message:
 
 
 Event = (
-    TrainingStarted | TrainingStep | TrainingDone | Searching | EvaluationDone | Failed | Stopped | Waiting | Message
+    TrainingStarted
+    | TrainingStep
+    | TrainingDone
+    | Searching
+    | EvaluationDone
+    | Failed
+    | Stopped
+    | Waiting
+    | Computed
+    | Message
 )
