@@ -79,7 +79,7 @@ def _(patch: Patch) -> None:
 def _(patch: Patch) -> None:
     def corner(self, x):
         part = x[:, :, : (x.shape[2] + 1) // 2, : (x.shape[3] + 1) // 2]
-        return resize.resize(self.project(self.mean(part)), (x.shape[2], x.shape[3]))
+        return resize.resize_maps(self.project(self.mean(part)), (x.shape[2], x.shape[3]))
 
     patch.setattr(aspp.ImagePooling, "forward", corner)
 

@@ -118,6 +118,7 @@ def test_planted_faults_are_caught_bit_for_bit(what, made, end_to_end, monkeypat
 def test_on_another_kind_of_machine_frozen_weights_tell_the_place(what, place, edited, monkeypatch, tmp_path):
     path, content, words = edited
     path.write_text(json.dumps(content | {"kind": content["kind"] | {"cpu": "Another"}}))
+    planted_faults.run_here(monkeypatch)
     FAULTS[what](monkeypatch)  # stored results are as they were: what is seen, frozen weights show
     code, out, told = repro(*words, "--json", "--markdown", tmp_path / "c.md", "--junit", tmp_path / "c.xml")
     assert code == 1, told
@@ -173,6 +174,7 @@ def test_in_pytest(made, edited, monkeypatch, tmp_path):
     assert code == 0
     assert {report.outcome for report in told.values()} == {"passed"}
     assert len(told) == len(content["cells"]) + len(json.loads(path.with_suffix(".steps.json").read_text())["probes"])
+    planted_faults.run_here(monkeypatch)
     FAULTS["confusion matrix transposed"](monkeypatch)
     code, told = play(path.parents[1])
     assert code == 1
