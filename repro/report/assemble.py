@@ -41,12 +41,12 @@ from repro.report.crf_records import band_notes, mean_field, searches
 from repro.report.findings import CLAIM, HYPOTHESIS, findings
 from repro.report.grid import difference
 from repro.report.seed_coverage import covered
+from repro.report.shown_settings import common, deviations, protocols_read
 from repro.report.stored_reference import fitting
 from repro.report.table_head import table_head
 from repro.spec.load import Suite
 from repro.spec.metric import MEASURED, MIOU, Metric, find_metric
 from repro.spec.protocol import Train
-from repro.spec.resolve import Deviation
 from repro.spec.table import TableSpec
 from repro.store.arrays import read_arrays
 from repro.store.metrics import CONFUSION, metric_in
@@ -146,6 +146,7 @@ def assemble(
     dataset = resolved[0].protocol.data.name if resolved else ""
     facts = suite.datasets.get(dataset)
     names = facts.names if facts else ()
+    protocols = protocols_read(records.planned)
     trained = [r for k, r in records.done.items() if k in records.trainings]
     head = table_head(table)
     departures = {c.cell.id: c.departures for c in cells if c.departures}
@@ -173,8 +174,8 @@ def assemble(
         seed_decides=seed_decides,
         seeds_share=seeds_share,
         detectable=detectable,
-        protocol=_common_protocol(records.planned),
-        deviations=_deviations(records.planned),
+        protocol=common(protocols.values()),
+        deviations=deviations(records.planned, protocols),
         classes=ClassTable(tuple(names), facts.colours if facts else ()),
         curves=tuple(_curves(records)),
         pictures=tuple(_pictures(cells, records)),
@@ -278,25 +279,6 @@ def _detectable(claims: tuple[ClaimResult, ...], seeds: int) -> float | None:
     error = float(np.median(images)) if images else 0.0
     smallest = float(detectable_difference(float(np.median(spreads)), seeds, error))
     return smallest if smallest <= 100 else None  # two scores cannot differ by more
-
-
-def _common_protocol(planned: tuple[PlannedCell, ...]) -> dict[str, Any]:
-    """Dotted key -> value for the keys on which all of the table's cells agree."""
-    from repro.spec.keys import flat_of
-
-    flats = [flat_of(p.resolved.protocol) for p in planned if p.resolved is not None]
-    if not flats:
-        return {}
-    return {key: value for key, value in flats[0].items() if all(flat[key] == value for flat in flats)}
-
-
-def _deviations(planned: tuple[PlannedCell, ...]) -> tuple[Deviation, ...]:
-    """Every departure of any cell, each once."""
-    unique: dict[tuple[str, str, str], Deviation] = {}
-    for cell in planned:
-        for deviation in cell.resolved.deviations if cell.resolved else ():
-            unique.setdefault((deviation.key, str(deviation.published), str(deviation.value)), deviation)
-    return tuple(unique.values())
 
 
 def _curves(records: _Records) -> Iterator[Curve]:

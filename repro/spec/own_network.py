@@ -32,7 +32,7 @@ POOLING = ("evaluate.pooling_px", None, "how it pools is its own")
 
 @dataclass(frozen=True)
 class OwnParts:
-    """The suite's network with a backbone or a head of the user's."""
+    """The suite's network of a backbone and a head, either of which may be the user's."""
 
     backbone: NetworkPart
     head: NetworkPart
@@ -79,6 +79,15 @@ def _placed(key: str, places: Mapping[str, str], find: Callable[[], T]) -> T:
 def _refuse_unknown(name: str, needed: Sequence[str], offered: Sequence[str], place: str) -> None:
     if unknown := [parameter for parameter in needed if parameter not in {*offered, *Model.model_fields}]:
         raise InputError(f"{place}: {name}: its parameter {unknown[0]} is no setting of model. Give it a default.")
+
+
+def settings_read(flat: Flat) -> Flat:
+    """Return of a resolved protocol what its network reads, and what is not about the network."""
+    if flat[NAME] is not None:
+        network: Own = locate(str(flat[NAME]))
+    else:
+        network = OwnParts(part("backbone", str(flat[PARTS[0]])), part("head", str(flat[PARTS[1]])))
+    return {key: value for key, value in flat.items() if reaches(network, key)}
 
 
 def reaches(own: Own | None, key: str) -> bool:
