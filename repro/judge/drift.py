@@ -41,7 +41,7 @@ MEAN_LOSS_FLOOR = 0.01
 FIRST_STEP_FLOOR = {"float32": 1e-4, "bfloat16": 1e-3}
 """Precision -> share of the first-step loss; a forward pass rounds at 1e-6 and 1e-3, and a loss is a mean of many."""
 FIRST_STEP_FACTOR = 2.0
-"""One second rounding is one draw, shared by all cells that start from the same first training."""
+"""One second rounding is one draw, shared by all cells that start from the same pre-training."""
 
 CheckedState = Literal["equal", "within", "moved", "failed"]
 

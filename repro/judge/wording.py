@@ -165,8 +165,8 @@ def reason(result: ClaimResult) -> str:
         return f"Enough for one claim alone, not for one of {result.tests}: some would look like this by chance."
     if 2 * result.parts[result.decisive].p_outside <= ALPHA:
         return (
-            f"By itself that would say the opposite, but it is the worst of {len(result.parts)}: chance alone makes "
-            "one so."
+            f"By itself that would contradict the claim, but it is the worst of {len(result.parts)} comparisons: "
+            "chance alone can produce it."
         )
     return "Noise of this size leaves both answers open."
 

@@ -25,7 +25,7 @@ class Backbone(nn.Module):
     low_channels: Mapping[str, int] = {}
     """Of each level that it hands on."""
     starts_elsewhere: ClassVar[tuple[str, ...]] = ()
-    """Parameters that the first training of small scales lacks, by the beginning of their names."""
+    """Parameters that the pre-training of small scales lacks, by the beginning of their names."""
     files_lack: ClassVar[tuple[str, ...]] = ()
     """The same of files of ImageNet weights."""
     dropped: ClassVar[tuple[str, ...]] = ()

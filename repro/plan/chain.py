@@ -14,7 +14,7 @@ from repro.spec.parts import KINDS, NetworkPart, part
 from repro.spec.protocol import Data, Model, Protocol, StrideAt, Train
 
 SHARED_SEED = 0
-"""Of the first trainings that all seeds share."""
+"""Of the pre-trainings that all seeds share."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Inputs:
 
 
 def backbone_only(model: Model) -> Model:
-    """The part of a model that its first training shares: the backbone at unit rates, without what v2 and v3 add."""
+    """The part of a model that its pre-training shares: the backbone at unit rates, without what v2 and v3 add."""
     keep = (
         "backbone",
         "units",
@@ -113,7 +113,7 @@ def _parent(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Trai
 
 
 def _multi_label(protocol: Protocol, train: Train, seed: int, inputs: Inputs) -> Training:
-    """The first training of small scales, computed as the one that it is for, unless it says otherwise."""
+    """The pre-training of small scales, computed as the one that it is for, unless it says otherwise."""
     data, settings = protocol.data, protocol.pretrain
     at_once = settings.micro_batch or train.micro_batch or settings.batch_size
     settings = settings.model_copy(

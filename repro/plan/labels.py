@@ -46,7 +46,7 @@ class TrainingLabels:
     def of(self, training: Training) -> str:
         """What a training is called."""
         if training.task == "presence":
-            return f"first training ({training.model.implementation or training.model.backbone})"
+            return f"pre-training ({training.model.implementation or training.model.backbone})"
         if training.key not in self._first:
             return training.model.implementation or training.model.backbone
         planned, chain = self._first[training.key]

@@ -35,12 +35,10 @@ def verdict_counts(claims: Sequence[ClaimResult]) -> tuple[tuple[Verdict, int], 
 def claims_line(table: TableHead, claims: Sequence[ClaimResult]) -> str:
     """Return how the claims of a table came out, in words."""
     card = scorecard(claims)
-    by_basis = {
-        "decided by measurements": counted(card.measured),
-        "computed from the architecture": counted(card.computed),
-        "resting on printed numbers alone": str(card.printed) if card.printed else "",
-    }
-    counts = "; ".join(f"{totals} ({basis})" for basis, totals in by_basis.items() if totals)
+    parts = [f"{counted(card.measured)} (decided by measurements)"] if card.measured else []
+    parts += [f"{counted(card.computed)} (computed from the architecture)"] if card.computed else []
+    parts += [f"{card.printed} resting on printed numbers alone"] if card.printed else []
+    counts = "; ".join(parts)
     return f"{SAYS[table.kind]}: {counts}."
 
 

@@ -39,7 +39,7 @@ def limits(content: ReportContent) -> tuple[str, ...]:
             sentences.append(content.seeds_share)
     absent = len(measured) - len(done) - sum(c.state == "quoted" for c in measured)
     if absent:
-        sentences.append(f"{absent} of {len(measured)} cells have no number: what they would have said is open.")
+        sentences.append(f"{absent} of {len(measured)} cells have no number.")
     quoted = sum(c.state == "quoted" for c in content.cells)
     if quoted:
         sentences.append(

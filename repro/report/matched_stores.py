@@ -95,7 +95,7 @@ class SideBySide:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Those that both have, with first trainings of the same seed."""
+        """Those that both have, with pre-trainings of the same seed."""
         both = sorted(self.a.keys() & self.b.keys())
         return tuple(seed for seed in both if self.a[seed].seeds == self.b[seed].seeds)
 

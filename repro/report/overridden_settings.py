@@ -61,7 +61,7 @@ def _data(config: Mapping[str, Any], which: str) -> dict[str, Any]:
 
 def assignments(wanted: Settings, there: Settings) -> tuple[str, ...] | None:
     """What --set needs to make `there` into `wanted`; None where they have little in common."""
-    # what only one of them has (a first training, say) follows from what both have
+    # what only one of them has (a pre-training, say) follows from what both have
     differing = [key for key, value in wanted.items() if key in there and there[key] != value]
     if len(differing) > MOST or wanted["data.name"] != there["data.name"]:
         return None

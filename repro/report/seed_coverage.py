@@ -22,7 +22,7 @@ def covered(protocols: Iterable[Protocol]) -> tuple[str, str]:
     shares = listed(["the training images", *shared])
     return (
         f"A seed decides {listed(decides)}.",
-        f"All seeds share {shares}: how far others would move a number is in no interval.",
+        f"All seeds share {shares}: no interval accounts for what others would change.",
     )
 
 
@@ -34,7 +34,7 @@ def _starts(protocol: Protocol, *, own: bool) -> Iterable[str]:
     starts = [start] if start != "coco" else [start, protocol.coco.start]
     trained = own == (protocol.seeds.first_training == "own")
     if "presence" in starts and trained:
-        yield "the first training"
+        yield "the pre-training"
     if "coco" in starts and trained:
         yield f"the training on {protocol.coco.name} ({protocol.coco.train_split})"
     if "imagenet" in starts and not own:

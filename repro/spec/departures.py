@@ -67,7 +67,7 @@ def _computing(deviation: Deviation, protocol: Protocol) -> bool:
 
 
 def _idle(key: str, protocol: Protocol) -> bool:
-    """Whether the key belongs to a first training that this cell does not have."""
+    """Whether the key belongs to a pre-training that this cell does not have."""
     start = protocol.train.start
     if key.startswith("coco."):
         return start != "coco"

@@ -95,7 +95,7 @@ class Model(StrictModel):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     input: Literal["right"] | WrongInput = "right"
     """The values that images reach the network in: right is what its initial weights were made with; the others are
-    known mistakes, made in training and test alike, but not by the first training of small scales, whose weights stand
+    known mistakes, made in training and test alike, but not by the pre-training of small scales, whose weights stand
     in for ImageNet's."""
 
     @field_validator("backbone", "head")

@@ -136,9 +136,9 @@ def page(rows: Sequence[CoverageRow]) -> str:
         "In the world that is like scale tiny. “Foretold” is what `repro plan` and the reports' “detectable” rest on: "
         "computed from the spread over seeds and images, nothing simulated. With 2 seeds it errs on the safe side.",
         _powers([row for row in rows if isinstance(row, DetectionRate)]),
-        "## What do first trainings add?",
-        f"Two networks whose difference varies by {FIRST} points from one first training to another, about as measured "
-        "at scale tiny. How often its interval holds what it is over all first trainings, in per cent: seeds that "
+        "## What do pre-trainings add?",
+        f"Two networks whose difference varies by {FIRST} points from one pre-training to another, about as measured "
+        "at scale tiny. How often its interval holds what it is over all pre-trainings, in per cent: seeds that "
         "share one, and seeds with one each, which is what the suite does at every scale but paper.",
         _first([row for row in rows if isinstance(row, First)]),
         *claims_section(rows),

@@ -46,7 +46,7 @@ HARMS: dict[str, Callable[[Path], object]] = {
 }
 LAYERS: dict[str, dict[str, str]] = {
     "what a run goes on from": {
-        "weights of the first training": "first/weights.safetensors",
+        "weights of the pre-training": "first/weights.safetensors",
         "record of a training": "stored/record.json",
         "pixels": "runs/cache/images/*/pixels.npy#0",
         "labels": "runs/cache/images/*/labels.npy#1",
@@ -58,7 +58,7 @@ LAYERS: dict[str, dict[str, str]] = {
     },
     "the same, second": {
         "weights of a training": "stored/weights.safetensors",
-        "record of the first training": "first/record.json",
+        "record of the pre-training": "first/record.json",
         "index of images": "runs/cache/images/*/index.json#0",
         "sizes": "runs/cache/images/*/sizes.npy#1",
         "a checkpoint's progress": "runs/checkpoints/*/step-*9/progress.json",

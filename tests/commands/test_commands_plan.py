@@ -28,7 +28,7 @@ def test_paper_scale_is_planned_without_the_data_and_says_so():
 def test_seeds_share_a_line():
     lines = _plan("v3/table4", "--scale", "tiny", "--seeds", "5").splitlines()
     shared = [line for line in lines if line.startswith("training ")]
-    assert len(shared) == 2  # one line for five first trainings, one for what starts from them
+    assert len(shared) == 2  # one line for five pre-trainings, one for what starts from them
     assert all(" 0 to 4 " in line for line in shared)
     found = json.loads(_plan("v3/table4", "--scale", "tiny", "--seeds", "5", "--json"))
     assert sum(row["kind"] == "training" for row in found["rows"]) == 10

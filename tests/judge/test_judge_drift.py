@@ -122,7 +122,7 @@ def test_first_step_losses_are_held_to_what_rounding_was_seen_to_change():
     assert first.passed
     found = check(before, baseline([[result(first_step_losses=(0.7, 2.35))]] * 4, OTHER))
     assert [shift.quantity for shift in found.cells[0].moved] == ["first-step loss"]
-    # a first training's first-step loss hangs on one forward pass alone: rounding was seen to change nothing
+    # a pre-training's first-step loss hangs on one forward pass alone: rounding was seen to change nothing
     found = check(before, baseline([[result(first_step_losses=(0.701, 2.2))]] * 4, OTHER))
     assert [shift.quantity for shift in found.cells[0].moved] == ["first-step loss of training 1 of 2"]
     half = {**OTHER, "precision": "bfloat16"}

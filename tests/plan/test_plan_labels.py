@@ -24,15 +24,15 @@ def test_trainings_are_called_by_what_they_serve():
         labels = TrainingLabels(plan.cells)
         return [labels.of(training) for training in plan.trainings.values()]
 
-    assert told("v3/table3")[:3] == ["first training (resnet101)", "(1, 1, 1), block4", "(1, 1, 1), block5"]
+    assert told("v3/table3")[:3] == ["pre-training (resnet101)", "(1, 1, 1), block4", "(1, 1, 1), block5"]
     # one training for four rows, another that begins on COCO for the last
     assert told("v3/table6") == [
-        "first training (resnet101)",
+        "pre-training (resnet101)",
         "start imagenet, lr 0.007",
         "on scenes, extra, before: OS=8, MS, Flip, COCO",
         "OS=8, MS, Flip, COCO",
     ]
-    assert told("v2/table3") == ["first training (vgg16)", "LargeFOV", "ASPP-S", "ASPP-L"]
+    assert told("v2/table3") == ["pre-training (vgg16)", "LargeFOV", "ASPP-S", "ASPP-L"]
 
 
 @pytest.mark.slow  # a plan of 4,200 trainings takes most of a minute
@@ -42,5 +42,5 @@ def test_naming_takes_no_longer_than_planning():
     labels = TrainingLabels(plan.cells)
     names = [labels.of(training) for training in plan.trainings.values()]
     assert time.process_time() - began < 5  # 16 million looks if each searched among all
-    assert len(names) == 4200  # each seed has a first training of its own
+    assert len(names) == 4200  # each seed has a pre-training of its own
     assert len(set(names)) == 21

@@ -42,9 +42,9 @@ def test_multiply_adds_are_those_of_the_network_as_built(tmp_path: Path) -> None
 
 def test_trainings_are_named_as_the_cells_they_serve(tmp_path: Path) -> None:
     found, _ = costs_of("v3/table3", tmp_path)
-    assert [c.label for c in found][:2] == ["first training (resnet101)", "(1, 1, 1), block4"]
+    assert [c.label for c in found][:2] == ["pre-training (resnet101)", "(1, 1, 1), block4"]
     assert len({c.label for c in found}) == 21
-    assert [c.seeds for c in found] == [2] * 21  # each seed has a first training of its own
+    assert [c.seeds for c in found] == [2] * 21  # each seed has a pre-training of its own
     assert [c.label for c in costs_of("v3/table1", tmp_path)[0]][1] == "output stride 8"
     assert [c.label for c in costs_of("v3/table4", tmp_path)[0]][1:] == ["all cells of v3/table4"]
 

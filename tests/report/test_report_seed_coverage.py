@@ -21,7 +21,7 @@ DEFAULT_EXECUTION = (
     "A seed decides the initial weights of what is not loaded and the order and augmentation of the training images."
 )
 WITH = "A seed decides the initial weights of what is not loaded, the order and augmentation of the training images{}."
-SHARED = "All seeds share the training images{}: how far others would move a number is in no interval."
+SHARED = "All seeds share the training images{}: no interval accounts for what others would change."
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,11 @@ SHARED = "All seeds share the training images{}: how far others would move a num
         (of("random"), DEFAULT_EXECUTION, ""),
         (of("imagenet"), DEFAULT_EXECUTION, " and the ImageNet weights"),
         (of("imagenet", "own"), DEFAULT_EXECUTION, " and the ImageNet weights"),
-        (of("presence"), DEFAULT_EXECUTION, " and the first training"),
-        (of("presence", "own"), WITH.format(" and the first training"), ""),
+        (of("presence"), DEFAULT_EXECUTION, " and the pre-training"),
+        (of("presence", "own"), WITH.format(" and the pre-training"), ""),
         (of("coco"), DEFAULT_EXECUTION, ", the training on coco (train) and the ImageNet weights"),
         (of("coco", "own"), WITH.format(" and the training on coco (train)"), " and the ImageNet weights"),
-        (of("coco", "own", "presence"), WITH.format(", the first training and the training on coco (train)"), ""),
+        (of("coco", "own", "presence"), WITH.format(", the pre-training and the training on coco (train)"), ""),
     ],
 )
 def test_what_a_training_starts_from_is_decided_by_its_seed_or_shared(protocol, decides, shares):
@@ -43,7 +43,7 @@ def test_what_a_training_starts_from_is_decided_by_its_seed_or_shared(protocol, 
 
 def test_cells_of_several_kinds_are_named_together():
     decides, shares = covered([of("presence", "own"), of("imagenet"), of("presence", "own")])
-    assert decides.count("the first training") == 1
+    assert decides.count("the pre-training") == 1
     assert "the ImageNet weights" in shares
     assert covered([]) == ("", "")
 
@@ -55,7 +55,7 @@ def test_tables_of_the_suite(scale, where):
     resolved = [resolve(suite, table, cell.settings, scale) for cell in table.cells()]
     sentences = dict(zip(("decides", "shares"), covered(r.protocol for r in resolved), strict=True))
     other = "shares" if where == "decides" else "decides"
-    what = {"tiny": "the first training", "paper": "the ImageNet weights"}[scale]
+    what = {"tiny": "the pre-training", "paper": "the ImageNet weights"}[scale]
     assert what in sentences[where]
     assert what not in sentences[other]
 

@@ -291,7 +291,7 @@ def test_on_a_gpu_too(images, name, launch):
     eager, _, _ = _losses(images, SETTINGS[name], GPU)
     other, layouts, _ = _losses(images, SETTINGS[name], GPU, launch=launch)
     assert layouts[0].launch == launch
-    # replays are the same kernels; compiled code rounds otherwise, and less often where the first training is bfloat16
+    # replays are the same kernels; compiled code rounds otherwise, and less often where the pre-training is bfloat16
     half = name == "presence"
     assert other == pytest.approx(
         eager, rel=(1e-3 if half else 1e-4) if launch == "captured" else 5e-2 if half else 1e-2

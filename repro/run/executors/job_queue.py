@@ -97,7 +97,7 @@ class JobQueue:
             self._record_failure(work, "evaluation", reason, traceback, started)
             return
         for dependent in dependents(list(self.open.values()), work.key):
-            self._record_failure(dependent, "training", f"its first training failed: {reason}", "", started)
+            self._record_failure(dependent, "training", f"its pre-training failed: {reason}", "", started)
         self._record_failure(work, "training", reason, traceback, started, micro_batch)
 
     def _record_failure(

@@ -149,7 +149,7 @@ class Progress:
 
     def label(self, key: str) -> str:
         """Return what to call the training or evaluation `key`: its first cell and its seed."""
-        return self._labels.get(key, "first training")
+        return self._labels.get(key, "pre-training")
 
     def cell(self, cell_view: CellView) -> CellState:
         """Return the state of `cell_view`."""

@@ -165,7 +165,7 @@ def test_a_failed_job_takes_along_only_what_starts_from_it(log, store):
     assert steps(log, "good")[0][2] != steps(log, "bad")[0][2]  # a process that failed does nothing more
     reason = "RuntimeError: the loss is not finite"
     assert outcome.failed["bad"] == reason
-    assert outcome.failed["child"] == outcome.failed["grandchild"] == f"its first training failed: {reason}"
+    assert outcome.failed["child"] == outcome.failed["grandchild"] == f"its pre-training failed: {reason}"
     assert not outcome.interrupted
     assert {event.key for event in events if isinstance(event, Failed)} == {"bad", "child", "grandchild"}
     (record,) = store.failures("bad")
@@ -188,7 +188,7 @@ def test_a_killed_worker_fails_its_job_and_is_replaced(log, store, name):
     outcome = run(work, EXECUTE, store, ["cpu"], events.append)
     assert set(outcome.done) == {"k0", "k1", "k2"}
     assert name in outcome.failed["bad"]
-    assert outcome.failed["child"].startswith("its first training failed: its worker process was killed")
+    assert outcome.failed["child"].startswith("its pre-training failed: its worker process was killed")
     assert store.failures("bad")[0]["reason"] == outcome.failed["bad"]
     assert ("out of memory" in outcome.failed["bad"]) == (name == "SIGKILL")
 

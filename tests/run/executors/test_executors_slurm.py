@@ -62,7 +62,7 @@ def test_a_failed_job_fails_what_waits_for_it_and_no_more(log, store):
     assert outcome.done == ("k2",)
     assert outcome.failed == {
         "k0": "RuntimeError: the loss is not finite",
-        "k1": "its first training failed: RuntimeError: the loss is not finite",
+        "k1": "its pre-training failed: RuntimeError: the loss is not finite",
     }
     assert "and more" in store.failures("k0")[0]["traceback"]
 

@@ -1,4 +1,4 @@
-"""The events of a small run, as they were recorded: two rows, two columns, one first training, one failure."""
+"""The events of a small run, as they were recorded: two rows, two columns, one pre-training, one failure."""
 
 from __future__ import annotations
 

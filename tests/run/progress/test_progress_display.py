@@ -36,7 +36,7 @@ def test_lines_go_to_the_stream_at_once():
     clock, stream = run_story.Clock(), io.StringIO()
     with show_progress(run_story.begin(clock), stream) as listener:
         run_story.tell(listener, clock, until=6.0)
-        assert stream.getvalue() == "first training: trained in 5 s\n"
+        assert stream.getvalue() == "pre-training: trained in 5 s\n"
 
 
 def test_without_colour_the_live_view_has_none(monkeypatch):

@@ -16,7 +16,7 @@ def test_the_story_in_lines(clock):
     lines = []
     run_story.tell(Lines(run_story.begin(clock), lines.append), clock)
     assert lines == [
-        "first training: trained in 5 s",
+        "pre-training: trained in 5 s",
         "runs: another run works on this store too.",
         "(1, 2, 1), block4: left to the other run",
         "(1, 1, 1), block4: trained in 9 s",
@@ -44,7 +44,7 @@ def test_steps_are_told_only_now_and_then(clock):
         clock.now = float(second)
         listener(TrainingStep("first", second, 0.5, 1.0))
     assert len(lines) == 3
-    assert all(line.startswith("first training: step") for line in lines)
+    assert all(line.startswith("pre-training: step") for line in lines)
 
 
 def test_a_stop_says_how_to_go_on(clock):

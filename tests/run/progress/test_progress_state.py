@@ -119,7 +119,7 @@ def test_names(clock):
     state = progress(clock, [cell_view(0, 0, seeds=2), cell_view(1, 1)], {})
     assert state.label("t00-1") == state.label("e00-1") == "row 0, column 0, seed 1"
     assert state.label("t11-0") == "row 1, column 1"
-    assert state.label("presence") == "first training"
+    assert state.label("presence") == "pre-training"
 
 
 def test_time_left_is_unknown_then_from_speed_then_from_what_is_finished(clock):
