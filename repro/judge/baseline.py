@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
-from repro.errors import InputError
+from repro.judge.table_files import path_of as path_of
+from repro.judge.table_files import read_file
 from repro.spec.metric import MIOU
 from repro.spec.strict import StrictModel
 
@@ -143,26 +142,9 @@ def _vector_units(before: str, now: str) -> str:
     return f"the processor here {' and '.join(parts)}"
 
 
-def path_of(folder: Path, table: str, scale: str) -> Path:
-    """Where a table's baseline is kept."""
-    return folder / scale / f"{table.replace('/', '-')}.json"
-
-
 def read(path: Path, remedy: str) -> Baseline:
     """Read a baseline. Raises InputError where there is none, or it is not one; `remedy` says how to make one."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no baseline. {remedy}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"{path}: cannot be read ({reason}). {remedy}") from None
-    try:
-        return Baseline.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {place + ': ' if place else ''}{first['msg']}. {remedy}") from None
+    return read_file(Baseline, path, remedy, "there is no baseline")
 
 
 def encode(baseline: Baseline) -> bytes:

@@ -64,14 +64,6 @@ def detectable_difference(deviation: float, seeds: int, image_error: float = 0.0
     return error * falling_root(lambda d: wanted - power(d * error, deviation, seeds, image_error), 0.0, 1e3)
 
 
-def seeds_needed(difference: float, deviation: float, image_error: float = 0.0, most: int = 100) -> int | None:
-    """Return the smallest number of seeds that detects a difference with power 0.8; None if `most` do not."""
-    for seeds in range(2, most + 1):
-        if power(difference, deviation, seeds, image_error) >= POWER:
-            return seeds
-    return None
-
-
 def outlook(scale: str, seeds: int) -> str:
     """Return what so many seeds will be able to tell at a scale, in plain words."""
     like = scale if scale in PAIRED_DEVIATION else USUAL_SCALE

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
 from repro.errors import InputError
+from repro.judge.table_files import path_of as path_of
+from repro.judge.table_files import read_file
 from repro.spec.metric import METRICS, MIOU
 from repro.spec.strict import StrictModel
 
@@ -86,11 +88,6 @@ def plain(flat: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def path_of(folder: Path, table: str, scale: str) -> Path:
-    """Return where a table's reference is kept."""
-    return folder / scale / f"{table.replace('/', '-')}.json"
-
-
 def read(folder: Path, table: str, scale: str) -> Reference | None:
     """Return a table's reference at a scale; None where there is no file.
 
@@ -99,17 +96,9 @@ def read(folder: Path, table: str, scale: str) -> Reference | None:
     """
     path = path_of(folder, table, scale)
     remedy = "Make it anew with `repro reference`, or delete it: verdicts of one seed then stay open."
-    try:
-        reference = Reference.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"{path}: cannot be read ({why}). {remedy}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {place + ': ' if place else ''}{first['msg']}. {remedy}") from None
+    reference = read_file(Reference, path, remedy, "it is no longer there")
     if (reference.table, reference.scale) != (table, scale):
         raise InputError(f"{path}: table, scale: it is of {reference.table} at {reference.scale}. {remedy}")
     if len(reference.seeds) < LEAST_SEEDS:

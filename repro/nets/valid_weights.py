@@ -8,8 +8,6 @@ from __future__ import annotations
 
 COUNTS = (9, 6, 4, 3, 2, 1)
 """Every number of valid weights a position can have; 3 occurs for no square map."""
-FIGURE_SIDE = 65
-"""Side of the map in figure 4."""
 
 
 def axis_counts(side: int, rate: int) -> dict[int, int]:

@@ -8,10 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError, field_validator
+from pydantic import field_validator
 
-from repro.errors import InputError
-from repro.judge.baseline import path_of
+from repro.judge.table_files import path_of, read_file
 from repro.regression.quantity import Observation, decode, encode
 from repro.spec.strict import StrictModel
 
@@ -77,17 +76,7 @@ def lines_of(observation: Observation) -> dict[str, str]:
 
 def read(path: Path, remedy: str) -> FrozenTable:
     """Read a table's steps. Raises InputError where there are none, or the file is not one; `remedy`: what to do."""
-    try:
-        return FrozenTable.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: the baseline's steps are not there. {remedy}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"{path}: cannot be read ({reason}). {remedy}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {place + ': ' if place else ''}{first['msg']}. {remedy}") from None
+    return read_file(FrozenTable, path, remedy, "the baseline's steps are not there")
 
 
 def encode_table(table: FrozenTable) -> bytes:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import repeat
 from multiprocessing import get_context
@@ -17,7 +15,7 @@ from typing import Literal
 from repro.regression.probe import Probe
 from repro.regression.quantity import Observation
 from repro.run.executors.worker import THREAD_VARIABLES
-from repro.run.rounding import OTHER_KERNELS
+from repro.run.rounding import OTHER_KERNELS, environment_variables
 from repro.store.store import Store
 
 EXECUTE = "repro.regression.worker:execute"
@@ -113,7 +111,7 @@ def in_processes(
 ) -> list[Result]:
     """Compute `tasks` in new processes with these environment variables."""
     environment = {**variables, **dict.fromkeys(THREAD_VARIABLES, "1")}
-    with _environment(environment), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with environment_variables(environment), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         return list(pool.map(work, tasks, repeat(store)))
 
 
@@ -134,18 +132,3 @@ def work(task: ObserveTask, store: Store) -> Result:
         return f"{type(error).__name__}: {error}".splitlines()[0]
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for the processes that start meanwhile."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

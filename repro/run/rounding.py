@@ -75,7 +75,7 @@ def repeat(
             for training in wanted
         ]
         chosen = platform.machine().lower() in ("x86_64", "amd64")
-        with _environment(OTHER_KERNELS if chosen else {}):
+        with environment_variables(OTHER_KERNELS if chosen else {}):
             executor = LocalExecutor(session.EXECUTE, temporary, workers, threads=1 if chosen else 2)
             outcome = loop.run(work, executor, listener)
         read(temporary)
@@ -83,8 +83,8 @@ def repeat(
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for the worker processes that start meanwhile."""
+def environment_variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the processes that start meanwhile."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -15,7 +15,6 @@ from repro.judge.power import (
     detectable_difference,
     outlook,
     power,
-    seeds_needed,
 )
 
 
@@ -51,12 +50,6 @@ def test_one_seed_detects_nothing_and_no_noise_everything() -> None:
     assert math.isinf(detectable_difference(1.0, 1))
     assert detectable_difference(0.0, 3) == 0.0
     assert power(0.1, 0.0, 3) == 1.0
-
-
-def test_seeds_needed_is_the_first_that_suffices() -> None:
-    assert seeds_needed(1.0, 1.0) == 10
-    assert power(1.0, 1.0, 10) >= 0.8 > power(1.0, 1.0, 9)
-    assert seeds_needed(0.01, 1.0, most=20) is None
 
 
 def test_outlook_names_what_more_seeds_would_bring() -> None:
