@@ -148,7 +148,7 @@ def recorded(model: Model, crop: int, batch: int, flops_per_second: float, bytes
         with recorder.phase("forward"):
             logits = network.training_logits(x16)[0]  # type: ignore[operator]
         with recorder.phase("loss"):
-            loss = pixel_loss(logits.float(), y, upsample_logits=True)
+            loss = pixel_loss(logits, y, upsample_logits=True)
             (towards,) = torch.autograd.grad(loss, logits)
         with recorder.phase("gradient"):
             logits.backward(towards)

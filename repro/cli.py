@@ -45,6 +45,7 @@ from repro.commands.options import (
     TensorBoard,
     WeightsDir,
     WeightsTrained,
+    WhoseKernels,
     how_given,
     overrides_of,
 )
@@ -226,6 +227,7 @@ def run(
     gpus_per_training: GpusPerTraining = 1,
     micro_batch: MicroBatch = None,
     launch: HowLaunched = "eager",
+    kernels: WhoseKernels = "torch",
     tensorboard: TensorBoard = None,
     json: Json = False,
 ) -> None:
@@ -256,14 +258,15 @@ def run(
     given = tuple(only or ()), overrides_of(set_, crf, crf_backend, micro_batch)
     how = how_given(
         out=(out, OUT), device=(device, "auto"), jobs=(jobs, None), executor=(executor, "local"), slurm=(slurm, None),
-        gpus_per_training=(gpus_per_training, 1), launch=(launch, "eager"), tensorboard=(tensorboard, None),
+        gpus_per_training=(gpus_per_training, 1), launch=(launch, "eager"),
+        kernels=(kernels, "torch"), tensorboard=(tensorboard, None),
     )  # fmt: skip
     options = Options(
         tuple(names), scale, seeds, *given, dataset, data, store, tables, weights, any_code, how, trained,
         tuple(sweep or ()),
     )  # fmt: skip
     place = ExecutorChoice(executor, device, jobs, tuple(slurm or ()))
-    raise typer.Exit(main(options, out, place, ExecutionOptions(gpus_per_training, launch, tensorboard), json))
+    raise typer.Exit(main(options, out, place, ExecutionOptions(gpus_per_training, launch, tensorboard, kernels), json))
 
 
 @app.command()

@@ -2,9 +2,15 @@
 
 import gc
 import multiprocessing
+import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from repro.run.scale import gpu_count
+
+if not gpu_count():  # read when Triton is imported: its kernels are then interpreted, on tensors of the CPU
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # A slow or busy machine must not fail a test; what is slow belongs in `benchmarks/`.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from repro.run import pretrained_weights
-from repro.train.launch_modes import LaunchMode
+from repro.train.launch_modes import Kernels, LaunchMode
 
 Tables = Annotated[list[str], typer.Argument(metavar="TABLE...", help="Ids, aliases, or all.", show_default=False)]
 ScaleOption = Annotated[
@@ -140,6 +140,14 @@ HowLaunched = Annotated[
         "--launch",
         help="How steps reach the device: eager, operation by operation; captured, as one CUDA graph a step; compiled, "
         "by torch.compile; compiled+captured, both. The same training but for rounding.",
+    ),
+]
+WhoseKernels = Annotated[
+    Kernels,
+    typer.Option(
+        "--kernels",
+        help="Whose code computes a step on a GPU: torch's own; fused, a Triton kernel for upsampling and loss. The "
+        "same training but for rounding.",
     ),
 ]
 TensorBoard = Annotated[

@@ -31,7 +31,8 @@ def compute(
         return given(training, job.trained)
     start = start_of(job, store)
     images = images_of(training.images, job, store)
-    context = TrainingContext(training.settings, training.seed, device, hooks, dist, job.execution.launch)
+    how = job.execution
+    context = TrainingContext(training.settings, training.seed, device, hooks, dist, how.launch, how.kernels)
     return train(training.model, training.images.data.classes, images, start, context, training.images.twice)
 
 

@@ -7,20 +7,21 @@ from pathlib import Path
 
 from repro.plan.work import Evaluation, Training
 from repro.spec.protocol import Pretrain, Train
-from repro.train.launch_modes import LaunchMode
+from repro.train.launch_modes import Kernels, LaunchMode
 
 
 @dataclass(frozen=True)
 class ExecutionOptions:
     """How trainings are computed: what their keys do not hold, since the result is the same but for what records say.
 
-    `processes` train one network together; `launch` is how steps reach the device; `tensorboard` is a folder for
-    scalars.
+    `processes` train one network together; `launch` is how steps reach the device, and `kernels` whose code computes
+    them there; `tensorboard` is a folder for scalars.
     """
 
     processes: int = 1
     launch: LaunchMode = "eager"
     tensorboard: Path | None = None
+    kernels: Kernels = "torch"
 
 
 DEFAULT_EXECUTION = ExecutionOptions()

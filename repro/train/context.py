@@ -11,7 +11,7 @@ import torch
 
 from repro.spec.protocol import Pretrain, Train
 from repro.train.distributed import SINGLE_PROCESS, DistributedContext
-from repro.train.launch_modes import LaunchMode
+from repro.train.launch_modes import Kernels, LaunchMode
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Hooks:
 class TrainingContext:
     """A training's settings and seed, the device and processes that compute it, and its side effects.
 
-    Every process of `dist` has the same settings, seed and launch mode.
+    Every process of `dist` has the same settings, seed, launch mode and kernels.
     """
 
     settings: Train | Pretrain
@@ -40,3 +40,4 @@ class TrainingContext:
     hooks: Hooks = field(default_factory=Hooks)
     dist: DistributedContext = SINGLE_PROCESS
     launch: LaunchMode = "eager"
+    kernels: Kernels = "torch"

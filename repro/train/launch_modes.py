@@ -10,6 +10,9 @@ LaunchMode = Literal["eager", "captured", "compiled", "compiled+captured"]
 All compute the same training but for rounding.
 """
 
+Kernels = Literal["torch", "fused"]
+"""torch's own; or, of what they are there for, the suite's Triton kernels, which compute the same but for rounding."""
+
 
 def captures(launch: LaunchMode) -> bool:
     """Whether steps are recorded as CUDA graphs."""

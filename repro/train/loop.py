@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ from repro.train.checkpoint import Checkpoint
 from repro.train.context import TrainingContext
 from repro.train.cuda_graphs import Captured, cuda_graph
 from repro.train.divergence import ProcessState, Recomputation, copied, what_was_bad_first
-from repro.train.launch_modes import LaunchMode, captures, compiles, without_capture
+from repro.train.launch_modes import Kernels, LaunchMode, captures, compiles, without_capture
 from repro.train.optimizer import hold_rates, set_batch_norm, set_rates
 from repro.train.optimizer import make_optimizer as make_optimizer
 from repro.train.prefetch import Prefetcher
@@ -64,6 +65,7 @@ class BatchLayout:
     launch: LaunchMode = "eager"
     precision: Precision = "float32"
     """Of convolutions and products."""
+    kernels: Kernels = "torch"
 
 
 def fit(
@@ -84,6 +86,9 @@ def fit(
             f"--launch {launch}: needs a CUDA device, and this one is {device.type}. "
             f"Use --launch {without_capture(launch)}."
         )
+    if context.kernels == "fused" and (device.type != "cuda" or find_spec("triton") is None):
+        there = f"this one is {device.type}" if device.type != "cuda" else "there is no Triton"
+        raise InputError(f"--kernels fused: needs a CUDA device and Triton, and {there}. Use --kernels torch.")
     order = np.arange(len(images.sizes)) if order is None else order
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if isinstance(train, Train):
@@ -194,4 +199,4 @@ def _layout(start: int, context: TrainingContext, numbers: Precision) -> BatchLa
     share, at_once = (n // processes for n in (train.batch_size, train.micro_batch or train.batch_size))
     # torch.compile would split the network at each normalisation over processes: hundreds of graphs
     mode: LaunchMode = "eager" if processes > 1 else launch if at_once == share else without_capture(launch)
-    return BatchLayout(start, processes, at_once, mode, numbers)
+    return BatchLayout(start, processes, at_once, mode, numbers, context.kernels)

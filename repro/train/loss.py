@@ -14,21 +14,34 @@ from repro.spec.protocol import VOID as VOID
 
 
 def pixel_loss(
-    logits: Tensor, labels: Tensor, *, upsample_logits: bool, align_corners: bool = True, count: Tensor | None = None
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    upsample_logits: bool,
+    align_corners: bool = True,
+    count: Tensor | None = None,
+    fused: bool = False,
 ) -> Tensor:
     """Mean cross-entropy over the pixels of the batch that are not void.
 
     logits (N, C, h, w), labels (N, H, W) int64. Either the logits are upsampled to the labels (paper v3, section 4.1)
     or the labels are subsampled to the logits (v2; v3 Table 8): exact subsampling, since corners are aligned.
     A batch that is all void has loss 0. `count` is the number to divide by where this is a part of a batch.
+    `fused`: by one Triton kernel.
     """
+    if fused:
+        from repro.train.fused_loss import upsampled_cross_entropy  # Triton is not everywhere
+
+        seen = labels if upsample_logits else subsample(labels, (logits.shape[2], logits.shape[3]))
+        return upsampled_cross_entropy(logits, seen, align_corners, count)
+    logits = logits.float()
     if logits.is_cuda:
         logits = Planes.apply(logits)  # type: ignore[no-untyped-call]
     if upsample_logits:
         logits = resize(logits, (labels.shape[1], labels.shape[2]), align_corners=align_corners)
     else:
         labels = subsample(labels, (logits.shape[2], logits.shape[3]))
-    return _CrossEntropy.apply(logits.float(), labels, count)  # type: ignore[no-any-return, no-untyped-call]
+    return _CrossEntropy.apply(logits, labels, count)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class Planes(torch.autograd.Function):

@@ -52,7 +52,7 @@ def backward(
             if isinstance(train, Train):
                 if counts is None and not (whole and dist.size == 1):
                     counts = [dist.all_reduce(counted(y, out, train)) for out in outs]
-                loss = _pixel_terms(outs, labels, train, counts)
+                loss = _pixel_terms(outs, labels, train, counts, fused=context.kernels == "fused")
             else:
                 loss = presence_loss(outs[0], labels)
                 if not (whole and dist.size == 1):
@@ -69,16 +69,19 @@ def counted(labels: Tensor, logits: Tensor, train: Train) -> Tensor:
     return (seen != VOID).sum()
 
 
-def _pixel_terms(outs: tuple[Tensor, ...], labels: Tensor, train: Train, counts: list[Tensor] | None) -> Tensor:
+def _pixel_terms(
+    outs: tuple[Tensor, ...], labels: Tensor, train: Train, counts: list[Tensor] | None, *, fused: bool
+) -> Tensor:
     """One term, or v2's four of equal weight for multi-scale inputs; over `counts` pixels, or the labels' own."""
     given: Sequence[Tensor | None] = counts or [None] * len(outs)
     terms = [
         pixel_loss(
-            out.float(),
+            out,
             labels,
             upsample_logits=train.upsample_logits,
             align_corners=train.align_corners,
             count=count,
+            fused=fused,
         )
         for out, count in zip(outs, given, strict=True)
     ]

@@ -50,9 +50,10 @@ def _has(t, fastest):
 def main(names):
     found = {}
     for name in names:
+        model, _, kernels = name.partition(" ")
         train = Train(batch_size=16, crop=513, iterations=9, lr=0.01)
         with torch.device("cuda"):
-            network = network_of(MODELS[name], 21, train).train()
+            network = network_of(MODELS[model], 21, train).train()
             x = normalise(torch.zeros(16, 513, 513, 3, dtype=torch.uint8))
             y = torch.zeros(16, 513, 513, dtype=torch.int64)
         initialise(network, 0)
@@ -62,7 +63,7 @@ def main(names):
         for step in range(2):
             optimizer.zero_grad(set_to_none=True)
             with Layouts() as layouts:
-                backward(trainer, x, y, TrainingContext(train, 0, x.device), step)
+                backward(trainer, x, y, TrainingContext(train, 0, x.device, kernels=kernels or "torch"), step)
                 optimizer.step()
         found[name] = layouts.mixed
     print(json.dumps(found))

@@ -22,6 +22,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SOURCES = sorted([*HERE.glob("*.cpp"), *HERE.glob("*.h")])
 LIBRARY = "libcuda.so.1"
+FOREIGN = ("CUDA_VISIBLE_DEVICES", "TRITON_INTERPRET")
+"""Variables that what runs on the stand-in must not have."""
 
 
 def play(script, *words, timeout=300, **settings):
@@ -45,7 +47,7 @@ def environment(**settings):
         "OMP_NUM_THREADS": "1",
         "COLUMNS": "200",
     }
-    kept = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     return kept | own | {name: str(value) for name, value in settings.items()}
 
 

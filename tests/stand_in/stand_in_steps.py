@@ -97,7 +97,7 @@ def plant(network, fault):
 # ---- what is seen of them
 
 
-def seen(model, settings, launch="eager", resident=True, fault=None):
+def seen(model, settings, launch="eager", resident=True, fault=None, kernels="torch"):
     """Faults, launches a step, whether a graph was recorded, and memory of a training's steady steps."""
     prefetch.fits = lambda *_: resident
     network = network_of(Model(**model), 3, settings)
@@ -117,7 +117,7 @@ def seen(model, settings, launch="eager", resident=True, fault=None):
         return step[0] == STEPS
 
     began = time.process_time()
-    context = TrainingContext(settings, 0, GPU, Hooks(should_stop=count), launch=launch)
+    context = TrainingContext(settings, 0, GPU, Hooks(should_stop=count), launch=launch, kernels=kernels)
     try:
         fit(network, photographs(7, 40), context)
     except StoppedError:
@@ -140,7 +140,7 @@ def seen(model, settings, launch="eager", resident=True, fault=None):
 
 
 def main(names):
-    """Each name is "MODEL/SETTINGS/LAUNCH/resident or host", or "planted/FAULT"."""
+    """Each name is "MODEL/SETTINGS/LAUNCH [KERNELS]/resident or host", or "planted/FAULT"."""
     torch.cuda.init()
     found = {}
     for name in names:
@@ -149,8 +149,9 @@ def main(names):
             fault = next(fault for fault in FAULTS if fault.__name__ == settings)
             found[name] = seen(MODELS["v3"], TRAIN, fault=fault)
         else:
-            launch, where = more
-            found[name] = seen(MODELS[model], SETTINGS[settings], launch, where == "resident")
+            (launch, _, kernels), where = more[0].partition(" "), more[1]
+            resident = where == "resident"
+            found[name] = seen(MODELS[model], SETTINGS[settings], launch, resident, kernels=kernels or "torch")
     print(json.dumps(found))
 
 

@@ -157,6 +157,13 @@ def test_a_cpu_has_no_graphs(images):
         _losses(images, TRAIN, launch="compiled+captured")
 
 
+def test_fused_kernels_are_named_in_the_record_and_no_cpu_has_them(images):
+    context = TrainingContext(TRAIN, 0, CPU, kernels="fused")
+    assert vars(loop._layout(0, context, "float32"))["kernels"] == "fused"
+    with pytest.raises(InputError, match=r"--kernels fused: needs a CUDA device .*this one is cpu.*--kernels torch"):
+        _losses(images, TRAIN, kernels="fused")
+
+
 def _masks_matter_and_are_the_same(images, device, launch):
     """Losses by `way` are the eager ones, much closer than those without dropout."""
     settings = TRAIN.model_copy(update={"iterations": 6})
@@ -296,6 +303,16 @@ def test_on_a_gpu_too(images, name, launch):
     assert other == pytest.approx(
         eager, rel=(1e-3 if half else 1e-4) if launch == "captured" else 5e-2 if half else 1e-2
     )
+
+
+@gpu
+@pytest.mark.parametrize("launch", ["eager", "captured"])
+@pytest.mark.parametrize("name", ["sgd", "subsampled"])
+def test_on_a_gpu_fused_kernels_are_the_same_training(images, name, launch):
+    eager, _, _ = _losses(images, SETTINGS[name], GPU)
+    fused, layouts, _ = _losses(images, SETTINGS[name], GPU, launch=launch, kernels="fused")
+    assert layouts[0].kernels == "fused"
+    assert fused == pytest.approx(eager, rel=1e-3)
 
 
 @gpu
