@@ -146,8 +146,8 @@ WhoseKernels = Annotated[
     Kernels,
     typer.Option(
         "--kernels",
-        help="Whose code computes a step on a GPU: torch's own; fused, a Triton kernel for upsampling and loss. The "
-        "same training but for rounding.",
+        help="Whose code computes a step on a GPU: torch's own; fused, Triton kernels for samples and loss. The same "
+        "training but for rounding.",
     ),
 ]
 TensorBoard = Annotated[

@@ -124,7 +124,8 @@ def fit(
             whole = network.state_dict() | counts.state_dict()
             checkpoint.save(hooks.folder, Checkpoint(step, whole, optimizer.state_dict(), notes))
 
-    with Prefetcher(images, order, train, seed, mine, device) as prefetcher, counts:
+    fused = context.kernels == "fused"
+    with Prefetcher(images, order, train, seed, mine, device, fused=fused) as prefetcher, counts:
         compute = _compute(network, optimizer, context, layout, prefetcher)
         hooks.on_start(start)
         saved, apart = time.monotonic(), hooks.checkpoint_seconds
@@ -182,8 +183,8 @@ def _compute(
 
     if not captures(layout.launch):
         return lambda step: learn(*prefetcher.samples(step), step)
-    at = [0]
-    captured = Captured(lambda batch: learn(*batch.samples(train), at[0]), device, cuda_graph)
+    at, fused = [0], context.kernels == "fused"
+    captured = Captured(lambda batch: learn(*batch.samples(train, fused=fused), at[0]), device, cuda_graph)
 
     def replayed(step: int) -> Tensor:
         at[0] = step

@@ -49,10 +49,18 @@ class Batch:
         """All four."""
         return self.pixels, self.labels, self.sizes, self.drawn
 
-    def samples(self, train: Train | Pretrain) -> tuple[Tensor, Tensor]:
-        """Scaled, cropped, flipped, padded: images (B, 3, crop, crop) float32, labels (B, crop, crop) int64."""
+    def samples(self, train: Train | Pretrain, *, fused: bool = False) -> tuple[Tensor, Tensor]:
+        """Scaled, cropped, flipped, padded: images (B, 3, crop, crop) float32, labels (B, crop, crop) int64.
+
+        `fused`: by one Triton kernel.
+        """
+        sample = augment.sample
+        if fused:
+            from repro.data import fused_augment  # Triton is not everywhere
+
+            sample = fused_augment.sample
         padding = 0 if isinstance(train, Train) and train.label_padding == "background" else VOID
-        x, y = augment.sample(self.pixels, self.labels, self.sizes, self.drawn, train.crop, label_padding=padding)
+        x, y = sample(self.pixels, self.labels, self.sizes, self.drawn, train.crop, label_padding=padding)
         if isinstance(train, Train) and train.void == "background":
             y = y.masked_fill(y == VOID, 0)
         return x, y
@@ -88,7 +96,7 @@ class Prefetcher:
     """The batches of a training by step; a context that ends its thread.
 
     `order` (M,) are the images of one pass; `mine` is this process's part of a batch. `resident`: whether the set lies
-    on the device (None: if it fits).
+    on the device (None: if it fits); `fused`: whether one Triton kernel makes the samples.
     """
 
     def __init__(
@@ -101,9 +109,10 @@ class Prefetcher:
         device: torch.device,
         *,
         resident: bool | None = None,
+        fused: bool = False,
     ) -> None:
         self._images, self._order, self._train, self._seed, self._mine = images, order, train, seed, mine
-        self._device = device
+        self._device, self._fused = device, fused
         self._sizes = images.sizes[order]
         self._whole: tuple[Tensor, ...] | None = None
         if fits(images, device) if resident is None else resident:
@@ -149,7 +158,9 @@ class Prefetcher:
 
     def samples(self, step: int) -> tuple[Tensor, Tensor]:
         """The samples of a step's batch. A GPU makes them when it comes to them, a CPU beside the step before."""
-        return self(step).samples(self._train) if self._device.type == "cuda" else self._samples(step)
+        if self._device.type != "cuda":
+            return self._samples(step)
+        return self(step).samples(self._train, fused=self._fused)
 
     def draw(self, step: int) -> AugmentationDraw:
         """Which images, scales, crops and flips this process's part of a step's batch has."""
