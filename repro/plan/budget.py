@@ -1,6 +1,6 @@
 """What a plan costs on a kind of GPU: hours, memory, disk and the critical path, from arithmetic.
 
-Multiply-adds are good to a hundredth and kept activations to an eighth of the networks as built (`repro.plan.layers`);
+Multiply-adds are those of the networks as built, kept activations good to an eighth (`repro.plan.layers`);
 the hours are as good as the GPU's rate, which is measured or assumed (`repro.spec.gpu`).
 """
 

@@ -1,6 +1,6 @@
 """Cost of trainings and evaluations from arithmetic alone: for the order of work, the time left, GPU hours.
 
-A network's multiply-adds are good to a hundredth (`repro.plan.layers`); `repro cost` counts the built network exactly.
+A forward pass has just the multiply-adds of the network as built (`repro.plan.layers`).
 """
 
 from __future__ import annotations

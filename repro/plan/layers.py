@@ -1,9 +1,11 @@
-"""A network's convolutions as arithmetic: what it costs, weighs and keeps in memory, told without building it.
+"""A network's convolutions as arithmetic: what it costs, weighs and keeps in memory, without building it.
 
 Those of the papers; any other is counted as built, once (`repro.plan.own_cost`).
 
-The laying out of strides follows `repro.nets` (paper v3, figure 3; v3+, figure 4; v2, section 3); tests compare
-parameters, multiply-adds and what a training keeps for its backward pass with the networks as built.
+Building them takes PyTorch, seconds to import, and most of a second for each: a plan of one table has 20 networks, of
+all tables a hundred, and is to be shown in half a second. So they stand here once more, with strides as in `repro.nets`
+(paper v3, figure 3; v3+, figure 4; v2, section 3). Tests hold parameters and multiply-adds equal to those of the
+networks as built, and what a training keeps for its backward pass within an eighth.
 """
 
 from __future__ import annotations
@@ -64,24 +66,24 @@ def in_arithmetic(model: Model) -> bool:
 def layers(model: Model, output_stride: int, classes: int = 21) -> tuple[Layer, ...]:
     """Every convolution of a segmentation network at one input scale, from the image to the logits."""
     low: dict[str, tuple[int, int]] = {}
-    found, channels = BACKBONES[model.backbone](model, output_stride, low)
-    return (*found, *_head(model, channels, output_stride, classes, low))
+    convs, channels = BACKBONES[model.backbone](model, output_stride, low)
+    return (*convs, *_head(model, channels, output_stride, classes, low))
 
 
 def multiply_adds(model: Model, output_stride: int, height: int, width: int, classes: int = 21) -> int:
     """The textbook's count of one forward pass, all input scales."""
     if not in_arithmetic(model):
         return round(at_size(own_cost(model, output_stride, classes).multiply_adds, height, width))
-    found = layers(model, output_stride, classes)
-    return sum(layer.weights * layer.pixels(*size) for size in _inputs(model, height, width) for layer in found)
+    convs = layers(model, output_stride, classes)
+    return sum(layer.weights * layer.pixels(*size) for size in _inputs(model, height, width) for layer in convs)
 
 
 def kept_values(model: Model, output_stride: int, height: int, width: int, classes: int = 21) -> float:
     """Numbers that a training keeps of an image for its backward pass, up to the logits."""
     if not in_arithmetic(model):
         return at_size(own_cost(model, output_stride, classes).kept, height, width)
-    found = [(layer.outputs * layer.kept, layer) for layer in layers(model, output_stride, classes)]
-    return sum(kept * layer.pixels(*size) for size in _inputs(model, height, width) for kept, layer in found)
+    convs = [(layer.outputs * layer.kept, layer) for layer in layers(model, output_stride, classes)]
+    return sum(kept * layer.pixels(*size) for size in _inputs(model, height, width) for kept, layer in convs)
 
 
 def parameters(model: Model, output_stride: int, classes: int = 21) -> int:
@@ -105,10 +107,10 @@ def scaled(side: int, scale: float) -> int:
 def _resnet(model: Model, output_stride: int, low: dict[str, tuple[int, int]]) -> tuple[list[Layer], int]:
     stem = model.stem_width
     if model.stem == "beta":
-        found = [Layer(3, stem, 3, 2), Layer(stem, stem, 3, 2), Layer(stem, 2 * stem, 3, 2, kept=2.25)]
+        convs = [Layer(3, stem, 3, 2), Layer(stem, stem, 3, 2), Layer(stem, 2 * stem, 3, 2, kept=2.25)]
     else:
-        found = [Layer(3, stem, 7, 2, kept=2.25)]
-    channels, stride = found[-1].outputs, 4
+        convs = [Layer(3, stem, 7, 2, kept=2.25)]
+    channels, stride = convs[-1].outputs, 4
     at_last, at_once = model.stride_at == "last_unit", model.stride_at == "first_conv"
     for block in range(1, model.last_block + 1):
         units = model.units[min(block, 4) - 1]
@@ -119,42 +121,36 @@ def _resnet(model: Model, output_stride: int, low: dict[str, tuple[int, int]]) -
             if strided and unit == (units - 1 if at_last else 0) and stride < output_stride:
                 stride *= 2
             if block <= 2 and unit == max(0, units - 2):
-                alone = units == 1 and at_last
-                low[f"conv{block + 1}"] = (inner if alone else 4 * inner, before if alone else stride)
-            found += [
+                single = units == 1 and at_last
+                low[f"conv{block + 1}"] = (inner if single else 4 * inner, before if single else stride)
+            convs += [
                 Layer(channels, inner, 1, stride if at_once else before),
                 Layer(inner, inner, 3, stride),
                 Layer(inner, 4 * inner, 1, stride),
             ]
             if channels != 4 * inner:
-                found.append(Layer(channels, 4 * inner, 1, stride, kept=1.0))
+                convs.append(Layer(channels, 4 * inner, 1, stride, kept=1.0))
             channels = 4 * inner
-    return found, channels
+    return convs, channels
 
 
 def _vgg16(model: Model, output_stride: int, _low: object) -> tuple[list[Layer], int]:
-    found = list(_vgg16_layers(model, output_stride))
-    return found, found[-1].outputs
-
-
-def _vgg16_layers(model: Model, output_stride: int) -> Iterator[Layer]:
     norm = model.vgg_batch_norm
+    conv = partial(Layer, normed=norm, bias=True)
     kept = 2.0 if norm else 1.0
-    channels, stride = 3, 1
+    convs, channels, stride = [], 3, 1
     for block in range(1, 6):
         width, count = model.width * 2 ** (min(block, 4) - 1), model.units[min(block, 4) - 1]
         after = min(stride * 2, output_stride)
         for i in range(count):
             pooled = (stride / after) ** 2 if i == count - 1 else 0.0  # what the pooling hands on
-            yield Layer(channels, width, 3, stride, normed=norm, bias=True, kept=kept + pooled)
+            convs.append(conv(channels, width, 3, stride, kept=kept + pooled))
             channels = width
         stride = after
-    if model.head == "fc":
-        for _ in model.atrous_rates:
-            for c_in, kernel in ((channels, model.fc_kernel), (model.fc_channels, 1)):
-                yield Layer(
-                    c_in, model.fc_channels, kernel, stride, normed=norm, bias=True, kept=kept + 2
-                )  # dropout and its mask
+    for _ in model.atrous_rates if model.head == "fc" else ():  # and dropout with its mask
+        convs.append(conv(channels, model.fc_channels, model.fc_kernel, stride, kept=kept + 2))
+        convs.append(conv(model.fc_channels, model.fc_channels, 1, stride, kept=kept + 2))
+    return convs, convs[-1].outputs
 
 
 def _xception(model: Model, output_stride: int, low: dict[str, tuple[int, int]]) -> tuple[list[Layer], int]:
@@ -162,7 +158,7 @@ def _xception(model: Model, output_stride: int, low: dict[str, tuple[int, int]])
         return max(1, round(filters * model.width / 64))
 
     half = max(1, model.stem_width // 2)
-    found = [Layer(3, half, 3, 2), Layer(half, model.stem_width, 3, 2)]
+    convs = [Layer(3, half, 3, 2), Layer(half, model.stem_width, 3, 2)]
     channels, stride = model.stem_width, 2
     stages = [((d, d, d), n, True) for d, n in zip((128, 256, 728), model.units[:3], strict=True)]
     stages += [((728, 728, 728), model.units[3], False), ((728, 1024, 1024), 1, True), ((1536, 1536, 2048), 1, False)]
@@ -174,13 +170,13 @@ def _xception(model: Model, output_stride: int, low: dict[str, tuple[int, int]])
             c_in = channels
             for i, wide in enumerate(map(filters_of, filters)):
                 at = stride if i == 2 else before
-                found += [Layer(channels, channels, 3, at, depthwise=True), Layer(channels, wide, 1, at)]
+                convs += [Layer(channels, channels, 3, at, depthwise=True), Layer(channels, wide, 1, at)]
                 channels = wide
                 if i == 1 and at_end and stage in (2, 3):
                     low[f"conv{stage}"] = (wide, at)
             if at_end or (channels != c_in and stage < 6):
-                found.append(Layer(c_in, channels, 1, stride, kept=1.0))
-    return found, channels
+                convs.append(Layer(c_in, channels, 1, stride, kept=1.0))
+    return convs, channels
 
 
 BACKBONES = {

@@ -94,5 +94,5 @@ def _fewest_pixels(training: Training) -> int:
     settings, side = training.settings, training.settings.crop
     if not in_arithmetic(training.model):
         return 1  # it may pool the whole map
-    found = layers(training.model, settings.output_stride, training.images.data.classes)
-    return min(layer.pixels(side, side) for layer in found if layer.normed)
+    convs = layers(training.model, settings.output_stride, training.images.data.classes)
+    return min(layer.pixels(side, side) for layer in convs if layer.normed)

@@ -31,10 +31,10 @@ INPUTS = Inputs(lambda *_: "data", lambda *_: Code(()), lambda _name: ("a", "b")
     ],
     ids=lambda model: f"{model.backbone}-{model.head}",
 )
-def test_within_a_hundredth_of_the_counted_multiply_adds(model, output_stride):
+def test_a_forward_pass_costs_the_counted_multiply_adds(model, output_stride):
     estimated = image_cost(model, output_stride, 513, 513)
     exact = cost(model, 21, output_stride).plain_multiply_adds / 1e6
-    assert estimated == pytest.approx(exact, rel=0.01)
+    assert estimated == pytest.approx(exact)
 
 
 def test_a_second_stage_and_coco_cost_their_iterations():
