@@ -1,6 +1,7 @@
 """How many planted faults does a check from frozen weights find, where sums are rounded in another way?
 
     python tests/commands/measure_power.py FOLDER     # half an hour on two cores; goes on where it was stopped
+    python tests/commands/measure_power.py FOLDER "torch 2.10=/path/to/bin/python"    # other versions of torch too
 
 Makes a baseline of a throw-away table, then holds every fault of `planted_faults`, and runs without one, against it in
 each environment: a process with other kernels, threads or precision. Writes docs/check-power.csv and the table in
@@ -94,6 +95,8 @@ class Environment:
     threads: int = 1
     bfloat16: bool = False
     """Whether the processor is one that multiplies bfloat16 fast, so that trainings choose it."""
+    python: str = sys.executable
+    """The interpreter, with its torch."""
 
 
 ENVIRONMENTS = (
@@ -165,7 +168,7 @@ def measure(folder: Path, environment: Environment) -> dict[str, str]:
     Each result is kept in `folder` at once: what is there is not measured again.
     """
     told = {**dict(environment.variables), "PYTHONPATH": os.pathsep.join((str(ROOT), str(Path(__file__).parent)))}
-    words = [sys.executable, __file__, str(folder), environment.name]
+    words = [environment.python, __file__, str(folder), "--in", environment.name]
     subprocess.run(words, env={**os.environ, **told}, check=True)
     return _results(folder, environment)
 
@@ -188,13 +191,14 @@ def child(folder: Path, environment: Environment) -> None:
                 file.write(json.dumps([name, found]) + "\n")
 
 
-def main(folder: Path, at_once: int) -> None:
+def main(folder: Path, others: list[Environment], at_once: int) -> None:
     """Measure, so many environments at once, and write."""
+    environments = (*ENVIRONMENTS, *others)
     if not steps_path(folder / "baselines", "deep/table9", "smoke").exists():
         make(write_table(folder))
     with ThreadPoolExecutor(at_once) as threads:
-        results = threads.map(lambda one: measure(folder, one), ENVIRONMENTS)
-        found = {one.name: result for one, result in zip(ENVIRONMENTS, results, strict=True)}
+        results = threads.map(lambda one: measure(folder, one), environments)
+        found = {one.name: result for one, result in zip(environments, results, strict=True)}
     for environment, result in found.items():
         print(environment, summary(result), flush=True)
     write(found)
@@ -236,8 +240,9 @@ def write(found: dict[str, dict[str, str]]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        child(Path(sys.argv[1]), next(one for one in ENVIRONMENTS if one.name == sys.argv[2]))
+    place, given = Path(sys.argv[1]), sys.argv[2:]
+    if given[:1] == ["--in"]:
+        child(place, next((one for one in ENVIRONMENTS if one.name == given[1]), Environment(given[1])))
     else:
-        Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
-        main(Path(sys.argv[1]), cores())
+        place.mkdir(parents=True, exist_ok=True)
+        main(place, [Environment(name, python=path) for name, path in (text.split("=", 1) for text in given)], cores())
