@@ -147,13 +147,12 @@ def first_place(folder: Path, what: str, threads: int = 1, draw: int = 0) -> str
     _, store, plan = options_of(folder)
     steps = read(steps_path(folder / "baselines", "deep/table9", "smoke"), "")
     weights = weights_path(folder / "baselines", "deep/table9", "smoke")
-    told = {"threads": threads} | ({"way": "last bits", "draw": draw} if draw else {})
     with pytest.MonkeyPatch.context() as patch:
         run_here(patch)
         PLANTED.get(what, lambda _patch: None)(patch)
         for probe in sorted(probes(plan, "deep/table9"), key=lambda one: "(training" in one.name):
             task = run.ObserveTask(probe, weights, next(one.states for one in steps.probes if one.name == probe.name))
-            found = run.work(replace(task, **told), store)
+            found = run.work(replace(task, threads=threads, mode="last bits" if draw else "usual", draw=draw), store)
             if isinstance(found, str):
                 return f"{probe.name}: {found}"
             (result,) = hold(steps, {probe.name: found}, {}).probes
