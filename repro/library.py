@@ -38,29 +38,31 @@ def miou(prediction: Any, truth: Any, classes: int, void: int = VOID) -> float:
 
 def score(
     predictions: str | Path | Iterable[Any], truth: str | Path | Iterable[Any], classes: int | Sequence[str],
-    void: int = VOID,
+    void: int = VOID, partial: bool = False,
 ) -> Score:  # fmt: skip
     """Return the scores of a set of predictions: mean IOU with a 95 % interval over images, classes, rules, trimap.
 
     Both sides are folders (or lists) of label files, paired by name, or iterables of label maps (H, W), one an image.
-    `classes`: their number, or their names in label order. Raises InputError for files, ValueError for arrays that do
-    not fit.
+    `classes`: their number, or their names in label order. `partial`: of files, those that both sides have. Raises
+    InputError for files, ValueError for arrays that do not fit.
     """
     names = [str(k) for k in range(classes)] if isinstance(classes, int) else list(classes)
     if isinstance(predictions, str | Path) and isinstance(truth, str | Path):
-        return _score_files(Path(predictions), Path(truth), names, void)
+        return _score_files(Path(predictions), Path(truth), names, void, partial=partial)
     if isinstance(predictions, str | Path) or isinstance(truth, str | Path):
         raise ValueError("predictions and truth must both be folders, or both be label maps")
+    if partial:
+        raise ValueError("partial: label maps without names are paired in their order; give as many of both")
     total, images = tally_arrays(
         ((as_array(p), as_array(t)) for p, t in zip(predictions, truth, strict=True)), len(names), void
     )
     return result_of(total, [str(k) for k in range(images)], names)
 
 
-def _score_files(predictions: Path, truth: Path, names: Sequence[str], void: int) -> Score:
+def _score_files(predictions: Path, truth: Path, names: Sequence[str], void: int, *, partial: bool) -> Score:
     truths = {name: (path, None) for name, path in label_files(truth, "", "ground truth").items()}
     files = label_files(predictions, "", "predictions")
-    pairs: Sequence[LabelPair] = pair_up(files, truths, partial=False, places=(str(predictions), str(truth)))
+    pairs: Sequence[LabelPair] = pair_up(files, truths, partial=partial, places=(str(predictions), str(truth)))
     form = LabelForm(len(names), frozenset({void}))
     return score_pairs(pairs, Reading(len(names), form, form), names)
 

@@ -82,16 +82,22 @@ def _numbers(value: float | None, runs: str | None) -> list[float]:
 
 
 def find_cell(suite: Suite, name: str) -> Cell:
-    """Return a measured cell with a published number, by its id. Raises InputError with suggestions."""
-    table = next((t for t in sorted(suite.tables, key=len, reverse=True) if name.startswith(f"{t}/")), None)
+    """Return a measured cell with a published number, by its id, in which an alias may stand for the table.
+
+    Raises InputError with suggestions.
+    """
+    begin = next((alias for alias in suite.aliases if name == alias or name.startswith(f"{alias}/")), None)
+    name = name if begin is None else name.replace(begin, suite.aliases[begin], 1)
+    table = next((t for t in sorted(suite.tables, key=len, reverse=True) if f"{name}/".startswith(f"{t}/")), None)
     if table is None:
         hint = did_you_mean(name, suite.tables)
         raise InputError(f"--cell {name}: no table's cell.{hint} See `repro show TABLE --json` for the ids of a table.")
     cells = suite.find(table).cells()
     cell = next((c for c in cells if c.id == name), None)
     if cell is None:
-        hint = did_you_mean(name, [c.id for c in cells])
-        raise InputError(f"--cell {name}: {table} has no such cell.{hint} See `repro show {table} --json` for all ids.")
+        hint = did_you_mean(name, [c.id for c in cells]) or f" Its first is {cells[0].id}."
+        which = "that is a table; name one of its cells." if name == table else f"{table} has no such cell."
+        raise InputError(f"--cell {name}: {which}{hint} See `repro show {table} --json` for all ids.")
     if cell.metric != "miou" or cell.published is None:
         why = "its number is not printed" if cell.published is None else f"its metric is {cell.metric}"
         raise InputError(f"--cell {name}: cannot be compared with a mean IOU, {why}. Choose another cell.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from repro.commands.output import print_json, print_line, print_table
 from repro.commands.predict_split import Origin, layout_of, report, write_split
 from repro.errors import InputError, did_you_mean
+from repro.plan.only import assignment, option
 from repro.plan.plan import Plan
 from repro.plan.work import Evaluation
 from repro.report.files import ready_folder
@@ -46,9 +48,10 @@ def main(
         layout_of(layout)
     store = Store(options.store)
     absent: dict[str, str] = {}
-    options = replace(options, tables=(spec.table,), seeds=seed + 1)
+    only = assignment("row", spec.row_label), assignment("column", spec.column_label)
+    options = replace(options, tables=(spec.table,), only=only, seeds=seed + 1)
     plan = session.make_plan(options, suite, store, absent)
-    network = _network(plan, spec, seed, store, absent)
+    network = _network(plan, spec, seed, store, absent, options)
 
     from repro.report.content import ClassTable
     from repro.report.label_overlay import label_map, overlay, shares
@@ -142,7 +145,9 @@ def _targets(images: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
     return targets
 
 
-def _network(plan: Plan, cell: Cell, seed: int, store: Store, absent: dict[str, str]) -> TrainedNetwork:
+def _network(
+    plan: Plan, cell: Cell, seed: int, store: Store, absent: dict[str, str], options: Options
+) -> TrainedNetwork:
     """The trained cell, or one of the same settings by other code or data, which is said. Raises InputError."""
     from repro.run.predict import TrainedNetwork, found_crf
 
@@ -155,9 +160,7 @@ def _network(plan: Plan, cell: Cell, seed: int, store: Store, absent: dict[str, 
         if not alike:
             raise InputError(
                 f"--from {cell.id}: not trained at scale {plan.request.scale}, seed {seed}, in the store {store.root}. "
-                f"Run: repro run {cell.table}{_only(cell)} --scale {plan.request.scale} --seeds {seed + 1}"
-                + (f" --store {store.root}" if store.root != Path("runs") else "")
-                + ("" if not absent else " --data DIR")
+                f"Run: {_run(plan, cell, seed, options)}{'' if not absent or options.data_root else ' --data DIR'}"
             )
         record = alike[0]
         why = "its data is not here to compare" if absent else history.explain("training", training.identity())
@@ -169,7 +172,7 @@ def _network(plan: Plan, cell: Cell, seed: int, store: Store, absent: dict[str, 
     if crf is not None and crf.searched and parameters is None:
         raise InputError(
             f"--from {cell.id}: its CRF's parameters are searched when it is evaluated, and that is not stored. "
-            f"Run: repro run {cell.table} --scale {plan.request.scale} --seeds {seed + 1}"
+            f"Run: {_run(plan, cell, seed, options)}"
         )
     return TrainedNetwork(evaluation, str(record["key"]), parameters)
 
@@ -178,8 +181,12 @@ def _evaluated(history: History, evaluation: Evaluation, store: Store) -> Record
     return store.peek("evaluation", evaluation.key) or next(iter(history.alike(evaluation.identity())), None)
 
 
-def _only(cell: Cell) -> str:
-    """Options that narrow a table down to the cell."""
-    from repro.plan.only import option
-
-    return "".join(f" {option(key, value)}" for key, value in cell.settings.items() if key in cell.row_keys)
+def _run(plan: Plan, cell: Cell, seed: int, options: Options) -> str:
+    """The command that trains and evaluates the cell, with what was said of it here."""
+    only = [option(key, value) for key, value in cell.settings.items() if key in cell.row_keys]
+    words = ["repro run", cell.table, *only, f"--scale {plan.request.scale} --seeds {seed + 1}"]
+    places = {"--store": options.store if options.store != Path("runs") else None, "--tables": options.tables_dir}
+    places |= {"--data": options.data_root, "--weights": options.weights, "--weights-trained": options.trained}
+    words += [f"--dataset {shlex.quote(options.dataset)}"] if options.dataset else []
+    words += [f"{name} {shlex.quote(str(path))}" for name, path in places.items() if path is not None]
+    return " ".join([*words, *(f"--set {shlex.quote(text)}" for text in options.overrides)])

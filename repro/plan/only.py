@@ -63,7 +63,12 @@ def read_only(only: Sequence[str]) -> dict[str, list[Any]]:
 
 def option(key: str, value: Any) -> str:
     """The option that allows a value, as a shell takes it."""
-    return f"--only {shlex.quote(f'{key}={_spelt(key, value)}')}"
+    return f"--only {shlex.quote(assignment(key, value))}"
+
+
+def assignment(key: str, value: Any) -> str:
+    """KEY=VALUE of that option, as it is read."""
+    return f"{key}={_spelt(key, value)}"
 
 
 def _spelt(key: str, value: Any) -> str:

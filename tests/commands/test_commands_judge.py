@@ -29,6 +29,10 @@ def test_a_large_gap_names_the_mistakes_nearest_in_size() -> None:
     assert test == ["repro run pitfalls/deeplabv3 --only 'row=as published' --only 'row=labels downsampled' --seeds 5"]
 
 
+def test_an_alias_may_stand_for_the_table() -> None:
+    assert repro("judge", 75.9, "--cell", "table6/os-16") == repro("judge", 75.9, *CELL)
+
+
 def test_a_small_gap_is_what_runs_differ_by() -> None:
     code, out, _ = repro("judge", "--runs", "77.0,77.3", *CELL)
     assert code == 0
@@ -54,6 +58,10 @@ def test_a_gap_that_no_known_mistake_explains() -> None:
         (("--runs", "a,b", *CELL), "'a' is not a number"),
         (("75", "--cell", "v3/table6/os-17"), "Did you mean 'v3/table6/os-16"),
         (("75", "--cell", "v9/table6/os-16"), "no table's cell"),
+        (
+            ("75", "--cell", "table6"),
+            "--cell v3/table6: that is a table; name one of its cells. Did you mean 'v3/table6/os-8'",
+        ),
         (("75", "--cell", "v3plus/table5/eval-os-16/multiply-adds"), "its metric is multiply_adds"),
         (("75", "--seeds-sd", "-1", *CELL), "--seeds-sd"),
     ],

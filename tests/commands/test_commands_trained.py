@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import planted_faults
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 from small_paper import repro, write_paper
 
 
@@ -60,6 +62,21 @@ def test_the_same_weights_score_the_same_and_nothing_is_trained(trained, tmp_pat
     code, _, told = run(shared, tmp_path, tmp_path / "b.safetensors")
     assert code == 0, told
     assert len(list((tmp_path / "runs/evaluations").glob("*/record.json"))) == 2
+
+
+def test_a_picture_is_labelled_by_such_a_network_whatever_the_tables_other_cells_are(trained, tmp_path):
+    folder, shared, _ = trained
+    picture = tmp_path / "p.png"
+    Image.fromarray(np.zeros((33, 33, 3), np.uint8)).save(picture)
+    file, store = folder / "mine.safetensors", tmp_path / "runs"
+    words = ["predict", picture, "--from", "deep1/aspp", *shared[:6], "--store", store, "--out", tmp_path / "maps"]
+    code, _, told = repro(*words, "--weights-trained", file)
+    assert code == 2
+    assert f"--store {store} --tables {shared[1]} --weights-trained {file}" in told.partition("Run: repro run")[2]
+    assert run(shared, tmp_path, file)[0] == 0
+    code, _, told = repro(*words, "--weights-trained", file)
+    assert code == 0, told
+    assert (tmp_path / "maps/p-labels.png").exists()
 
 
 def test_weights_of_another_network_are_refused_before_anything_runs(trained, tmp_path):

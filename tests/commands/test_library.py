@@ -71,6 +71,13 @@ def test_score_of_arrays_and_of_their_files_is_one(tmp_path: Path) -> None:
     assert [r.value for r in files.rules] == pytest.approx([r.value for r in arrays.rules])
     assert files.trimap == arrays.trimap
     assert repro.miou(mine, truth, 3) == files.miou.value
+    (tmp_path / "mine/17.png").unlink()
+    with pytest.raises(InputError, match="1 of 18 predictions are missing: 17"):
+        repro.score(tmp_path / "mine", tmp_path / "truth", 3)
+    some = repro.score(tmp_path / "mine", tmp_path / "truth", 3, partial=True)
+    assert some.miou == repro.score(mine[:17], truth[:17], 3).miou
+    with pytest.raises(ValueError, match="partial: label maps without names"):
+        repro.score(mine, truth, 3, partial=True)
     with pytest.raises(ValueError, match="both"):
         repro.score(tmp_path / "mine", list(truth), 3)
     with pytest.raises(ValueError, match="label 2"):
