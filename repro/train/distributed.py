@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from repro.errors import InputError
 from repro.spec.protocol import Precision, Pretrain, Train
+from repro.train.half_weights import HalfWeights
 from repro.train.split_batch_norm import in_parts
 from repro.train.synced_batch_norm import synchronise
 
@@ -69,15 +70,21 @@ class DistributedContext:
             synchronise(network, self.size)
 
     def trainer(
-        self, network: nn.Module, train: Train | Pretrain, precision: Precision | None = None, *, compiled: bool = False
+        self,
+        network: nn.Module,
+        train: Train | Pretrain,
+        precision: Precision | None = None,
+        *,
+        compiled: bool = False,
+        fused: bool = False,
     ) -> Trainer:
         """What the loop calls; with several processes its backward pass sums up all processes' gradients.
 
         `precision`: None as the settings wish it; `compiled`: by torch.compile, which joins operations between products
-        into few.
+        into few; `fused`: with weights in bfloat16 made at once, where one process computes without compiling.
         """
         parts = train.batch_norm_parts if isinstance(train, Train) else 1
-        return Trainer(network, self, parts, precision or train.precision or "auto", compiled=compiled)
+        return Trainer(network, self, parts, precision or train.precision or "auto", compiled=compiled, fused=fused)
 
 
 SINGLE_PROCESS = DistributedContext()
@@ -94,6 +101,7 @@ class Trainer:
         precision: Precision,
         *,
         compiled: bool = False,
+        fused: bool = False,
     ) -> None:
         self._dist = dist
         self.precision = precision
@@ -110,9 +118,13 @@ class Trainer:
             else None
         )
         self._call: nn.Module = self._parallel or module
+        at_once = fused and precision == "bfloat16" and not compiled and self._parallel is None
+        self._halved = HalfWeights(module) if at_once else None
 
     def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
         """Raises InputError where the network can't be compiled."""
+        if self._halved is not None:
+            return self._halved(x)  # type: ignore[no-any-return]
         if not self._compiled:
             return self._call(x)  # type: ignore[no-any-return]
         from torch._dynamo.exc import TorchDynamoException

@@ -173,7 +173,8 @@ def _compute(
 ) -> Callable[[int], Tensor]:
     """What computes the step of a number and updates the weights -> this process's part of the loss."""
     train, device, dist = context.settings, context.device, context.dist
-    trainer = dist.trainer(network, train, layout.precision, compiled=compiles(layout.launch))
+    fused = context.kernels == "fused"
+    trainer = dist.trainer(network, train, layout.precision, compiled=compiles(layout.launch), fused=fused)
 
     def learn(x: Tensor, y: Tensor, step: int) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
@@ -183,7 +184,7 @@ def _compute(
 
     if not captures(layout.launch):
         return lambda step: learn(*prefetcher.samples(step), step)
-    at, fused = [0], context.kernels == "fused"
+    at = [0]
     captured = Captured(lambda batch: learn(*batch.samples(train, fused=fused), at[0]), device, cuda_graph)
 
     def replayed(step: int) -> Tensor:

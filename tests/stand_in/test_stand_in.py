@@ -63,7 +63,8 @@ def test_so_is_one_with_fused_kernels_in_fewer_launches():
     assert fused.get("failed") or fused["faults"] == {}
     assert captured["faults"] == {}
     assert captured["replays"] == 4
-    assert plain["launches"] - fused["launches"] >= 60
+    # samples in one for 52, the loss in 9 for 22, and 38 convolutions' weights cast together, both ways
+    assert plain["launches"] - fused["launches"] >= 130
 
 
 @pytest.mark.slow
