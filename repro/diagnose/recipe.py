@@ -85,7 +85,7 @@ def _flags(path: Path, place: str, name: str | None, devices: int | None, images
     known = {name for key in (*form.keys, *form.evaluation) for name in key.theirs} | set(LAUNCHERS)
     flags = [flag for command in commands for flag in command.flags if flag not in known]
     if flags:
-        recipe.open.append(f"not read: {', '.join(f'--{flag}' for flag in dict.fromkeys(flags))}")
+        recipe.open.append(", ".join(f"--{flag}" for flag in dict.fromkeys(flags)))
     return recipe
 
 

@@ -95,6 +95,15 @@ def test_torchvision(tmp_path):
     assert any("8,498" in line for line in recipe.extras)
 
 
+@pytest.mark.parametrize(("more", "start"), [("", "random"), (" --weights-backbone {}.IMAGENET1K_V1", "imagenet")])
+def test_torchvisions_script_starts_from_random_weights_unless_told(more, start, tmp_path):
+    path = tmp_path / "train.sh"
+    path.write_text("python train.py --aux-loss --foo 3 --model deeplabv3_resnet101" + more.format("ResNet101_Weights"))
+    recipe = read_recipe(path, None, 1, {})
+    assert recipe.settings["train.start"] == start
+    assert "--foo" in recipe.open
+
+
 def test_own_protocol_as_toml(tmp_path):
     recipe = read(tmp_path, '[train]\nbatch_size = 8\n"crop" = 321\n', "own.toml")
     assert recipe.settings == {"train.batch_size": 8, "train.crop": 321}
