@@ -41,14 +41,14 @@ class MeasuredSize:
     """`TABLE: row label`."""
 
     @property
-    def words(self) -> str:
+    def source_text(self) -> str:
         """Such as "-3.21 ± 1.05 at tiny"."""
         return f"{self.points:+.2f} ± {self.margin:.2f} at {self.scale}"
 
     @property
     def source(self) -> str:
         """Such as "-3.21 ± 1.05 at tiny, 5 seeds, commit 1a2b3c4"."""
-        return f"{self.words}, {self.seeds} seeds, commit {self.commit[:7]}"
+        return f"{self.source_text}, {self.seeds} seeds, commit {self.commit[:7]}"
 
 
 def measured_sizes(suite: Suite, folder: Path | None = None) -> dict[str, MeasuredSize]:
@@ -57,14 +57,14 @@ def measured_sizes(suite: Suite, folder: Path | None = None) -> dict[str, Measur
     A row whose protocol has changed since it was run has none. Raises InputError for a damaged file.
     """
     rows = [row for pitfall in suite.pitfalls for row in pitfall.rows]
-    found: dict[str, MeasuredSize] = {}
+    sizes: dict[str, MeasuredSize] = {}
     for name in dict.fromkeys(row.split(": ", 1)[0] for row in rows):
         table = suite.find(name)
         for scale in reversed(SCALES):
             reference = read(folder or references(), name, scale)
             if reference is not None:
-                found.update(_of_table(suite, table, reference, set(rows)))
-    return found
+                sizes.update(_of_table(suite, table, reference, set(rows)))
+    return sizes
 
 
 def sizes_of(pitfall: Pitfall, sizes: Mapping[str, MeasuredSize], paper: str) -> tuple[MeasuredSize, ...]:
@@ -89,12 +89,12 @@ def _of_table(
             yield row, _size([100 * (scores[seed] - correct[seed]) for seed in seeds], reference, row)
 
 
-def _differing(one: Cell, other: Cell) -> int:
-    return sum(value != other.settings[key] for key, value in one.settings.items())
+def _differing(cell: Cell, other: Cell) -> int:
+    return sum(value != other.settings[key] for key, value in cell.settings.items())
 
 
 def _scores(suite: Suite, table: TableSpec, cell: Cell, reference: Reference) -> dict[int, float]:
-    kept = next((one for one in reference.cells if one.id == cell.id), None)
+    kept = next((candidate for candidate in reference.cells if candidate.id == cell.id), None)
     if kept is None or cell.kind != "measured":
         return {}
     protocol = plain(flat_of(resolve(suite, table, cell.settings, reference.scale).protocol))

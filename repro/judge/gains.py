@@ -19,7 +19,7 @@ def gains(baselines: Mapping[str, str], evidence: Evidence) -> dict[str, Estimat
     have replicates, by resampled image. Baseline cells, cells without a common seed, and those that share their
     baseline's measurement are left out.
     """
-    found = {}
+    gain_of = {}
     for cell, baseline in baselines.items():
         pair = [cell, baseline]
         seeds = evidence.seeds(pair)
@@ -28,9 +28,9 @@ def gains(baselines: Mapping[str, str], evidence: Evidence) -> dict[str, Estimat
         scores = np.array([evidence.values[cell, seed] - evidence.values[baseline, seed] for seed in seeds])
         if evidence.has_replicates(pair, seeds):
             rows = [evidence.replicates[cell, seed] - evidence.replicates[baseline, seed] for seed in seeds]
-            images = min(evidence.images[one, seed] for one in pair for seed in seeds)
+            images = min(evidence.images[cell_id, seed] for cell_id in pair for seed in seeds)
             effect = estimate(scores, np.stack(rows), images)
         else:
             effect = estimate(scores)
-        found[cell] = cut_off(effect, -1.0, 1.0) if evidence.metrics.get(cell, MIOU).is_share else effect
-    return found
+        gain_of[cell] = cut_off(effect, -1.0, 1.0) if evidence.metrics.get(cell, MIOU).is_share else effect
+    return gain_of

@@ -39,8 +39,8 @@ class ObserveTask:
     @property
     def key(self) -> str:
         """What it is called as a job of a run."""
-        told = f"{self.weights.resolve()} {self.probe.name}"
-        return f"frozen-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
+        identity = f"{self.weights.resolve()} {self.probe.name}"
+        return f"frozen-{hashlib.sha256(identity.encode()).hexdigest()[:20]}"
 
 
 @dataclass(frozen=True)

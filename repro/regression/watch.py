@@ -105,11 +105,11 @@ def watching_probabilities() -> Iterator[dict[str, Sketcher]]:
     seen: dict[str, Sketcher] = {}
     images = {dim: count() for dim in PROBABILITIES}
 
-    def look(scores: Tensor, dim: int) -> Tensor:
+    def sketched(scores: Tensor, dim: int) -> Tensor:
         sketcher = seen.setdefault(PROBABILITIES[dim], Sketcher())
         for image in scores if dim else [scores]:
             sketcher.add(f"image {next(images[dim])}", numbers(image))
         return predicted(scores, dim)
 
-    with patch.object(measure, "predicted", look):
+    with patch.object(measure, "predicted", sketched):
         yield seen

@@ -20,8 +20,8 @@ def best_of(cells: Sequence[CellResult]) -> Iterator[Finding]:
         if len(own) < 2:
             continue
         best = (max if metric.better == "higher" else min)(own, key=lambda c: printed_value(c) or 0.0)
-        words = f"Best of {len(own)}: {cell_label(best.cell)} with {fixed(printed_value(best), best.cell.decimals)}"
-        yield Finding(f"{words} {metric.unit}{_gained(best, own)}.".replace(" .", "."))
+        sentence = f"Best of {len(own)}: {cell_label(best.cell)} with {fixed(printed_value(best), best.cell.decimals)}"
+        yield Finding(f"{sentence} {metric.unit}{_gained(best, own)}.".replace(" .", "."))
 
 
 def _gained(best: CellResult, cells: Sequence[CellResult]) -> str:
@@ -30,10 +30,10 @@ def _gained(best: CellResult, cells: Sequence[CellResult]) -> str:
         return ", the baseline itself" if best.baseline == best.cell.id else ""
     times, decimals, gain = factor(best.cell), best.cell.decimals, best.gain
     base = next((cell_label(c.cell) for c in cells if c.cell.id == best.baseline), best.baseline)
-    words = f", {signed(gain.value * times, decimals)} against the baseline {base}"
+    clause = f", {signed(gain.value * times, decimals)} against the baseline {base}"
     if gain.covers in ("nothing", "exact"):
-        return words
-    interval = f"{words} (95 % interval {span(gain.low * times, gain.high * times, decimals)}"
+        return clause
+    interval = f"{clause} (95 % interval {span(gain.low * times, gain.high * times, decimals)}"
     if gain.covers == "images only":
         return f"{interval} for the choice of images alone; how much another seed changes is unknown)"
     level = "" if gain.low > 0 or gain.high < 0 else ", which includes 0"

@@ -14,7 +14,7 @@ from typing import Any
 class Paragraph:
     """Words, as they are."""
 
-    words: str
+    text: str
     small: bool = False
 
 

@@ -147,9 +147,9 @@ def _with_best(laid: Grid) -> Grid:
     return replace(laid, rows=tuple(rows))
 
 
-def _best(found: Sequence[tuple[GridCell, float | None]]) -> set[int]:
+def _best(results: Sequence[tuple[GridCell, float | None]]) -> set[int]:
     """Return the identities of the best of two numbers or more of one metric, all those equal to it as printed."""
-    known = [(cell, round(value, cell.result.cell.decimals)) for cell, value in found if value is not None]
+    known = [(cell, round(value, cell.result.cell.decimals)) for cell, value in results if value is not None]
     if len(known) < 2 or len({cell.result.cell.metric for cell, _ in known}) > 1:
         return set()
     better = max if find_metric(known[0][0].result.cell.metric).better == "higher" else min

@@ -48,7 +48,7 @@ class Measurement:
     store: Store
     seeds: tuple[int, ...]
     """Of its training, and before that of those it starts from: first one first."""
-    asked: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     """Its settings, as `repro.report.overridden_settings` keeps them."""
 
     @property
@@ -190,7 +190,7 @@ def _overridden(
     ]
     asked_for = {table.id for table in tables}
     for identity, seeds in measured.items():
-        wanted = next(iter(seeds.values())).asked
+        wanted = next(iter(seeds.values())).settings
         near = [
             (len(overrides), place.cell.table not in asked_for, at, overrides)
             for at, (place, _, there) in enumerate(places)

@@ -48,25 +48,25 @@ def caption(content: ReportContent, laid: Grid, both: bool, turned: bool = False
     """
     cells = laid.cells()
     seeds = f"{len(content.seeds)} seeds" if len(content.seeds) > 1 else "one seed"
-    asked = [deviation.key for deviation in asked_for(content.deviations)]
-    changed = f" with other settings than the paper's ({named(asked)})" if asked else ""
-    words = [f"{'; '.join(content.table.metrics.values())}."]
+    changed_keys = [deviation.key for deviation in asked_for(content.deviations)]
+    changed = f" with other settings than the paper's ({named(changed_keys)})" if changed_keys else ""
+    parts = [f"{'; '.join(content.table.metrics.values())}."]
     if any(cell.n for cell in cells):
         whose = f"{'Ours' if both else 'Measured'} at scale “{content.scale}”{changed}"
-        words.append(f"{whose}, mean over {seeds} with its 95 % interval.")
+        parts.append(f"{whose}, mean over {seeds} with its 95 % interval.")
     if any(cell.result.state == "computed" for cell in cells):
-        words.append("Figures of the architecture are computed.")
+        parts.append("Figures of the architecture are computed.")
     if any(cell.best_ours or (both and cell.best_published) for cell in cells):
-        words.append(f"Best of each {'column' if (len(laid.rows) > 1) != turned else 'row'} in bold.")
+        parts.append(f"Best of each {'column' if (len(laid.rows) > 1) != turned else 'row'} in bold.")
     if has_gains(laid):
-        words.append("Differences to the baseline are paired by seed and image; each interval is at 95 % by itself.")
+        parts.append("Differences to the baseline are paired by seed and image; each interval is at 95 % by itself.")
     if both:
         used = [mark for mark in JUDGED if any(cell.mark == mark and ours_text(cell)[0] for cell in cells)]
         if used:
             marks = ", ".join(f"{LEGEND[mark].symbol} {LEGEND[mark].name}" for mark in used)
-            words.append(f"Against the published number: {marks}.")
+            parts.append(f"Against the published number: {marks}.")
         if any(not published_text(cell) for cell in cells):
-            words.append("An empty cell beside “published”: the paper prints no number.")
+            parts.append("An empty cell beside “published”: the paper prints no number.")
     if any(cell.result.state == "quoted" for cell in cells):
-        words.append("Rows without ours are quoted results, which are not measured here.")
-    return " ".join(words)
+        parts.append("Rows without ours are quoted results, which are not measured here.")
+    return " ".join(parts)

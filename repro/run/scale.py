@@ -29,10 +29,10 @@ def nvidia_smi(*options: str) -> list[str]:
     if program is None:
         return []
     try:
-        told = subprocess.run((program, *options), capture_output=True, text=True, timeout=10, check=True)
+        result = subprocess.run((program, *options), capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError, ValueError):
         return []
-    return told.stdout.splitlines()
+    return result.stdout.splitlines()
 
 
 def default_scale() -> str:

@@ -153,15 +153,15 @@ def paired_with(baseline: Conditions, cells: Iterable[Cell]) -> dict[str, str]:
     """
     measured = tuple(cell for cell in cells if cell.kind == "measured")
     chosen = select(measured, baseline)
-    found = {cell.id: cell.id for cell in chosen}
+    partners = {cell.id: cell.id for cell in chosen}
     for cell in measured:
-        own = [one for one in chosen if one.metric == cell.metric]
-        column = [one for one in own if one.column == cell.column]
-        row = [one for one in own if one.row == cell.row]
+        own = [candidate for candidate in chosen if candidate.metric == cell.metric]
+        column = [candidate for candidate in own if candidate.column == cell.column]
+        row = [candidate for candidate in own if candidate.row == cell.row]
         partner = next((group[0] for group in (column, row, own) if len(group) == 1), None)
         if partner is not None:
-            found.setdefault(cell.id, partner.id)
-    return found
+            partners.setdefault(cell.id, partner.id)
+    return partners
 
 
 def _index(cells: Iterable[Cell], named: set[str]) -> Callable[[Cell], list[Cell]]:

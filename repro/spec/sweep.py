@@ -37,26 +37,26 @@ def read_sweeps(texts: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Sw
     value that stands twice.
     """
     taken = {text.partition("=")[0].strip() for text in overrides}
-    found: dict[str, Sweep] = {}
+    sweeps: dict[str, Sweep] = {}
     for text in texts:
         key, _, listed = text.partition("=")
         key, at = key.strip(), f"--sweep {shortened(key.strip())}"
-        words = _split(listed)
-        if len(words) < 2 or not all(words):
+        listed_values = _split(listed)
+        if len(listed_values) < 2 or not all(listed_values):
             raise InputError(f"{at}: two values or more are needed. Write KEY=VALUE,VALUE, {EXAMPLE}.")
         if "?" in key:
             raise InputError(f"{at}: a setting that only some cells have cannot be swept. Change it with --set.")
         try:
-            values = tuple(read_overrides([f"{key}={one}"])[key] for one in words)
+            values = tuple(read_overrides([f"{key}={value}"])[key] for value in listed_values)
         except InputError as error:
             raise InputError(str(error).replace("--set", "--sweep", 1)) from None
-        if key in found or key in taken:
+        if key in sweeps or key in taken:
             raise InputError(f"{at}: the setting is given twice. Give each setting one --sweep or one --set.")
-        twice = next((one for k, one in enumerate(values) if one in values[:k]), None)
+        twice = next((value for k, value in enumerate(values) if value in values[:k]), None)
         if twice is not None:
             raise InputError(f"{at}: {value_label(twice)} stands twice. Give each value once.")
-        found[key] = Sweep(key, values)
-    return tuple(found.values())
+        sweeps[key] = Sweep(key, values)
+    return tuple(sweeps.values())
 
 
 def _split(text: str) -> list[str]:
@@ -113,17 +113,17 @@ def swept(table: TableSpec, sweeps: Sequence[Sweep]) -> TableSpec:
         row = first[cell.row] * len(combinations)
         own = [_cell(table, cell, values, row + k, printed[k]) for k, values in enumerate(combinations)]
         made += own
-        for one, values in zip(own, combinations, strict=True):
-            settings[one.id] = {key: spelt(value) for key, value in values.items()}
-        baselines |= {one.id: own[printed.index(True) if any(printed) else 0].id for one in own}
+        for made_cell, values in zip(own, combinations, strict=True):
+            settings[made_cell.id] = {key: spelt(value) for key, value in values.items()}
+        baselines |= {made_cell.id: own[printed.index(True) if any(printed) else 0].id for made_cell in own}
     changes: dict[str, Any] = {"claims": (), "baseline": {}}
     if table.rows:
         labels = [tuple(value_label(value) for value in values.values()) for values in combinations]
         rows = [table.rows[row] for row in first]
         changes["rows"] = tuple(
-            row.model_copy(update={"printed": (*row.printed, *words)} if row.printed else {})
+            row.model_copy(update={"printed": (*row.printed, *texts)} if row.printed else {})
             for row in rows
-            for words in labels
+            for texts in labels
         )
         changes["headings"] = (*table.headings, *(key_name(sweep.key) for sweep in sweeps)) if table.headings else ()
     copy = table.model_copy(update=changes)
@@ -134,11 +134,11 @@ def swept(table: TableSpec, sweeps: Sequence[Sweep]) -> TableSpec:
 
 def _cell(table: TableSpec, cell: Cell, values: Mapping[str, Any], row: int, printed: bool) -> Cell:
     """`printed`: whether the published number is that of these values."""
-    words = ", ".join(f"{key_name(key)} {value_label(value)}" for key, value in values.items())
+    label = ", ".join(f"{key_name(key)} {value_label(value)}" for key, value in values.items())
     return replace(
         cell,
         row=row,
-        row_label=words if len(table.axes) == 1 else f"{cell.row_label}, {words}",
+        row_label=label if len(table.axes) == 1 else f"{cell.row_label}, {label}",
         id="/".join([cell.id, *(f"{slug(key_name(key))}-{slug(value_label(value))}" for key, value in values.items())]),
         settings={**cell.settings, **values},
         published=cell.published if printed else None,

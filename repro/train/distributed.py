@@ -60,9 +60,9 @@ class DistributedContext:
         """The first process's `flag`."""
         if self.size == 1:
             return flag
-        word = torch.tensor([int(flag)])  # on the CPU, where sending it does not wait for the device's queue
-        distributed.broadcast(word, src=0)
-        return bool(word.item())
+        tensor = torch.tensor([int(flag)])  # on the CPU, where sending it does not wait for the device's queue
+        distributed.broadcast(tensor, src=0)
+        return bool(tensor.item())
 
     def synchronise_batch_norm(self, network: nn.Module) -> None:
         """Make batch normalisation in training mode use the whole batch's statistics; the parameters stay the same."""

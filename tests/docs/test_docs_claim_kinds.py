@@ -13,7 +13,7 @@ def table() -> str:
     rows = []
     for kind in KINDS.values():
         needs, takes = (", ".join(f"`{name}`" for name in names) for names in (kind.needs, kind.takes))
-        rows.append(f"| `{kind.name}` | {kind.says} | {needs}{f' ({takes})' if takes else ''} |\n")
+        rows.append(f"| `{kind.name}` | {kind.statement} | {needs}{f' ({takes})' if takes else ''} |\n")
     return HEAD + "".join(rows)
 
 

@@ -23,7 +23,7 @@ def causes(suite: Suite) -> str:
         rows = "; ".join(MARKS[table] + label for table, label in (row.split(": ", 1) for row in pitfall.rows))
         keys = ", ".join(f"`{key}`" for key in sorted(pitfall.keys))
         links = ", ".join(f"[{suite.references[name][0]}][{name}]" for name in pitfall.sources)
-        own = [f"{MARKS[row.split(': ')[0]]}{sizes[row].words}" for row in pitfall.rows if row in sizes]
+        own = [f"{MARKS[row.split(': ')[0]]}{sizes[row].source_text}" for row in pitfall.rows if row in sizes]
         here = ["; ".join(own) or "-"] if sizes else []
         cells = (pitfall.cause, rows or "-", keys, pitfall.reported or "-", *here, links or "-")
         lines.append(f"| {' | '.join(cells)} |")

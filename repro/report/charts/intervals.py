@@ -59,11 +59,11 @@ def interval_plot(content: ReportContent, width: float = WIDE) -> str:
         axis(canvas, scale, 24, bottom, 4 if narrow else 9 if together else 5)
     if published:
         canvas.text(published_scale.start, 9, "◇ published", colour="soft")
-    words = "● ours, 95 % interval   · seeds"
-    if narrow or (not together and text_width(words, 9) > width - right.start):
-        words = "● ours   · seeds"
+    caption = "● ours, 95 % interval   · seeds"
+    if narrow or (not together and text_width(caption, 9) > width - right.start):
+        caption = "● ours   · seeds"
     ours_at = right.start + (70 if together and published else 0)
-    canvas.text(min(ours_at, width - 8 - text_width(words, 9)), 9, words, colour="soft")
+    canvas.text(min(ours_at, width - 8 - text_width(caption, 9)), 9, caption, colour="soft")
     metric = content.table.metrics.get(cells[0].cell.metric, "")
     canvas.text((left + width) / 2, bottom + 28, metric, 8.5, "soft", "center")
     for result, y in zip(cells, places, strict=True):
@@ -76,8 +76,8 @@ def interval_plot(content: ReportContent, width: float = WIDE) -> str:
         here = [y for c, y in zip(cells, places, strict=True) if c.cell.row == row]
         x, y = (0.0, here[0] - 14) if narrow else (0.0, sum(here) / len(here))
         canvas.text(x, y, shortened(label, width if narrow else names - 6, 9), 9, row_colour(row), bold=True)
-    words = f"{len(cells)} measured cells in the paper's order; the table has the same numbers."
-    return canvas.svg("intervals", "Published values and ours with 95 % intervals", words)
+    caption = f"{len(cells)} measured cells in the paper's order; the table has the same numbers."
+    return canvas.svg("intervals", "Published values and ours with 95 % intervals", caption)
 
 
 def on_one_axis(content: ReportContent) -> bool:

@@ -40,11 +40,11 @@ INCH = 72.0
 
 def figures(content: ReportContent) -> dict[str, str]:
     """Return name -> SVG, as the page has it, of every chart of a report; names are unique."""
-    found: dict[str, str] = {}
+    drawings: dict[str, str] = {}
     for drawing in _drawings(content):
         if drawing:
-            found.setdefault(name_of(drawing), drawing)
-    return found
+            drawings.setdefault(name_of(drawing), drawing)
+    return drawings
 
 
 def write_figures(content: ReportContent, stem: str, folder: Path) -> list[Path]:
@@ -128,20 +128,20 @@ def _draw(axes: Axes, element: ElementTree.Element, order: int) -> None:
         )  # fmt: skip
         return
     ends = "round" if given.get("stroke-linecap") == "round" else "butt"
-    look: dict[str, Any] = {
+    style: dict[str, Any] = {
         "facecolor": _colour(given.get("fill", "none")), "edgecolor": _colour(given.get("stroke", "none")),
         "linewidth": number("stroke-width"), "alpha": number("opacity", 1.0), "capstyle": ends, "joinstyle": "round",
         "zorder": order,
     }  # fmt: skip
     if "stroke-dasharray" in given:
-        on = [float(length) / (look["linewidth"] or 1.0) for length in given["stroke-dasharray"].split()]
-        look["linestyle"] = (0, on)
+        on = [float(length) / (style["linewidth"] or 1.0) for length in given["stroke-dasharray"].split()]
+        style["linestyle"] = (0, on)
     if element.tag == "path":
-        axes.add_patch(patches.PathPatch(_path(given["d"]), **look))
+        axes.add_patch(patches.PathPatch(_path(given["d"]), **style))
     elif element.tag == "circle":
-        axes.add_patch(patches.Circle((number("cx"), number("cy")), number("r"), **look))
+        axes.add_patch(patches.Circle((number("cx"), number("cy")), number("r"), **style))
     elif element.tag == "rect":
-        axes.add_patch(patches.Rectangle((number("x"), number("y")), number("width"), number("height"), **look))
+        axes.add_patch(patches.Rectangle((number("x"), number("y")), number("width"), number("height"), **style))
     else:
         raise ValueError(f"charts are not made of <{element.tag}>")
 

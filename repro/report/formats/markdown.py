@@ -51,7 +51,7 @@ def blocks_markdown(blocks: Iterable[Block]) -> list[str]:
 def _pieces(block: Block) -> list[str]:
     match block:
         case Paragraph():
-            return [text(block.words)]
+            return [text(block.text)]
         case ItemList():
             return [bullets(text(line) for line in block.lines)]
         case CommandLine():

@@ -29,7 +29,7 @@ class Outcome:
     """What one report says of a claim."""
 
     verdict: str
-    words: str
+    summary: str
     """Scale, seeds and effect."""
     address: str
     """Where the page shows what the verdict rests on."""
@@ -75,9 +75,9 @@ def site_files(folder: Path, suite: Suite, version: str, leave_out: Sequence[Pat
         )
     known = [unreported(table) for table in suite.tables.values()]
     reported = {line.id for line in lines}
-    order = {one.id: k for k, one in enumerate(known)}
+    order = {known_entry.id: k for k, known_entry in enumerate(known)}
     lines.sort(key=lambda line: (order.get(line.id, len(order)), bool(line.asked), line.file))
-    listed = [*lines, *(one for one in known if one.id not in reported)]
+    listed = [*lines, *(known_entry for known_entry in known if known_entry.id not in reported)]
     ranked = sorted(claims.values(), key=lambda claim: not claim.outcomes)  # those with results first
     files[INDEX] = index_html(listed, version, ranked, others).encode()
     return files
@@ -99,21 +99,21 @@ def _entry(data: Mapping[str, Any] | None, address: str) -> Entry | None:
 
 def _claims(suite: Suite) -> dict[str, ListedClaim]:
     """Every claim that is declared, by its id, in the order of the tables."""
-    found: dict[str, ListedClaim] = {}
+    claims: dict[str, ListedClaim] = {}
     for table in suite.tables.values():
-        found |= {claim.id: ListedClaim(claim.id, claim.text, table.id) for claim in table.claims}
+        claims |= {claim.id: ListedClaim(claim.id, claim.text, table.id) for claim in table.claims}
     for paper in suite.papers.values():
-        found |= {claim.id: ListedClaim(claim.id, claim.text, f"{paper.id}, text") for claim in paper.claims}
-    return found
+        claims |= {claim.id: ListedClaim(claim.id, claim.text, f"{paper.id}, text") for claim in paper.claims}
+    return claims
 
 
 def _add_outcomes(claims: dict[str, ListedClaim], data: Mapping[str, Any], address: str) -> None:
     seeds = len(data["seed_list"])
     for row in data["claims"]:
         listed = claims.setdefault(row["id"], ListedClaim(row["id"], row["text"], data["table"]))
-        words = f"{data['scale']}, {seeds} seed{'s' * (seeds != 1)}"
+        summary = f"{data['scale']}, {seeds} seed{'s' * (seeds != 1)}"
         if row["effect"] is not None:
-            words += f": {effect_text(row['effect'], row['unit'])}"
+            summary += f": {effect_text(row['effect'], row['unit'])}"
         if row["low"] is not None and row["high"] is not None:
-            words += f" ({span(row['low'], row['high'])})"
-        listed.outcomes.append(Outcome(row["verdict"], words, f"{quote(address)}#claim-{quote(row['id'])}"))
+            summary += f" ({span(row['low'], row['high'])})"
+        listed.outcomes.append(Outcome(row["verdict"], summary, f"{quote(address)}#claim-{quote(row['id'])}"))

@@ -20,8 +20,8 @@ def table_markdown(content: ReportContent, ours_only: bool = False) -> str:
         lines = [("published", _published)] if both else []
         lines += [("ours", _ours)] if has_ours(row) or not both else []
         lines += [("to baseline", _gain)] if gained else []
-        for name, words in lines:
-            body.append([*heads, *([name] if whose else []), *map(words, row.cells)])
+        for name, explanation in lines:
+            body.append([*heads, *([name] if whose else []), *map(explanation, row.cells)])
             heads = [" " for _ in heads]
     head = [text(name) for name in (*laid.headings, *whose, *laid.columns)]
     numeric = tuple(range(len(head) - len(laid.columns), len(head)))
@@ -34,8 +34,8 @@ def table_markdown(content: ReportContent, ours_only: bool = False) -> str:
 
 
 def _published(cell: GridCell | None) -> str:
-    words = text(published_text(cell))
-    return f"**{words}**" if words and cell is not None and cell.best_published else words or " "
+    printed = text(published_text(cell))
+    return f"**{printed}**" if printed and cell is not None and cell.best_published else printed or " "
 
 
 def _gain(cell: GridCell | None) -> str:
@@ -44,5 +44,5 @@ def _gain(cell: GridCell | None) -> str:
 
 def _ours(cell: GridCell | None) -> str:
     value, rest = ours_text(cell)
-    words = f"**{text(value)}**" if value and cell is not None and cell.best_ours else text(value)
-    return " ".join(part for part in (words, text(rest)) if part) or " "
+    ours = f"**{text(value)}**" if value and cell is not None and cell.best_ours else text(value)
+    return " ".join(part for part in (ours, text(rest)) if part) or " "

@@ -44,7 +44,7 @@ class Kind:
     """A kind of claim: its parameters, its judge and the words of its sentences."""
 
     name: str
-    says: str
+    statement: str
     """For the table of docs/specs.md."""
     needs: tuple[str, ...]
     """Fields of `Claim`, or own `parameters`, that must be given."""
