@@ -101,6 +101,9 @@ def plan_units(model: Model, output_stride: int) -> list[UnitPlan]:
 class Unit(nn.Module):
     """Bottleneck: 1x1, 3x3 (stride and rate here), 1x1, added to the shortcut."""
 
+    adds_in_norm = False
+    """Whether the last normalisation adds the shortcut and rectifies (`repro.nets.fused_norm`)."""
+
     def __init__(self, c_in: int, plan: UnitPlan, eps: float) -> None:
         super().__init__()
         self.inner = plan.inner
@@ -119,11 +122,19 @@ class Unit(nn.Module):
     def tapped(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, C, H, W) -> the unit's output, its branch before the addition, its first 1x1."""
         inner = self.conv1(x)
+        if self.adds_in_norm:
+            convolution, norm = self.conv3
+            out: Tensor = norm(convolution(self.conv2(inner)), self._shortcut(x))
+            return out, out, inner
         branch = self.conv3(self.conv2(inner))
+        x = self._shortcut(x)
+        return torch.relu(self.add(x, branch)), branch, inner
+
+    def _shortcut(self, x: Tensor) -> Tensor:
         for shortcut in (self.shortcut, self.subsample):
             if shortcut is not None:
                 x = shortcut(x)
-        return torch.relu(self.add(x, branch)), branch, inner
+        return x
 
 
 @register_backbone(
@@ -227,6 +238,11 @@ class ResNet(Backbone):
                     if (block, at) == (name, i):
                         low[level] = inner if from_conv1 else branch
         return Features(low, x)
+
+    def units_that_add(self) -> list[Unit]:
+        """The units of which nobody wants the branch before it is added."""
+        tapped = [self.units_of(block)[at] for block, at, from_conv1 in self._taps.values() if not from_conv1]
+        return [unit for name in self.blocks for unit in self.units_of(name) if unit not in tapped]
 
     def units_of(self, block: str) -> list[Unit]:
         """The residual units of a block, "block1" to "block7"."""

@@ -101,6 +101,10 @@ def fit(
     network.train()
     set_batch_norm(network, train)
     dist.synchronise_batch_norm(network)
+    if context.kernels == "fused" and dist.size == 1 and not compiles(launch):
+        from repro.nets.fused_norm import fuse_batch_norm  # Triton is not everywhere
+
+        fuse_batch_norm(network)
     optimizer = make_optimizer(network, train)
     curve, layouts, start = TrainingCurve(), list[BatchLayout](), 0
     if hooks.folder is not None and (state := checkpoint.load(hooks.folder, hooks.warn)) is not None:

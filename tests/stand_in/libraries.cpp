@@ -173,6 +173,7 @@ EXPORT int cuCtxGetLimit(size_t* value, int) { return *value = 0, 0; }
 EXPORT int cuDevicePrimaryCtxGetState(int, unsigned* flags, int* active) { return *flags = 0, *active = 1, 0; }
 EXPORT int cuDevicePrimaryCtxRetain(void** out, int) { return *out = out, 0; }
 EXPORT int cuGetErrorString(int, const char** text) { return *text = "an error of the stand-in", 0; }
+EXPORT int cuModuleLoad(void** out, const char*) { return new_handle(out); }
 EXPORT int cuModuleLoadData(void** out, const void*) { return new_handle(out); }
 EXPORT int cuModuleLoadDataEx(void** out, const void*, unsigned, void*, void*) { return new_handle(out); }
 EXPORT int cuModuleGetFunction(std::string** out, void*, const char* name) { return *out = new std::string(name), 0; }
