@@ -109,13 +109,18 @@ def swept(table: TableSpec, sweeps: Sequence[Sweep]) -> TableSpec:
     settings: dict[str, dict[str, str]] = {}
     for cell in cells:
         published = flat_of(build(*published_settings(table, cell.settings, shared)))
-        printed = [all(published[key] == value for key, value in values.items()) for values in combinations]
+        printed = [all(published.get(key) == value for key, value in values.items()) for values in combinations]
         row = first[cell.row] * len(combinations)
         own = [_cell(table, cell, values, row + k, printed[k]) for k, values in enumerate(combinations)]
         made += own
         for made_cell, values in zip(own, combinations, strict=True):
             settings[made_cell.id] = {key: spelt(value) for key, value in values.items()}
         baselines |= {made_cell.id: own[printed.index(True) if any(printed) else 0].id for made_cell in own}
+    if len(baselines) < len(made):
+        raise InputError(
+            f"--sweep: two of the values would give cells of {table.id} one id. Write values that differ in letters a "
+            "to z or digits."
+        )
     changes: dict[str, Any] = {"claims": (), "baseline": {}}
     if table.rows:
         labels = [tuple(value_label(value) for value in values.values()) for values in combinations]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from repro.spec import bounds
 
@@ -18,7 +18,7 @@ from repro.spec.cell import CellKind as CellKind
 from repro.spec.claim import Claim
 from repro.spec.expand import expand
 from repro.spec.ids import Id
-from repro.spec.scales import TableRule
+from repro.spec.scales import TableRule, check_condition
 from repro.spec.select import paired_with
 from repro.spec.strict import StrictModel
 
@@ -146,6 +146,13 @@ class TableSpec(Form):
     _cells: tuple[Cell, ...] | None = PrivateAttr(default=None)
     _baselines: dict[str, str] | None = PrivateAttr(default=None)
     _swept: dict[str, dict[str, str]] = PrivateAttr(default_factory=dict)
+
+    @field_validator("baseline")
+    @classmethod
+    def _conditions(cls, selector: dict[str, Any]) -> dict[str, Any]:
+        for wanted in selector.values():
+            check_condition(wanted)
+        return selector
 
     @model_validator(mode="before")
     @classmethod

@@ -86,9 +86,12 @@ def test_a_wrong_sweep_is_refused(place: Path, tmp_path: Path, words: tuple[str,
     assert not (tmp_path / "none").exists()
 
 
-def test_a_baseline_that_picks_no_cell_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("selector", ["row = 'x'", "last_block = { any = 4 }", "no_such_key = 1"])
+def test_a_baseline_that_picks_no_cell_is_refused(tmp_path: Path, selector: str) -> None:
     (tmp_path / "paper.toml").write_text(IDENTITY)
-    (tmp_path / "table1.toml").write_text(TABLE.replace("baseline = { last_block = 4 }", "baseline = { row = 'x' }"))
+    (tmp_path / "table1.toml").write_text(
+        TABLE.replace("baseline = { last_block = 4 }", f"baseline = {{ {selector} }}")
+    )
     code, _, err = repro("plan", "deep/table1", "--tables", tmp_path)
     assert code == 2
     assert "table1.toml: baseline: " in err

@@ -80,6 +80,13 @@ def test_printed_rows_get_a_column_and_quoted_ones_go():
     assert {cell.kind for cell in wide.cells()} == {"measured"}
 
 
+def test_a_part_of_a_setting_can_be_swept():
+    """`evaluate.crf.w1` is a part of the value `evaluate.crf`, which is off in this table."""
+    wide = swept(SUITE.find("v3/table3"), read_sweeps(["evaluate.crf.w1=3,4"]))
+    assert {cell.published for cell in wide.cells()} == {None}
+    assert len(wide.cells()) == 40
+
+
 def test_a_table_without_sweeps_is_itself():
     table = SUITE.find("v3/table3")
     assert swept(table, ()) is table
@@ -90,6 +97,7 @@ def test_a_table_without_sweeps_is_itself():
     [
         ("v3/table3", "model.last_block=4,5", "v3/table3 varies it already"),
         ("v3plus/table6", "train.lr=1,2", "nothing to sweep"),
+        ("v3/table3", 'data.train_split="a b","a-b"', "would give cells of v3/table3 one id"),
         ("v3/table3", "train.lr=" + ",".join(f"0.{k:03d}" for k in range(1, 60)), "more than 1,000 cells"),
     ],
 )
