@@ -4,7 +4,8 @@ Ours is `repro.train.loop.fit` itself, random scaling, cropping and flipping inc
 ready on the device. torchvision's as its reference script trains it: auxiliary head, output stride 8, SGD, float32 or
 its AMP, cuDNN's own choice by timing and TF32 as torch comes, the loss read at every step. The floor: multiply-adds of
 forward and backward (three times the forward's) over the rate of a large matrix product measured in the same run, at
-the precision that ours uses. On a GPU 513 x 513, batch 16, and every way of `--launch`; on a CPU 129 x 129, batch 2.
+the precision that ours uses. On a GPU 513 x 513, batch 16, and every way of `--launch` and of `--kernels`; on a CPU
+129 x 129, batch 2.
 
 Each of ours takes turns with the one that it is compared with, then leaves the device, so that no two keep their memory
 side by side. A way that fails is a row that says why; ways that record graphs come last, as one that breaks off leaves
@@ -33,7 +34,7 @@ from repro.nets.precision import precision
 from repro.plan.layers import multiply_adds
 from repro.spec.protocol import Model, Train
 from repro.train.context import Hooks, TrainingContext
-from repro.train.launch_modes import LaunchMode
+from repro.train.launch_modes import Kernels, LaunchMode
 from repro.train.loop import fit
 
 from .paced import Paced
@@ -67,6 +68,12 @@ def launch_modes(device: str) -> tuple[LaunchMode, ...]:
     return ("eager", "compiled", "captured", "compiled+captured") if device.startswith("cuda") else ("eager",)
 
 
+def ways(device: str) -> list[tuple[LaunchMode, Kernels]]:
+    """Each way of `--launch`, on a GPU with torch's kernels and with the suite's own."""
+    whose: tuple[Kernels, ...] = ("torch", "fused") if device.startswith("cuda") else ("torch",)
+    return [(launch, kernels) for launch in launch_modes(device) for kernels in whose]
+
+
 def rows(device: str, crop: int, batch: int) -> list[Row]:
     """One row per contender."""
     setting = Setting(device, crop, batch, matmul_rate(device, precision(torch.device(device), "auto") == "bfloat16"))
@@ -77,12 +84,13 @@ def rows(device: str, crop: int, batch: int) -> list[Row]:
     except ImportError:
         note = "segmentation_models_pytorch is not installed: not compared with"
     found: dict[str, Row] = {}
-    for launch_mode in launch_modes(device):
-        for name, model in {**OURS, **(LIKE_SMP if launch_mode == "eager" else {})}.items():
+    for launch_mode, kernels in ways(device):
+        way = launch_mode if kernels == "torch" else f"{launch_mode}, {kernels} kernels"
+        for name, model in {**OURS, **(LIKE_SMP if way == "eager" else {})}.items():
             against = SMP if model.decoder and SMP in peers else AMP
             others = (against,) if FLOAT32 in found else (against, FLOAT32)
             beside = {other: peers[other] for other in others}
-            for row in measured(f"{name}, {launch_mode}", model, launch_mode, beside, setting):
+            for row in measured(f"{name}, {way}", model, launch_mode, beside, setting, kernels):
                 row = replace(row, note=note) if row.ratio and model.decoder else row
                 found.setdefault(row.name, row)  # a peer's first figure counts
             if device.startswith("cuda"):
@@ -106,12 +114,17 @@ class Setting:
 
 
 def measured(
-    name: str, model: Model, launch_mode: LaunchMode, beside: dict[str, Callable[[], object]], setting: Setting
+    name: str,
+    model: Model,
+    launch_mode: LaunchMode,
+    beside: dict[str, Callable[[], object]],
+    setting: Setting,
+    kernels: Kernels = "torch",
 ) -> list[Row]:
     """Rows of one of ours, which is compared with the first of those beside it, and of these."""
     device, against, began = setting.device, next(iter(beside)), time.perf_counter()
     goal = "1.5 times, 42 % of the floor" if device.startswith("cuda") else ""
-    one = ours(model, device, setting.crop, setting.batch, launch_mode)
+    one = ours(model, device, setting.crop, setting.batch, launch_mode, kernels)
     try:
         seconds = take_turns({name: partial(one.turn, steps(device)), **beside}, device, turns=3)
     except (InputError, RuntimeError) as error:
@@ -141,7 +154,9 @@ def photographs(count: int, side: int) -> PaddedSplit:
     return PaddedSplit(pixels, labels, np.full((count, 2), side, dtype=np.int32), tuple(map(str, range(count))))
 
 
-def ours(model: Model, device: str, crop: int, batch: int, launch: LaunchMode = "eager") -> Paced:
+def ours(
+    model: Model, device: str, crop: int, batch: int, launch: LaunchMode = "eager", kernels: Kernels = "torch"
+) -> Paced:
     """A training by our loop, to be run in turns."""
     with torch.device(device):
         network = build(model, CLASSES, 16)
@@ -152,7 +167,8 @@ def ours(model: Model, device: str, crop: int, batch: int, launch: LaunchMode = 
     def run(stop: Callable[[], bool]) -> None:
         if place.type == "cuda":
             torch.cuda.set_device(place.index or 0)  # each thread has a device of its own, the first one unless told
-        fit(network, images, TrainingContext(train, 0, place, Hooks(should_stop=stop), launch=launch))
+        context = TrainingContext(train, 0, place, Hooks(should_stop=stop), launch=launch, kernels=kernels)
+        fit(network, images, context)
 
     return Paced(run)
 

@@ -139,4 +139,5 @@ def test_the_benchmarks_run():
     for name, rows in found.items():
         assert rows, name
         assert not [note for note in rows.values() if note.startswith("failed")], rows
-    assert {"DeepLabv3, eager", "DeepLabv3, captured"} <= found["step"].keys()
+    ways = ("eager", "captured", "eager, fused kernels", "captured, fused kernels")
+    assert {f"DeepLabv3, {way}" for way in ways} <= found["step"].keys()
