@@ -51,6 +51,8 @@ from repro.commands.options import (
 )
 from repro.errors import LONGEST_WORD, InputError, shortened
 
+UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]  # typer exports this kind of it alone
+
 
 class _Commands(TyperGroup):
     """The commands, with one more end: whoever reads our output (`head`, say) has seen enough. Exit code 0."""
@@ -71,7 +73,7 @@ class _Commands(TyperGroup):
                 return super().invoke(ctx)
             finally:
                 sys.stdout.flush()
-        except typer.BadParameter as error:
+        except UsageError as error:
             error.message = shortened(error.message, LONGEST_WORD)  # it repeats what was typed, however long
             raise
         except BrokenPipeError:
