@@ -156,8 +156,8 @@ def play(one: Case, folder: Path) -> tuple[Ended, str]:
         except Hang as error:
             return Ended(-1, "", "", limit(one.words)), str(error)
     # of a check that comes to no result its files say so, lest older ones be taken for it
-    pairs = pairwise(one.words)
-    excused = {folder / name for option, name in pairs if one.words[0] == "check" and option in ("--junit", "--markdown")}
+    named = [name for option, name in pairwise(one.words) if option in ("--junit", "--markdown")]
+    excused = {folder / name for name in named if one.words[0] == "check"}
     left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path not in before | excused)
     return ended, wrong(one, ended, left)
 
