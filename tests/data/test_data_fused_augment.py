@@ -10,7 +10,7 @@ pytest.importorskip("triton", reason="Triton comes with torch's builds for CUDA"
 from repro.data import fused_augment
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-CROP = 9
+CROP = 7
 
 
 def _exact(pixels, size, drawn, crop):
@@ -56,10 +56,10 @@ def test_images_are_those_of_float64_and_labels_those_of_torch():
 
 def test_a_row_may_be_longer_than_a_block(monkeypatch):
     monkeypatch.setattr(fused_augment, "BLOCK", 4)
-    pixels = torch.arange(11 * 11 * 3, dtype=torch.uint8).view(1, 11, 11, 3).to(DEVICE)
-    labels = torch.arange(121, dtype=torch.uint8).view(1, 11, 11).to(DEVICE)
-    given = pixels, labels, torch.tensor([[11, 11]], dtype=torch.int32, device=DEVICE)
-    packed = torch.tensor([[0, 11, 11, 0, 0, 0]], device=DEVICE)
-    images, chosen = fused_augment.sample(*given, packed, 11, label_padding=255)
+    pixels = torch.arange(6 * 6 * 3, dtype=torch.uint8).view(1, 6, 6, 3).to(DEVICE)
+    labels = torch.arange(36, dtype=torch.uint8).view(1, 6, 6).to(DEVICE)
+    given = pixels, labels, torch.tensor([[6, 6]], dtype=torch.int32, device=DEVICE)
+    packed = torch.tensor([[0, 6, 6, 0, 0, 0]], device=DEVICE)
+    images, chosen = fused_augment.sample(*given, packed, 6, label_padding=255)
     torch.testing.assert_close(images, augment.normalise(pixels))
     assert torch.equal(chosen, labels.long())

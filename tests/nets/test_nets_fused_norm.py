@@ -19,7 +19,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @pytest.mark.parametrize("adds", [False, True])
-@pytest.mark.parametrize(("shape", "parts"), [((2, 5, 3, 7), 1), ((3, 70, 5, 5), 4), ((2, 4, 1, 1), 2)])
+@pytest.mark.parametrize(("shape", "parts"), [((2, 5, 3, 7), 1), ((2, 70, 3, 4), 2), ((2, 4, 1, 1), 2)])
 def test_values_gradients_and_averages_are_torchs(monkeypatch, adds, shape, parts):
     monkeypatch.setattr(fused_norm, "ROWS", 16)
     monkeypatch.setattr(fused_norm, "PARTS", parts)
