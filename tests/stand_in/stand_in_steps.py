@@ -28,6 +28,7 @@ DECODER = {"decoder": ("conv2",), "decoder_channels": 8, "decoder_low_level_chan
 TRAIN = Train(start="random", crop=33, batch_size=4, iterations=20_000, lr=0.01)
 MODELS = {
     "v3": {**NARROW, **ASPP},
+    "shallow v3": {**NARROW, **ASPP, "units": (1, 1, 1, 1)},
     "v3+": {**NARROW, **ASPP, **DECODER, "separable": True},
     "cascade": {**NARROW, "last_block": 6},
     "xception": {**ASPP, **DECODER, "backbone": "xception65", "width": 4, "head_channels": 8},

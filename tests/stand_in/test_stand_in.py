@@ -70,7 +70,7 @@ def test_so_is_one_with_fused_kernels_in_fewer_launches():
 @pytest.mark.slow
 @pytest.mark.parametrize("launch", ["compiled", "compiled+captured"])
 def test_so_is_a_compiled_one(launch):
-    case = f"v3//{launch}/resident"
+    case = f"shallow v3//{launch}/resident"
     found = play("stand_in_steps.py", case, timeout=900)[case]
     assert found["faults"] == {}
     assert found["launches"] < 350
