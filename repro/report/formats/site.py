@@ -25,7 +25,7 @@ TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ReportedVerdict:
     """What one report says of a claim."""
 
     verdict: str
@@ -43,7 +43,7 @@ class ListedClaim:
     text: str
     table: str
     """Its table, or the paper whose text it is from."""
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[ReportedVerdict] = field(default_factory=list)
 
 
 def site_files(folder: Path, suite: Suite, version: str, leave_out: Sequence[Path] = ()) -> dict[str, bytes]:
@@ -116,4 +116,4 @@ def _add_outcomes(claims: dict[str, ListedClaim], data: Mapping[str, Any], addre
             summary += f": {effect_text(row['effect'], row['unit'])}"
         if row["low"] is not None and row["high"] is not None:
             summary += f" ({span(row['low'], row['high'])})"
-        listed.outcomes.append(Outcome(row["verdict"], summary, f"{quote(address)}#claim-{quote(row['id'])}"))
+        listed.outcomes.append(ReportedVerdict(row["verdict"], summary, f"{quote(address)}#claim-{quote(row['id'])}"))
