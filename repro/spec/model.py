@@ -143,7 +143,7 @@ class Model(StrictModel):
         """
         backbone, head = parts.part("backbone", self.backbone), parts.part("head", self.head)
         taps, facts = parts.backbone_facts(self.backbone).taps, parts.head_facts(self.head)
-        nothing = f"with {self.backbone} and head {self.head!r} it would do nothing."
+        nothing = f"with {self.backbone} and head {self.head!r} it would do nothing. Leave it out."
         if facts.backbones and self.backbone not in facts.backbones:
             return f"head {self.head!r} needs backbone {' or '.join(facts.backbones)}; {self.backbone} is another."
         for name in SWITCHES:
@@ -152,7 +152,8 @@ class Model(StrictModel):
                 return f"{name} needs {parts.takers(name)}; {nothing}"
         if not (self.separable or self.depthwise_batch_norm):
             return (
-                "depthwise_batch_norm needs separable; without it there is no depthwise part, and it would do nothing."
+                "depthwise_batch_norm needs separable; without it there is no depthwise part, and it would do nothing. "
+                "Leave it out."
             )
         if lacking := [level for level in self.decoder if level not in taps]:
             return f"decoder needs a backbone that hands on {lacking[0]}; {nothing}"
