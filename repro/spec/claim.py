@@ -44,7 +44,7 @@ class Claim(StrictModel):
     text: str = Field(max_length=bounds.TEXT)
     """Our own short wording."""
     metric: str = Field(default="miou", max_length=bounds.NAME)
-    kind: Annotated[str, AfterValidator(_known)]
+    kind: Annotated[str, Field(max_length=bounds.NAME), AfterValidator(_known)]
     """Of `repro.spec.claim_kinds`."""
     left: Selector = {}
     right: Selector = {}

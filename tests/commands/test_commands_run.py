@@ -68,6 +68,7 @@ def weights(cwd, store="runs"):
     return {p.parent.name: p.read_bytes() for p in Path(cwd, store, "trainings").glob("*/weights.safetensors")}
 
 
+@pytest.mark.slow  # the tests of damage hold the same in short
 def test_run_twice_then_damage_one_record(paper, tmp_path):
     first = run(paper, tmp_path, "--json")
     assert first.returncode == 0, first.stderr

@@ -195,6 +195,7 @@ def traced(monkeypatch):
     torch.compiler.reset()
 
 
+@pytest.mark.slow
 def test_a_whole_deeplab_is_one_graph_and_the_same_training(images, traced):
     settings = TRAIN.model_copy(update={"iterations": 3})
     eager, _, _ = _losses(images, settings, model=DEEPLAB)

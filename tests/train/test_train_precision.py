@@ -39,6 +39,7 @@ def _curve(images, precision, seed):
     return np.array(curve.loss)
 
 
+@pytest.mark.slow
 def test_the_loss_curve_stays_within_the_noise_of_seeds(images):
     full, half = ([_curve(images, precision, seed) for seed in SEEDS] for precision in ("float32", "bfloat16"))
     assert all(curve[-5:].mean() < 0.7 * curve[:5].mean() for curve in full + half)  # they do learn

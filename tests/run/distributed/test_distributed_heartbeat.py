@@ -175,7 +175,7 @@ def test_a_sum_is_seen_as_waiting_and_named(monkeypatch: pytest.MonkeyPatch) -> 
     where, waits = location(sys._current_frames()[thread.ident or 0])
     looked.set()
     thread.join()
-    assert where.startswith("repro/train/distributed.py:")
+    assert where.startswith("repro/train/synced_batch_norm.py:")
     assert where.endswith("(forward)")
     assert waits
 

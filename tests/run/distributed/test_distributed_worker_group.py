@@ -120,6 +120,7 @@ def test_a_process_that_fails_ends_all_at_once_and_tells_why(store, tmp_path, mo
     assert time.monotonic() - began < 600  # not until a sum gives up, after half an hour
 
 
+@pytest.mark.slow
 def test_a_worker_group_stops_with_a_checkpoint(store):
     job, events = _job(store, ExecutionOptions(processes=2), iterations=100_000), []
     seen = []
