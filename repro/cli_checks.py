@@ -1,4 +1,4 @@
-"""The commands that hold one thing against another, and this machine against what is needed: see `repro.cli`."""
+"""The commands that compare results, networks or this machine with what is expected of them: see `repro.cli`."""
 
 from __future__ import annotations
 

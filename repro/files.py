@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and known again: how everything that this package keeps gets onto the disk.
+"""Files that are whole or absent, and recognised later: how everything that this package keeps gets onto the disk.
 
 Written aside and moved into place in one step, so a reader sees the old or the new, whole, whenever the writer is
 killed. What is being written is locked (flock) and called `.NAME.<8 hex digits>.part`; a part that nobody holds was

@@ -1,4 +1,4 @@
-"""The suite's measures for programs of one's own: `from repro import score, ConfusionMatrix, miou, trimap, ...`.
+"""The suite's metrics for programs of one's own: `from repro import score, ConfusionMatrix, miou, trimap, ...`.
 
 Label maps are integers, ground truth void 255 unless said otherwise; arrays may be NumPy's, tensors of any device, or
 nested lists. docs/library.md shows each in use.

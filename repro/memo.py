@@ -1,4 +1,4 @@
-"""What was learnt of files, remembered from one process to the next while a file stays as it is.
+"""What is known of files, remembered from one process to the next while a file stays as it is.
 
 That is: same path, inode, size, time of modification and time of change. Programs that copy or restore files set the
 time of modification back; nobody sets the time of change.

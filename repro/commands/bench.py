@@ -1,4 +1,4 @@
-"""`repro bench`: our speed beside that of what people use today."""
+"""`repro bench`: the suite's speed beside that of libraries in use today."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _main(
     # with all trainings: their losses and weights are compared too
     work = session.work_of(plan, store, options.data_root, options.weights, whole=True)
     tasks = check_frozen.tasks_of(options, files.baselines, plan, steps)
-    # in the same workers as trainings, the last in order: done where a worker would wait for a first training
+    # in the same workers as trainings, the last in order: done where a worker would wait for a pre-training
     others = [Work(task.key, task, cost=0.0) for own in tasks.values() for task in own]
     seen: dict[str, Result] = {}
     executor = session.executor("local", store, device, jobs, 1, (), EXECUTE)

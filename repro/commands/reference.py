@@ -1,4 +1,4 @@
-"""`repro reference`: keep what tables came out with under several seeds, for runs that have one."""
+"""`repro reference`: keep the scores of tables under several seeds, for runs that have one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image files to arrays: one way for training, evaluation and predictions.
+"""Image files to arrays: the same for training, evaluation and predictions.
 
 Photographs become 8-bit RGB. Of 16 bits the upper 8 count, whatever the file's form; a palette is looked up; grey is
 three equal channels; CMYK is converted without colour profiles, which are applied to no file; an alpha channel may only

@@ -1,4 +1,4 @@
-"""Images taken so many at once as memory holds.
+"""Images evaluated as many at once as memory holds.
 
 Networks at test treat each image by itself, so how many are taken at once changes rounding at most.
 """

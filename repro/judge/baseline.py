@@ -1,4 +1,4 @@
-"""A baseline: what a table came out as, with all that a later run needs to be held against it.
+"""A baseline: the results of a table, with all that is needed to compare a later run with them.
 
 One JSON file per table and scale. A cell carries, for each seed, its score and digests at full precision, for machines
 of the same kind, and two losses, for the others: its mean over the training and that of the first step (`judge.drift`).

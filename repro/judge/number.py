@@ -1,4 +1,4 @@
-"""Somebody's number beside a published one: are they different, or two runs of one recipe?
+"""Somebody's number beside a published one: are they different, or two runs of the same recipe?
 
 A published mean IOU is one run. Another run of the same recipe, measured on the same images, differs from it by what
 seeds change. With n own runs of mean m and a published value p, and if both are the same recipe,

@@ -1,4 +1,4 @@
-"""What a state dict is, told from its names and shapes: what can be used here, and what is said of the rest.
+"""What a state dict is, judged by its names and shapes: what can be used here, and what messages say of the rest.
 
 Names are those of public libraries and ports, as their own code makes them. The first line that fits is it: networks
 trained for segmentation come before the classifiers that they contain.

@@ -1,4 +1,4 @@
-"""The first training at small scales: which classes are present in the image?
+"""The pre-training at small scales: which classes are present in the image?
 
 It stands in for ImageNet classification (global pooling, then a linear classifier) and leaves a backbone of block1 to
 block4 from which segmentation trainings start.

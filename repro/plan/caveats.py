@@ -1,4 +1,4 @@
-"""What a plan's results will not be able to say, told before anything is computed."""
+"""What a plan's results will not be able to say, stated before anything is computed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a record owes to the code: the content of the modules that computed it, their import closure.
+"""Which code a record depends on: the content of the modules that computed it, their import closure.
 
 Read from the source files, so that nothing heavy is imported; comments, docstrings and layout do not count. What a file
 means is remembered (`repro.memo`), so that the next process need not parse it.

@@ -1,4 +1,4 @@
-"""Probes computed by worker processes, or in this one; in the usual way, and with other rounding."""
+"""Probes computed by worker processes, or in this one; as usual, and with other rounding."""
 
 from __future__ import annotations
 

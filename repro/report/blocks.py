@@ -1,4 +1,4 @@
-"""What a report's sections are made of: paragraphs, lists, tables, charts, commands. Writers print them, each its way.
+"""What report sections are made of: paragraphs, lists, tables, charts, commands. Writers print them, each in its way.
 
 `repro.report.sections` builds them once; a writer knows how a kind of block looks in its format and nothing of reports.
 """

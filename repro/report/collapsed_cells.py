@@ -1,4 +1,4 @@
-"""Which cells have scores that say nothing, and what the reader is told of them."""
+"""Which cells have scores that say nothing, and what a report says of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a plan and the records in a store to a baseline: what a table came out as, and under which protocol."""
+"""From a plan and the records in a store to a baseline: the results of a table, and under which protocol."""
 
 from __future__ import annotations
 

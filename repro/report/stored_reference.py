@@ -1,4 +1,4 @@
-"""From a plan and the records in a store to a reference: the scores that a table came out with, by seed."""
+"""From a plan and the records in a store to a reference: the scores of a table, by seed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whether what is planned fits into the memory of this machine, told before anything is computed; without torch.
+"""Whether what is planned fits into the memory of this machine, checked before anything is computed; without torch.
 
 Estimates are arithmetic (`repro.plan.budget`). A training on the CPU that cannot fit is refused, as the system would
-end its process without a word; on a GPU it is told, as memory that runs out there is answered with micro-batches.
+end its process without a word; on a GPU it is reported, as memory that runs out there is answered with micro-batches.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What this machine has, told without importing torch."""
+"""What this machine has, determined without importing torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a user may ask for at once. Beyond these bounds there is a slip, and it is refused before it takes time.
+"""How much a user may ask for at once. More is taken for a mistake, and refused before it takes time.
 
 What a single setting may be stands with it, in `repro.spec.protocol`.
 """

@@ -1,4 +1,4 @@
-"""What the operating system refuses, told to the user as one message with a path and a remedy."""
+"""What the operating system refuses, reported to the user as one message with a path and a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulations of intervals near the ends of a quantity: which rule keeps them in range and still holds the truth?
+"""Simulations of intervals near the ends of a quantity: which rule keeps them in range and still covers the true value?
 
 Part of `judge_study`. Every rule sees the same experiments. "student" is Student's t without ends, "cut" the same
 cut off at 0 and 1, "logit" the t interval on the scale of log odds (by the delta method), "wilson" that of

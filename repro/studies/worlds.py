@@ -1,4 +1,4 @@
-"""The judge judged: experiments with a known truth, put through the judge as if they had been measured.
+"""Experiments whose true values are known, judged as if they had been measured.
 
 A world draws validation images, trains cells with seeds and counts per-image confusion matrices. In logits of the
 share of a class's pixels that are found, everything that matters varies as it does in practice:

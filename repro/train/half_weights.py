@@ -1,4 +1,4 @@
-"""Weights of convolutions and products in bfloat16, all made at once for a step.
+"""Weights of convolutions and products in bfloat16, all cast at once for a step.
 
 Autocast makes them one by one, and turns their gradients back one by one: in ResNet-101 more than two hundred launches
 of a few microseconds each. The numbers are the same to the last bit.

@@ -1,4 +1,4 @@
-"""A process that ends with the one that started it, however that one ends: nothing may hold a GPU for nobody."""
+"""A process that ends with the one that started it, however that one ends: no GPU stays occupied for nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker process: executes one job after another on its device, and tells the parent what happens.
+"""A worker process: executes one job after another on its device, and reports to the parent what happens.
 
 It never outlives its purpose: the parent's end of the pipe closes when the parent ends, however it ends, and
 the worker then stops at the next step (with a checkpoint), or after a minute at the latest.

@@ -1,4 +1,4 @@
-"""What happens during a run, as told by the workers to whoever watches. All can be sent between processes."""
+"""What happens during a run, as reported by the workers to whoever watches. All can be sent between processes."""
 
 from __future__ import annotations
 
