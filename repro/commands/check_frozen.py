@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -160,8 +161,8 @@ def _widen(rounding: dict[str, float], seen: Observation, again: Observation) ->
 
 
 def _rounded(rounding: Mapping[str, float]) -> dict[str, float]:
-    """Two digits are enough; nothing where nothing changed."""
-    return {name: float(f"{value:.2g}") for name, value in rounding.items() if value}
+    """Two digits are enough; nothing where nothing changed, or where what must be the same was not."""
+    return {name: float(f"{value:.2g}") for name, value in rounding.items() if value and math.isfinite(value)}
 
 
 def _digest(path: Path) -> str:

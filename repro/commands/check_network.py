@@ -17,6 +17,7 @@ from repro.spec.protocol import Model, Protocol
 
 SIDE = 513
 """Pixels of the papers' canvas for PASCAL VOC."""
+STRIDES = ("4", "8", "16", "32", "64", "128", "256")
 
 
 def main(name: str, settings: list[str], classes: int, output_strides: str, as_json: bool) -> int:
@@ -77,6 +78,7 @@ def _model(name: str, settings: list[str]) -> Model:
 
 def _strides(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or any(not part.isdigit() or int(part) not in (4, 8, 16, 32, 64, 128, 256) for part in parts):
-        raise InputError(f"--output-strides {text}: give some of 4, 8, 16, 32, with commas between.")
+    if not parts or any(part not in STRIDES for part in parts):
+        known = ", ".join(STRIDES)
+        raise InputError(f"--output-strides {text}: give some of {known}, with commas between.")
     return tuple(int(part) for part in parts)

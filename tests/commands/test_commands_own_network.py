@@ -88,3 +88,5 @@ def test_one_that_cannot_be_used_is_refused_before_anything_runs(example):
     assert not Path("runs").exists()
     code, out, _ = repro("check-network", "mynets:build")
     assert (code, "FAIL" in out) == (1, True)
+    code, _, message = repro("check-network", "mynets:build", "--output-strides", "8,²")
+    assert (code, "--output-strides 8,²: give some of 4, 8, 16, 32, 64, 128, 256" in message) == (2, True)

@@ -77,6 +77,7 @@ def test_special_letters_are_escaped():
     assert escape(r"50% & a_b {x} \y $z$ #1 ~^") == (
         r"50\% \& a\_b \{x\} \textbackslash{}y \$z\$ \#1 \textasciitilde{}\textasciicircum{}"
     )
+    assert escape("a|b ∞") == r"a\textbar{}b $\infty$"
 
 
 def test_braces_balance():
@@ -99,6 +100,18 @@ def test_a_table_of_many_columns_is_turned(table):
     assert "Best of each row" in page
     upright = report_latex(content(table="v3/table3"))
     assert r"\multicolumn" not in upright
+
+
+def test_a_turned_table_shows_differences_to_the_baseline_too():
+    told = content(table="v3plus/fig5")
+    cells = tuple(dataclasses.replace(c, baseline="x", gain=c.estimate) for c in told.cells)
+    told = dataclasses.replace(told, cells=cells)
+    page, (lines, _) = report_latex(told), SUITE.find("v3plus/fig5").shape()
+    rows = [line.removesuffix(r" \\").split(" & ") for line in page.split("\n") if line.endswith(r"\\")]
+    assert rows[1][1:] == ["published", "ours", "to baseline"] * lines
+    shown = [escape(cell.gain) for cell in grid(told).cells()]
+    assert [row[3 + 3 * k].strip() for k in range(lines) for row in rows[2:]] == shown
+    assert any(shown)
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

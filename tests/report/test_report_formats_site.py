@@ -92,6 +92,22 @@ def test_pages_of_one_name_stay_apart_and_strange_pages_stay_out(tmp_path):
         site_files(tmp_path, SUITE, "1", [tmp_path / "tiny", tmp_path / "other"])
 
 
+def test_pages_that_cannot_be_understood_stop_nothing(tmp_path):
+    one = content(table="v3/table1", seeds=(0,), broken=False, pictures=(), curves=())
+    (page,) = write_report(one, tmp_path, ("html",))
+    text = page.read_text()
+    (tmp_path / "later.html").write_text(re.sub(r'"verdict": ?"\w[^"]*"', '"verdict": "proven"', text))
+    (tmp_path / "notes.html").write_bytes("<html><title>Schön</title></html>".encode("latin-1"))
+    files = site_files(tmp_path, SUITE, "1")
+    assert set(files) == {"index.html", "v3-table1.html", "later.html"}
+    index = files["index.html"].decode()
+    assert "proven" not in index
+    assert '<li><a href="later.html">' in index  # among the other pages
+    (tmp_path / "gone.html").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"gone\.html: cannot be read"):
+        site_files(tmp_path, SUITE, "1")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [(["x", "--reports", "nowhere"], "no such folder"), (["reports/site", "--reports", "reports"], "lies inside")],

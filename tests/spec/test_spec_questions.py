@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -173,6 +174,11 @@ def test_wrong_claims_are_told_apart() -> None:
         question(made("text", why="a picture"), table_of(2))
     with pytest.raises(InputError, match="Name some of them"):
         question(made("largest-gain-at", left={"width": 1}, right={"width": 0}, along="crop", at=77), grid(2, 2))
+    one = [replace(c, settings={**c.settings, "train.lr": 1.0}) for c in grid(2, 2)]
+    more = [replace(c, id=f"{c.id}/more", settings={**c.settings, "train.lr": 2.0}) for c in one if c.column == 0]
+    uneven = made("largest-gain-at", over="every", left={"width": 1}, right={"width": 0}, along="crop", at=9)
+    with pytest.raises(InputError, match=r"different numbers of pairs \(9 has 2, 8 has 1\)"):
+        question(uneven, (*one, *more))
     scattered = tuple(c for c in grid(3, 3) if (c.row, c.column) in {(0, 0), (1, 0), (2, 1)})
     with pytest.raises(InputError, match="no partner along"):
         question(made("monotone", along="crop", direction="increasing"), scattered)

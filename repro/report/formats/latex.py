@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from repro.report.content import ReportContent
-from repro.report.grid import Grid, GridCell, GridRow, grid
+from repro.report.grid import Grid, GridCell, grid
 from repro.report.table_alone import caption, has_gains, has_ours, ours_text, published_text, shows_published
 
 PACKAGES = ("booktabs", "amssymb", "adjustbox")
@@ -16,6 +16,7 @@ ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "±": r"$\pm$", "×": r"$\times$",
     "✓": r"\checkmark{}", "–": "--", "○": r"$\circ$", "<": r"\textless{}", ">": r"\textgreater{}", "“": "``", "”": "''",
+    "|": r"\textbar{}", "∞": r"$\infty$",
 }  # fmt: skip
 
 
@@ -66,22 +67,21 @@ def _upright(laid: Grid, both: bool) -> list[str]:
 
 
 def _turned(laid: Grid, both: bool) -> list[str]:
-    """A line for each column; the paper's rows side by side, each twice where both are shown: published, ours."""
-    lines = []
+    """A line for each column; the paper's rows side by side, each with all that is shown of it."""
+    shown = [("published", _published)] if both else []
+    shown += [("ours", _ours)]
+    shown += [("to baseline", _gain)] if has_gains(laid) else []
+    each, lines = len(shown), []
     for level, heading in enumerate(laid.headings):
         heads = [escape(row.heads[level]) for row in laid.rows]
-        over = [rf"\multicolumn{{2}}{{c}}{{{head}}}" for head in heads] if both else heads
+        over = [rf"\multicolumn{{{each}}}{{c}}{{{head}}}" for head in heads] if each > 1 else heads
         lines.append(_row([escape(heading), *over]))
-    if both:
-        lines.append(_row(["", *["published", "ours"] * len(laid.rows)]))
+    if each > 1:
+        lines.append(_row(["", *[name for name, _ in shown] * len(laid.rows)]))
     lines.append(r"    \midrule")
     for at, column in enumerate(laid.columns):
-        lines.append(_row([escape(column), *(text for row in laid.rows for text in _pair(row, at, both))]))
-    return _tabular("l" + "r" * ((1 + both) * len(laid.rows)), lines)
-
-
-def _pair(row: GridRow, at: int, both: bool) -> list[str]:
-    return [_published(row.cells[at]), _ours(row.cells[at])] if both else [_ours(row.cells[at])]
+        lines.append(_row([escape(column), *(text(row.cells[at]) for row in laid.rows for _, text in shown)]))
+    return _tabular("l" + "r" * (each * len(laid.rows)), lines)
 
 
 def _tabular(columns: str, lines: Sequence[str]) -> list[str]:

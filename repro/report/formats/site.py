@@ -15,6 +15,7 @@ from repro.errors import InputError
 from repro.report.changes import read_data
 from repro.report.claims import effect_text
 from repro.report.formats.index_page import Entry, entry, index_html, unreported
+from repro.report.legend import VERDICTS
 from repro.report.number_format import span
 from repro.spec.load import Suite
 
@@ -46,6 +47,9 @@ class ListedClaim:
     outcomes: list[ReportedVerdict] = field(default_factory=list)
 
 
+Outcome = tuple[ListedClaim, ReportedVerdict]
+
+
 def site_files(folder: Path, suite: Suite, version: str, leave_out: Sequence[Path] = ()) -> dict[str, bytes]:
     """Return address -> content of every page of a site over the reports below a folder.
 
@@ -56,12 +60,12 @@ def site_files(folder: Path, suite: Suite, version: str, leave_out: Sequence[Pat
     files: dict[str, bytes] = {}
     for path in _pages(folder, leave_out):
         address = path.relative_to(folder).as_posix()
-        text = path.read_text(encoding="utf-8")
-        data = read_data(path)
-        line = _entry(data, address)
-        if data is not None and line is not None:
+        text = _text(path)
+        line, outcomes = _understood(read_data(path), address)
+        if line is not None:
             lines.append(line)
-            _add_outcomes(claims, data, address)
+            for claim, outcome in outcomes:
+                claims.setdefault(claim.id, claim).outcomes.append(outcome)
         elif BRAND.search(text):
             title = TITLE.search(text)
             others.append((html.unescape(title[1]) if title else address, quote(address)))
@@ -90,11 +94,20 @@ def _pages(folder: Path, leave_out: Sequence[Path]) -> Iterator[Path]:
         yield from (Path(place) / name for name in sorted(names) if name.endswith(".html") and name != INDEX)
 
 
-def _entry(data: Mapping[str, Any] | None, address: str) -> Entry | None:
+def _text(path: Path) -> str:
+    """A page as text. Raises InputError where it cannot be read."""
     try:
-        return None if data is None else entry(data, address)
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Take it away, or make it readable.") from None
+
+
+def _understood(data: Mapping[str, Any] | None, address: str) -> tuple[Entry | None, list[Outcome]]:
+    """Return a report's line and verdicts; none of another program's, or of a version that is not understood."""
+    try:
+        return (None, []) if data is None else (entry(data, address), list(_outcomes(data, address)))
     except (KeyError, TypeError, AttributeError):
-        return None  # of another program, or of a version that is not understood
+        return None, []
 
 
 def _claims(suite: Suite) -> dict[str, ListedClaim]:
@@ -107,13 +120,16 @@ def _claims(suite: Suite) -> dict[str, ListedClaim]:
     return claims
 
 
-def _add_outcomes(claims: dict[str, ListedClaim], data: Mapping[str, Any], address: str) -> None:
+def _outcomes(data: Mapping[str, Any], address: str) -> Iterator[Outcome]:
+    """Yield each claim with its verdict. Raises KeyError and the like for what is not understood."""
     seeds = len(data["seed_list"])
     for row in data["claims"]:
-        listed = claims.setdefault(row["id"], ListedClaim(row["id"], row["text"], data["table"]))
+        if row["verdict"] not in VERDICTS:
+            raise KeyError(row["verdict"])
+        listed = ListedClaim(row["id"], row["text"], data["table"])
         summary = f"{data['scale']}, {seeds} seed{'s' * (seeds != 1)}"
         if row["effect"] is not None:
             summary += f": {effect_text(row['effect'], row['unit'])}"
         if row["low"] is not None and row["high"] is not None:
             summary += f" ({span(row['low'], row['high'])})"
-        listed.outcomes.append(ReportedVerdict(row["verdict"], summary, f"{quote(address)}#claim-{quote(row['id'])}"))
+        yield listed, ReportedVerdict(row["verdict"], summary, f"{quote(address)}#claim-{quote(row['id'])}")

@@ -33,6 +33,13 @@ def _effects(claim: Claim, pool: Sequence[Cell], names: Mapping[str, str]) -> Al
         raise InputError(
             f'claim {claim.id}: at: "{along}" has the values {", ".join(map(str, gains))}. Name some of them.'
         )
+    counts = {value: len(own) for value, own in gains.items()}
+    if len(set(counts.values())) > 1:
+        at = ", ".join(f"{value} has {count}" for value, count in counts.items())
+        raise InputError(
+            f'claim {claim.id}: along: values of "{along}" have different numbers of pairs ({at}). Restrict `where` to '
+            "curves that have each of them."
+        )
     return tuple(
         tuple(_gain_over(along, value, other, gains[value], gains[other], names) for other in elsewhere)
         for value in there
