@@ -19,7 +19,7 @@ from repro.run.executors.order import Work
 from repro.run.job import ExecutionOptions
 from repro.run.memory import memory_limit, too_large
 from repro.run.progress.display import show_progress
-from repro.run.progress.events import Computed
+from repro.run.progress.events import Computed, Event, Failed, Stopped, Waiting
 from repro.run.progress.state import Progress
 from repro.run.progress.table_view import TableView, table_view
 from repro.run.session import Options
@@ -114,7 +114,7 @@ def compute(
 ) -> int:
     """Do the work that the store lacks of a plan, with its progress on stderr; the exit code.
 
-    `others` are jobs that train nothing, done in between; `take` gets what they come to.
+    `others` are jobs that train nothing, done in between; `take` gets what they come to, of one that failed the reason.
     """
     if not work and not others:
         return EXIT_OK
@@ -122,11 +122,19 @@ def compute(
 
     costs = {item.key: item.cost for item in work}
     progress = Progress(table_views(plan), costs, min(executor.slots(), len(work) or 1), known(plan, store))
+    other_keys = {item.key for item in others}
     with show_progress(progress) as listener:
-        outcome = loop.run(
-            [*work, *others], executor, lambda event: take(event) if isinstance(event, Computed) else listener(event)
-        )
-    failed = {key: reason for key, reason in outcome.failed.items() if key not in {item.key for item in others}}
+
+        def pass_on(event: Event) -> None:
+            if isinstance(event, Computed):
+                take(event)
+            elif not isinstance(event, Failed | Stopped | Waiting) or event.key not in other_keys:
+                listener(event)
+            elif isinstance(event, Failed):
+                take(Computed(event.key, event.reason))
+
+        outcome = loop.run([*work, *others], executor, pass_on)
+    failed = {key: reason for key, reason in outcome.failed.items() if key not in other_keys}
     for key, reason in failed.items():
         print_line(f"failed: {progress.label(key)}: {reason}")
     if outcome.interrupted:
